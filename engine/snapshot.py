@@ -106,8 +106,8 @@ class StepPlan:
         raise KeyError(name)
 
 
-class KnownOutput(NamedTuple):
-    """An output that an earlier run of the same group produced and this run may load (re-execution)."""
+class StoredOutput(NamedTuple):
+    """One value that a step produced and an IO manager keeps: by this run, or by an earlier run of its group (re-execution)."""
 
     run_id: str
     step: str
@@ -132,7 +132,7 @@ class PlanSnapshot:
     job_name: str
     steps: tuple[StepPlan, ...]
     executor: Mapping[str, Any] = field(default_factory=dict)
-    known_outputs: tuple[KnownOutput, ...] = ()
+    known_outputs: tuple[StoredOutput, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
 
     def step(self, key: str) -> StepPlan:
@@ -185,7 +185,7 @@ def plan_from_body(body: Mapping[str, Any]) -> PlanSnapshot:
         job_name=body["job"],
         steps=tuple(_step_from_body(s) for s in body["steps"]),
         executor=body.get("executor", {}),
-        known_outputs=tuple(KnownOutput(*k) for k in body.get("known", ())),
+        known_outputs=tuple(StoredOutput(*k) for k in body.get("known", ())),
         tags=body.get("tags", {}),
     )
 
