@@ -1,0 +1,8 @@
+"""Remembers: runs, events, attempts, slots, compute logs.
+
+Admission test: it stores or reads back what somebody else decided, and enforces who may write. It knows no user code, no plan
+compiler, no process. Nothing outside this package writes an event.
+
+The rules are written once (``rules.py``) as guarded statements that SQLite runs one by one and Postgres in one pipelined round
+trip (``sqlite.py``, ``postgres.py``); ``journal.py`` is what the rest of the house calls.
+"""

@@ -1,0 +1,249 @@
+"""What is asked of storage and what it answers: plain data. See ``docs/learn/lifecycle.md`` for who may write what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, Union
+
+from ..engine.arcs import AttemptState
+from ..engine.snapshot import StoredOutput
+from ..events.event import Event, NewEvent
+from ..events.kinds import EventKind
+from ..events.run import Run
+from ..events.status import RunStatus
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRef:
+    """Attempt `n` (from 1) of step `step`."""
+
+    step: str
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """Append events in the coordinator's name, or, with a nonce, in an attempt's.
+
+    `ref` and `nonce` say whose events these are when a child's events travel through the coordinator. They are refused when the
+    attempt was sealed; when it is done, annotations only are taken.
+    """
+
+    events: Sequence[NewEvent]
+    ref: AttemptRef | None = None
+    nonce: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """Issue attempt `n` of a step, with a slot in each pool, all or nothing.
+
+    Attributes:
+        worker: when given, the attempt is claimed by this worker in the same transaction (steps that the coordinator's own
+            process runs); the nonce is in the result.
+        claim_body: body of the claim's event.
+    """
+
+    ref: AttemptRef
+    pools: tuple[str, ...] = ()
+    priority: int = 0
+    retry_number: int = 0
+    worker: str | None = None
+    claim_body: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """Take an attempt's authority away. An attempt that has an outcome keeps it, and the answer says so."""
+
+    ref: AttemptRef
+    cause: str
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """End the run: RUN_SUCCESS, RUN_FAILURE or RUN_CANCELED. Refused while an attempt is open."""
+
+    event: NewEvent
+
+
+Op = Union[Append, Issue, Seal, Finish]  # noqa: UP007 - used at run time
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The op was carried out. `first` is the number of its first event; `nonce` is there for an Issue with a worker."""
+
+    first: int
+    nonce: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The op was not carried out, and nothing of it was stored.
+
+    Attributes:
+        why: ``pool_full``, ``run_is_ending`` (a cancel is on its way), ``sealed``, ``done``, ``open_attempts``, ``exists`` or ``no_such_attempt``.
+        detail: the pools that are full; the outcome's kind of a done attempt.
+    """
+
+    why: str
+    detail: tuple[str, ...] = ()
+
+
+OpResult = Union[Accepted, Refused]  # noqa: UP007 - used at run time
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What a batch of the coordinator did.
+
+    Attributes:
+        results: one per op, in order.
+        head: number of the run's newest event.
+        first: number that the first event of this batch got, had it been alone: `head_before + 1`.
+        at: storage's time of the batch.
+        status, intent: of the run, as this transaction leaves them.
+    """
+
+    results: tuple[OpResult, ...]
+    head: int
+    first: int
+    at: float
+    status: RunStatus
+    intent: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """The worker owns the attempt and may run user code.
+
+    Attributes:
+        n: attempt number. nonce: what it writes with. retry_number: user retries before this attempt.
+        inputs: what is stored of the asked-for outputs. level: the coordinator's protocol level.
+    """
+
+    n: int
+    nonce: str
+    retry_number: int
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotClaimed:
+    """Why not: ``duplicate`` (another worker has it), ``revoked`` (sealed, or the run is ending or over), ``done``."""
+
+    why: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The process that coordinates a run, with enough to prove it gone.
+
+    Attributes:
+        worker_id: random, drawn at process start.
+        host: host name. boot_id: of the kernel, so that a pid means something. pid, pid_started: process id and its start
+            time in clock ticks after boot; together they name one process.
+    """
+
+    worker_id: str
+    host: str
+    boot_id: str
+    pid: int
+    pid_started: int
+
+    def to_body(self) -> dict[str, Any]:
+        """The form kept in ``run_head.owner``."""
+        return {
+            "worker_id": self.worker_id,
+            "host": self.host,
+            "boot_id": self.boot_id,
+            "pid": self.pid,
+            "pid_started": self.pid_started,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The hot row of a run, as read.
+
+    `beat` is raised by the owner; a taker compares two reads of it, never a clock.
+    """
+
+    run_id: str
+    status: RunStatus
+    intent: str
+    epoch: int
+    head: int
+    beat: int
+    resumes: int
+    owner: Owner | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunClaim:
+    """A coordinator's authority over a run: the epoch, and the head it starts from."""
+
+    epoch: int
+    head: int
+    level: str
+    resumed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRow:
+    """One attempt as stored."""
+
+    ref: AttemptRef
+    state: AttemptState
+    outcome: str | None
+    cause: str | None
+    worker: str | None
+    retry_number: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Which runs to list. None means any; several values of one field mean any of them; several tags mean all."""
+
+    run_ids: tuple[str, ...] | None = None
+    job_name: str | None = None
+    statuses: tuple[RunStatus, ...] | None = None
+    tags: Mapping[str, str] | None = None
+    root_run_id: str | None = None
+    created_after: float | None = None
+    created_before: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of runs, newest first; `cursor` continues, None at the end."""
+
+    runs: tuple[Run, ...]
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FeedItem:
+    """One entry of the log that is read across runs. `number` has no gaps and grows for every reader alike."""
+
+    number: int
+    run_id: str
+    seq: int
+    kind: EventKind | str
+    at: float
+    body: Mapping[str, Any]
+
+
+class ReadsEvents(Protocol):
+    """Reading a run's events."""
+
+    def tail(self, run_id: str, after: int, limit: int = 1000) -> list[Event]:
+        """Events with a number above `after`, in order, at most `limit`. A reader that remembers the last number can neither
+        skip nor repeat one."""
+
+    def outputs(self, run_id: str, steps: Sequence[str]) -> list[StoredOutput]:
+        """What the successful attempts of `steps` produced, in the order they were stored."""

@@ -1,0 +1,40 @@
+"""The port between the rules and a database: run one transaction, read rows, wait for news."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from .dialect import Dialect, Outcome, Statement
+
+
+class Database(Protocol):
+    """One database, used by one process. Safe to call from several threads; never carried through a fork."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """The database's SQL."""
+
+    @property
+    def where(self) -> str:
+        """Where it is, without secrets, for messages."""
+
+    def transact(self, statements: Sequence[Statement]) -> list[Outcome]:
+        """Run all statements in one transaction, in one round trip where the database allows it.
+
+        Raises:
+            StorageUnavailableError: no answer; the transaction may or may not have been stored.
+        """
+
+    def read(self, sql: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """Run one SELECT.
+
+        Raises:
+            StorageUnavailableError: no answer.
+        """
+
+    def wait_for_news(self, timeout_s: float) -> bool:
+        """Return when another process may have written something, at the latest after `timeout_s`. May return early."""
+
+    def close(self) -> None:
+        """Close the connection. The object may not be used again."""

@@ -1,0 +1,62 @@
+"""What differs between the two databases' SQL: four expressions. Everything else is written once, in ``rules.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+
+class Statement(NamedTuple):
+    """One statement of a transaction; parameters are named ``:name`` in the text."""
+
+    sql: str
+    params: dict[str, Any]
+
+
+class Outcome(NamedTuple):
+    """What a statement did: rows matched, and the rows it returned (if it returns any)."""
+
+    count: int
+    rows: list[tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """SQL fragments of one database.
+
+    Attributes:
+        name: ``sqlite`` or ``postgresql``.
+        prefix: put before every table name (``"runplane".``, or nothing).
+        now: the database's time, seconds since the epoch.
+        greatest: name of the function that returns its largest argument.
+        lock_rows: what makes a SELECT lock its rows until the end of the transaction; SQLite's writers are alone anyway.
+    """
+
+    name: str
+    prefix: str
+    now: str
+    greatest: str
+    lock_rows: str
+
+    def rows(self, param: str, columns: Sequence[tuple[str, str]]) -> str:
+        """A table expression: the JSON array of arrays in parameter `param`, as rows with an `ord` from 1.
+
+        Args:
+            columns: name and type (``text``, ``int``, ``real``) of each position.
+        """
+        if self.name == "sqlite":
+            picks = ", ".join(f"json_extract(value, '$[{i}]') AS {name}" for i, (name, _) in enumerate(columns))
+            return f"(SELECT key + 1 AS ord, {picks} FROM json_each(:{param}))"
+        types = {"text": "", "int": "::int", "real": "::float8"}
+        picks = ", ".join(f"(j.value->>{i}){types[kind]} AS {name}" for i, (name, kind) in enumerate(columns))
+        return f"(SELECT j.ord, {picks} FROM jsonb_array_elements(CAST(:{param} AS jsonb)) WITH ORDINALITY j(value, ord))"
+
+
+SQLITE = Dialect("sqlite", "", "now_s()", "max", "")
+
+
+def postgresql(schema: str) -> Dialect:
+    """The dialect of a Postgres database whose tables stand in `schema`."""
+    quoted = schema.replace('"', '""')
+    return Dialect("postgresql", f'"{quoted}".', "extract(epoch from clock_timestamp())::float8", "greatest", " FOR UPDATE")

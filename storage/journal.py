@@ -1,0 +1,530 @@
+"""What the rest of the house calls to write and read runs: every write of a run goes through here.
+
+Each method is one transaction of ``rules.py``. A method that is called again after a lost reply, with the same token or batch
+number, does nothing twice.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..engine.arcs import RUN_ARCS, AttemptState
+from ..engine.snapshot import PLAN_VERSION, PlanSnapshot, StoredOutput, plan_from_body, plan_id, plan_to_body
+from ..errors import ConflictError, DocumentError, FencedError, NotFoundError
+from ..events.event import Event, NewEvent
+from ..events.kinds import EventKind
+from ..events.run import Run
+from ..events.status import RunStatus
+from .contract import (
+    Accepted,
+    Append,
+    AttemptRef,
+    AttemptRow,
+    Claimed,
+    Committed,
+    Finish,
+    Head,
+    Issue,
+    NotClaimed,
+    Op,
+    OpResult,
+    Owner,
+    Refused,
+    RunClaim,
+    Seal,
+)
+from .database import Database
+from .dialect import Outcome
+from .rules import OPS_PER_BATCH, Rules, Transaction
+
+LEVEL = "1.0"
+"""Protocol level of this version: major.minor."""
+
+
+class Journal:
+    """The writes and reads of runs, on one database.
+
+    Args:
+        database: where to.
+        default_pool_slots: slots of a pool that nobody set a limit for (``concurrency.pools.default_limit``); None: no limit.
+    """
+
+    def __init__(self, database: Database, *, default_pool_slots: int | None = None) -> None:
+        self.database = database
+        self.rules = Rules(database.dialect)
+        self.default_pool_slots = default_pool_slots
+
+    # Making and launching -------------------------------------------------------------------------------------------------
+
+    def put_plan(self, plan: PlanSnapshot) -> str:
+        """Store a plan once; return its id."""
+        body = plan_to_body(plan)
+        found = plan_id(body)
+        packed = zlib.compress(json.dumps(body, separators=(",", ":")).encode(), 1)
+        t = Transaction(self.rules, "", 0)
+        t.add(
+            self._sql("INSERT INTO {plan} (plan_id, version, body) VALUES (:id, :version, :body) ON CONFLICT (plan_id) DO NOTHING"),
+            id=found,
+            version=PLAN_VERSION,
+            body=packed,
+        )
+        self.database.transact(t.statements)
+        return found
+
+    def get_plan(self, plan: str) -> PlanSnapshot:
+        """The stored plan.
+
+        Raises:
+            NotFoundError: no such plan. DocumentError: a newer version wrote it.
+        """
+        rows = self.database.read(self._sql("SELECT version, body FROM {plan} WHERE plan_id = :id"), {"id": plan})
+        if not rows:
+            raise NotFoundError(f"no plan {plan} is stored")
+        version, body = rows[0]
+        if version > PLAN_VERSION:
+            raise DocumentError("the plan was written by a newer runplane", got=f"version {version}", expected=f"{PLAN_VERSION}")
+        return plan_from_body(json.loads(zlib.decompress(body)))
+
+    def create(self, run: Run, body: Mapping[str, Any]) -> None:
+        """Make a run, NOT_STARTED.
+
+        Args:
+            run: its fields; `created_at` 0 means now.
+            body: the stored form of what the columns do not hold.
+
+        Raises:
+            ConflictError: a run of that id is there and was asked for differently.
+        """
+        text = json.dumps(body, sort_keys=True)
+        at = run.created_at or time.time()
+        t = Transaction(self.rules, run.run_id, 0)
+        t.add(
+            self._sql(
+                "INSERT INTO {run} (run_id, created_at, job_name, root_run_id, parent_run_id, plan_id, body)"
+                " VALUES (:run, :at, :job, :root, :parent, :plan, :body) ON CONFLICT (run_id) DO NOTHING"
+            ),
+            at=at,
+            job=run.job_name,
+            root=run.root_run_id,
+            parent=run.parent_run_id,
+            plan=run.plan_id,
+            body=text,
+        )
+        t.add(
+            self._sql(
+                "INSERT INTO {run_head} (run_id, day, status) VALUES (:run, :day, 'NOT_STARTED') ON CONFLICT (run_id) DO NOTHING"
+            ),
+            day=int(at // 86400),
+        )
+        if run.tags:
+            rows = self.rules.dialect.rows("tags", [("key", "text"), ("value", "text")])
+            t.add(
+                self._sql(
+                    "INSERT INTO {run_tag} (run_id, key, value)"
+                    f" SELECT :run, v.key, v.value FROM {rows} v WHERE true ON CONFLICT (run_id, key) DO NOTHING"
+                ),
+                tags=json.dumps([[k, v] for k, v in run.tags.items()]),
+            )
+        outcomes = self.database.transact(t.statements)
+        if outcomes[0].count == 0:
+            stored = self.database.read(self._sql("SELECT body FROM {run} WHERE run_id = :run"), {"run": run.run_id})
+            if stored[0][0] != text:
+                raise ConflictError("a run of that id is there already", where=f"run {run.run_id}")
+
+    def set_plan(self, run_id: str, plan: str) -> None:
+        """Give a run the plan that was made after it."""
+        t = Transaction(self.rules, run_id, 0)
+        t.add(self._sql("UPDATE {run} SET plan_id = :plan WHERE run_id = :run AND plan_id IS NULL"), plan=plan)
+        self.database.transact(t.statements)
+
+    def move(self, run_id: str, event: NewEvent, before: Sequence[NewEvent] = ()) -> RunStatus:
+        """Move a run that no coordinator holds yet: enqueue, start the launch, fail the launch.
+
+        Args:
+            event: of a kind in ``RUN_ARCS``.
+            before: annotations to store before it.
+
+        Raises:
+            ConflictError: the run's status has no such arc, or a coordinator holds it.
+            NotFoundError: no such run.
+        """
+        t = self.rules.as_service(run_id)
+        if before:
+            self.rules.append(t, Append(before))
+        self.rules.status(t, event)
+        outcomes = self.database.transact(t.close())
+        if outcomes[t.guards[-1]].count == 0:
+            head = self.head(run_id)
+            arc = RUN_ARCS[EventKind(event.kind)]
+            raise ConflictError(
+                f"{event.kind} makes no sense for a run that is {head.status}",
+                where=f"run {run_id}",
+                expected=" or ".join(s.value for s in arc.sources),
+            )
+        return RunStatus(outcomes[-1].rows[0][1])
+
+    def annotate(self, run_id: str, events: Sequence[NewEvent]) -> int:
+        """Append annotations in a service's name; return the head. They are taken after the run's end too.
+
+        Raises:
+            NotFoundError: no such run.
+        """
+        t = self.rules.as_service(run_id)
+        self.rules.append(t, Append(events))
+        outcomes = self.database.transact(t.close())
+        if outcomes[0].count == 0:
+            raise NotFoundError(f"no run {run_id} is stored")
+        return int(outcomes[-1].rows[0][0])
+
+    # The coordinator --------------------------------------------------------------------------------------------------------
+
+    def claim_run(self, run_id: str, owner: Owner, events: Sequence[NewEvent], start: NewEvent) -> RunClaim | None:
+        """Become the run's first coordinator.
+
+        Args:
+            events: annotations to store before the start.
+            start: the RUN_START event.
+
+        Returns:
+            The authority; None when the run is not waiting for a first coordinator (see ``head`` for why).
+        """
+        t = self.rules.claiming_run(run_id, json.dumps(owner.to_body()), LEVEL)
+        if events:
+            self.rules.append(t, Append(events))
+        self.rules.status(t, start)
+        return self._authority(run_id, owner, self.database.transact(t.close()), resumed=False)
+
+    def take_over(self, seen: Head, owner: Owner, event: NewEvent) -> RunClaim | None:
+        """Become the coordinator in place of the one whose beat stood still at `seen`, or who is proven gone.
+
+        Returns:
+            The authority; None when the beat went on or somebody else was first.
+        """
+        t = self.rules.taking_over(seen.run_id, json.dumps(owner.to_body()), LEVEL, seen.epoch, seen.beat)
+        t.guard(self.rules.sql["append_guard"], k=1)
+        self.rules._events(t, [event])
+        return self._authority(seen.run_id, owner, self.database.transact(t.close()), resumed=True)
+
+    def beat(self, run_id: str, epoch: int) -> tuple[RunStatus, str, int]:
+        """Say that the coordinator is alive. Returns status, intent and head.
+
+        Raises:
+            FencedError: another coordinator took over, or the run was finalised.
+        """
+        t = Transaction(self.rules, run_id, 0)
+        t.add(
+            self._sql(
+                "UPDATE {run_head} SET beat = beat + 1 WHERE run_id = :run AND epoch = :epoch RETURNING status, intent, head"
+            ),
+            epoch=epoch,
+        )
+        rows = self.database.transact(t.statements)[0].rows
+        if not rows:
+            raise self._fenced(run_id, epoch)
+        return RunStatus(rows[0][0]), rows[0][1], int(rows[0][2])
+
+    def commit(self, run_id: str, epoch: int, batch: int, ops: Sequence[Op]) -> Committed:
+        """One transaction of the coordinator.
+
+        Args:
+            batch: grows by one with each new batch of this epoch, from 1. Sent again with the same number after a lost reply, a
+                batch is not carried out twice; the answer is the same.
+            ops: at most ``OPS_PER_BATCH``; each is accepted or refused by itself.
+
+        Raises:
+            FencedError: the epoch is not the newest.
+            ConflictError: the run is over.
+        """
+        if len(ops) > OPS_PER_BATCH:
+            raise ConflictError("too many operations in one batch", got=str(len(ops)), expected=f"at most {OPS_PER_BATCH}")
+        now = time.time()
+        t = self.rules.as_coordinator(run_id, epoch, batch)
+        pools = [p for op in ops if isinstance(op, Issue) for p in op.pools]
+        if pools:
+            self.rules.lock_pools(t, pools, self.default_pool_slots)
+        nonces: list[str | None] = []
+        for op in ops:
+            nonces.append(self._add_op(t, op, now))
+        outcomes = self.database.transact(t.close())
+        if not outcomes[-1].rows:
+            return self._committed_before(run_id, epoch, batch, ops)
+        head, status, intent, clock, _ = outcomes[-1].rows[0]
+        accepted = [outcomes[i].count > 0 for i in t.guards]
+        results = self._results(run_id, ops, accepted, nonces, int(head))
+        first = int(head) - sum(_width(op) for op, ok in zip(ops, accepted, strict=True) if ok) + 1
+        return Committed(results, int(head), first, float(clock), RunStatus(status), intent)
+
+    def _add_op(self, t: Transaction, op: Op, now: float) -> str | None:
+        if isinstance(op, Append):
+            self.rules.append(t, op)
+        elif isinstance(op, Seal):
+            self.rules.seal(t, op, now)
+        elif isinstance(op, Finish):
+            self.rules.finish(t, op)
+        else:
+            nonce = secrets.token_hex(8) if op.worker is not None else None
+            self.rules.issue(t, op, nonce, now)
+            return nonce
+        return None
+
+    def _results(
+        self, run_id: str, ops: Sequence[Op], accepted: Sequence[bool], nonces: Sequence[str | None], head: int
+    ) -> tuple[OpResult, ...]:
+        next_seq = head - sum(_width(op) for op, ok in zip(ops, accepted, strict=True) if ok) + 1
+        results: list[OpResult] = []
+        for op, ok, nonce in zip(ops, accepted, nonces, strict=True):
+            results.append(Accepted(next_seq, nonce) if ok else self._refusal(run_id, op))
+            next_seq += _width(op) if ok else 0
+        return tuple(results)
+
+    def _refusal(self, run_id: str, op: Op) -> Refused:
+        if isinstance(op, Finish):
+            open_rows = [str(a.ref.step) for a in self.attempts(run_id) if a.state in (AttemptState.ISSUED, AttemptState.RUNNING)]
+            return Refused("open_attempts", tuple(open_rows)) if open_rows else Refused("run_is_ending")
+        ref = op.ref
+        row = self.attempt(run_id, ref) if ref else None
+        if isinstance(op, Issue):
+            if row is not None:
+                return Refused("exists", (row.state.value,))
+            head = self.head(run_id)
+            if head.status is not RunStatus.STARTED or head.intent != "none":
+                return Refused("run_is_ending", (head.intent,))
+            return Refused("pool_full", op.pools)
+        if row is None:
+            return Refused("no_such_attempt")
+        return Refused(row.state.value, (row.outcome,) if row.outcome else ())
+
+    def _committed_before(self, run_id: str, epoch: int, batch: int, ops: Sequence[Op]) -> Committed:
+        """The answer of a batch whose first reply was lost; or the reason why there is none."""
+        rows = self.database.read(
+            self._sql("SELECT epoch, batch, status, intent, head, clock FROM {run_head} WHERE run_id = :run"), {"run": run_id}
+        )
+        if not rows:
+            raise NotFoundError(f"no run {run_id} is stored")
+        found_epoch, found_batch, status, intent, head, clock = rows[0]
+        if found_epoch != epoch:
+            raise self._fenced(run_id, epoch)
+        if found_batch != batch:
+            raise ConflictError(f"the run is {status}", where=f"run {run_id}")
+        accepted, nonces = [], []
+        for op in ops:
+            ok, nonce = self._was_accepted(run_id, op)
+            accepted.append(ok)
+            nonces.append(nonce)
+        results = tuple(
+            Accepted(0, nonce) if ok else self._refusal(run_id, op)
+            for op, ok, nonce in zip(ops, accepted, nonces, strict=True)
+        )
+        return Committed(results, int(head), 0, float(clock), RunStatus(status), intent)
+
+    def _was_accepted(self, run_id: str, op: Op) -> tuple[bool, str | None]:
+        if isinstance(op, Finish):
+            return self.head(run_id).status is RUN_ARCS[EventKind(op.event.kind)].target, None
+        if isinstance(op, Issue):
+            rows = self.database.read(
+                self._sql("SELECT nonce FROM {attempt} WHERE run_id = :run AND step = :step AND n = :n"),
+                {"run": run_id, "step": op.ref.step, "n": op.ref.n},
+            )
+            return bool(rows), rows[0][0] if rows else None
+        if isinstance(op, Seal):
+            row = self.attempt(run_id, op.ref)
+            return row is not None and row.state is AttemptState.SEALED, None
+        if not op.events:
+            return True, None
+        last = op.events[-1]
+        rows = self.database.read(
+            self._sql(
+                "SELECT count(*) FROM {event} WHERE run_id = :run AND day = (SELECT h.day FROM {run_head} h WHERE h.run_id = :run)"
+                " AND kind = :kind AND coalesce(step, '') = :step AND written_at = :at"
+            ),
+            {"run": run_id, "kind": last.kind, "step": last.step or "", "at": last.written_at},
+        )
+        return rows[0][0] > 0, None
+
+    def intend(self, run_id: str, intent: str, event: NewEvent, canceled: NewEvent) -> Head:
+        """Ask for the run's end (``cancel`` or ``deadline``). A run that no worker has seen ends at once. Idempotent."""
+        t = self.rules.intending(run_id, intent)
+        self.rules.status(t, event, only_from=("NOT_STARTED", "QUEUED"))
+        self.rules.status(t, canceled, only_from=("CANCELING",), follows_previous=True)
+        self.rules.status(t, event, only_from=("STARTING", "STARTED"))
+        self.database.transact(t.close())
+        return self.head(run_id)
+
+    def request(self, run_id: str, request_id: str, kind: str, body: Mapping[str, Any]) -> bool:
+        """Store a request without touching the head's lock; False when it was stored before."""
+        t = Transaction(self.rules, run_id, 0)
+        t.add(
+            self._sql(
+                "INSERT INTO {request} (request_id, run_id, kind, at, body) VALUES (:id, :run, :kind, :at, :body)"
+                " ON CONFLICT (request_id) DO NOTHING"
+            ),
+            id=request_id,
+            kind=kind,
+            at=time.time(),
+            body=json.dumps(body),
+        )
+        return self.database.transact(t.statements)[0].count > 0
+
+    # Attempts that write for themselves ---------------------------------------------------------------------------------------
+
+    def claim(self, run_id: str, ref: AttemptRef, worker: str, event: NewEvent, *, make: bool = False) -> Claimed | NotClaimed:
+        """Take an issued attempt. The same worker asking again (a lost reply) gets the same nonce.
+
+        Args:
+            make: the attempt need not have been issued (a document that names no attempt).
+        """
+        nonce = secrets.token_hex(8)
+        t = self.rules.as_service(run_id)
+        self.rules.claim(t, ref, worker, nonce, event, make=make)
+        outcomes = self.database.transact(t.close())
+        if outcomes[0].count == 0:
+            raise NotFoundError(f"no run {run_id} is stored")
+        if outcomes[t.guards[0]].count:
+            row = self.attempt(run_id, ref)
+            return Claimed(ref.n, nonce, row.retry_number if row else 0, int(outcomes[-1].rows[0][4]))
+        return self._not_claimed(run_id, ref, worker)
+
+    def _not_claimed(self, run_id: str, ref: AttemptRef, worker: str) -> Claimed | NotClaimed:
+        head = self.head(run_id)
+        rows = self.database.read(
+            self._sql(
+                "SELECT state, worker, nonce, retry_number, outcome FROM {attempt} WHERE run_id = :run AND step = :step AND n = :n"
+            ),
+            {"run": run_id, "step": ref.step, "n": ref.n},
+        )
+        if rows and rows[0][0] == "running" and rows[0][1] == worker and rows[0][2]:
+            return Claimed(ref.n, rows[0][2], rows[0][3], head.epoch)
+        if rows and rows[0][0] == "done":
+            return NotClaimed("done", rows[0][4] or "")
+        if head.status is not RunStatus.STARTED or head.intent != "none":
+            return NotClaimed("revoked", f"the run is {head.status}")
+        if not rows:
+            return NotClaimed("revoked", "no such attempt was issued")
+        if rows[0][0] == "running":
+            return NotClaimed("duplicate", rows[0][1] or "")
+        return NotClaimed("revoked", f"the attempt is {rows[0][0]}")
+
+    def append_as_attempt(self, run_id: str, ref: AttemptRef, nonce: str, batch: int, events: Sequence[NewEvent]) -> bool:
+        """Append an attempt's own events; True when they are stored (now, or by the same batch before).
+
+        Returns:
+            False when the attempt was sealed, or is done and these are more than annotations.
+        """
+        t = self.rules.as_attempt(run_id, ref, nonce, batch)
+        self.rules.append(t, Append(events, ref, nonce))
+        outcomes = self.database.transact(t.close())
+        if outcomes[t.guards[0]].count and outcomes[t.guards[1]].count:
+            return True
+        rows = self.database.read(
+            self._sql("SELECT nonce, batch FROM {attempt} WHERE run_id = :run AND step = :step AND n = :n"),
+            {"run": run_id, "step": ref.step, "n": ref.n},
+        )
+        return bool(rows) and rows[0][0] == nonce and int(rows[0][1]) >= batch and not outcomes[t.guards[0]].count
+
+    # Reading --------------------------------------------------------------------------------------------------------------------
+
+    def head(self, run_id: str) -> Head:
+        """The run's hot row.
+
+        Raises:
+            NotFoundError: no such run.
+        """
+        rows = self.database.read(
+            self._sql("SELECT status, intent, epoch, head, beat, resumes, owner FROM {run_head} WHERE run_id = :run"),
+            {"run": run_id},
+        )
+        if not rows:
+            raise NotFoundError(f"no run {run_id} is stored")
+        status, intent, epoch, head, beat, resumes, owner = rows[0]
+        return Head(
+            run_id, RunStatus(status), intent, int(epoch), int(head), int(beat), int(resumes),
+            Owner(**json.loads(owner)) if owner else None,
+        )
+
+    def tail(self, run_id: str, after: int, limit: int = 1000) -> list[Event]:
+        """Events with a number above `after`, in order, at most `limit`."""
+        rows = self.database.read(
+            self._sql(
+                "SELECT seq, kind, step, n, body, written_at, at, version FROM {event}"
+                " WHERE day = (SELECT h.day FROM {run_head} h WHERE h.run_id = :run) AND run_id = :run AND seq > :after"
+                " ORDER BY seq LIMIT :limit"
+            ),
+            {"run": run_id, "after": after, "limit": limit},
+        )
+        loads = json.loads
+        return [Event(run_id, s, k, step, n, loads(b), w, at, v) for s, k, step, n, b, w, at, v in rows]
+
+    def attempt(self, run_id: str, ref: AttemptRef) -> AttemptRow | None:
+        """One attempt's row, or None."""
+        rows = self._attempt_rows(run_id, " AND step = :step AND n = :n", {"step": ref.step, "n": ref.n})
+        return rows[0] if rows else None
+
+    def attempts(self, run_id: str) -> list[AttemptRow]:
+        """All attempts of a run, and the ends of steps that were never issued (n = 0)."""
+        return self._attempt_rows(run_id, "", {})
+
+    def outputs(self, run_id: str, steps: Sequence[str]) -> list[StoredOutput]:
+        """What the successful attempts of `steps` produced, in the order it was stored."""
+        if not steps:
+            return []
+        names = self.rules.dialect.rows("steps", [("name", "text")])
+        rows = self.database.read(
+            self._sql(
+                "SELECT e.step, e.body FROM {event} e JOIN {attempt} a ON a.run_id = e.run_id AND a.step = e.step AND a.n = e.n"
+                " WHERE e.run_id = :run AND e.kind = 'STEP_OUTPUT' AND a.outcome = 'STEP_SUCCESS'"
+                f" AND e.step IN (SELECT v.name FROM {names} v) ORDER BY e.seq"
+            ),
+            {"run": run_id, "steps": json.dumps([[s] for s in steps])},
+        )
+        found = []
+        for step, text in rows:
+            body = json.loads(text)
+            found.append(StoredOutput(run_id, step, body["output"], body.get("mapping_key"), body.get("location")))
+        return found
+
+    def _attempt_rows(self, run_id: str, where: str, params: Mapping[str, Any]) -> list[AttemptRow]:
+        rows = self.database.read(
+            self._sql(
+                "SELECT step, n, state, outcome, cause, worker, retry_number FROM {attempt} WHERE run_id = :run"
+                + where
+                + " ORDER BY step, n"
+            ),
+            {"run": run_id, **params},
+        )
+        return [AttemptRow(AttemptRef(s, n), AttemptState(st), o, c, w, r) for s, n, st, o, c, w, r in rows]
+
+    # Inside -----------------------------------------------------------------------------------------------------------------------
+
+    def _authority(self, run_id: str, owner: Owner, outcomes: Sequence[Outcome], *, resumed: bool) -> RunClaim | None:
+        if outcomes[0].count:
+            head, _, _, _, epoch = outcomes[-1].rows[0]
+            return RunClaim(int(epoch), int(head), LEVEL, resumed)
+        now = self.head(run_id)
+        if now.owner is not None and now.owner.worker_id == owner.worker_id:
+            return RunClaim(now.epoch, now.head, LEVEL, resumed)
+        return None
+
+    def _fenced(self, run_id: str, epoch: int) -> FencedError:
+        head = self.head(run_id)
+        by = f" by process {head.owner.pid} on {head.owner.host}" if head.owner else ""
+        return FencedError(
+            f"another coordinator took the run over{by}", where=f"run {run_id}", got=f"epoch {epoch}", expected=f"epoch {head.epoch}"
+        )
+
+    def _sql(self, text: str) -> str:
+        return self.rules._table_names(text)
+
+
+def _width(op: Op) -> int:
+    if isinstance(op, Append):
+        return len(op.events)
+    if isinstance(op, Issue):
+        return 1 if op.worker is None else 2
+    return 1
+
+

@@ -1,0 +1,398 @@
+"""The rules of every write, as guarded statements: written once, for both databases.
+
+One transaction is a list of statements that needs no answer in between, so that Postgres runs it in one pipelined round trip
+while the run's head row is locked. What would be an ``if`` is a guard:
+
+* The first statement locks the head row and checks *only columns of that row* (on Postgres a sub-select in it would still see
+  the snapshot from before the wait). It sets `mark` to the transaction's first number.
+* Each op starts with an update of the head row whose guard says whether the op is allowed; when it is, `mark` takes the op's own
+  number. The op's other statements act only while `mark` has that number. A refused op changes nothing, the others go on.
+* The last statement moves `mark` past all of them, so that the same batch sent again (its reply was lost) finds no place to act.
+
+Source of the locking rule: https://www.postgresql.org/docs/current/transaction-iso.html#XACT-READ-COMMITTED
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ..engine.arcs import ATTEMPT_ARCS, RUN_ARCS, AttemptState
+from ..errors import ConflictError
+from ..events.event import NewEvent
+from ..events.kinds import Category, EventKind, category_of
+from ..events.status import FINAL
+from .contract import Append, AttemptRef, Finish, Issue, Seal
+from .dialect import Dialect, Statement
+
+OPS_PER_BATCH = 998
+_OPEN = "('issued', 'running')"
+_EVENT_COLUMNS = (
+    ("kind", "text"),
+    ("version", "int"),
+    ("step", "text"),
+    ("n", "int"),
+    ("written_at", "real"),
+    ("body", "text"),
+)
+_ARC_COLUMNS = (("step", "text"), ("n", "int"), ("froms", "text"), ("state", "text"), ("outcome", "text"), ("cause", "text"))
+_TABLES = ("run_head", "run_tag", "run", "event", "attempt", "pool", "slot", "request", "feed", "plan", "lease")
+FEED_KINDS = frozenset({*(k.value for k in RUN_ARCS), EventKind.ASSET_MATERIALIZATION.value})
+
+
+class Transaction:
+    """Collects the statements of one transaction on one run, and which of them tells whether an op was accepted."""
+
+    def __init__(self, rules: Rules, run_id: str, low: int) -> None:
+        self.rules = rules
+        self.run_id = run_id
+        self.low = low
+        self.high = low + 999
+        self.mark = low
+        self.statements: list[Statement] = []
+        self.guards: list[int] = []
+        self._ends_attempts = False
+
+    def add(self, sql: str, **params: Any) -> None:
+        """Add a plain statement."""
+        self.statements.append(Statement(sql, {"run": self.run_id, **params}))
+
+    def guard(self, sql: str, **params: Any) -> None:
+        """Add the statement that decides whether the next op is accepted, and give the op its number."""
+        self.mark += 1
+        self.guards.append(len(self.statements))
+        self.add(sql, low=self.low, mark=self.mark, **params)
+
+    def then(self, sql: str, **params: Any) -> None:
+        """Add a statement that acts only when the op's guard did."""
+        self.add(sql, mark=self.mark, **params)
+
+    def ends_attempts(self) -> None:
+        """Remember that attempts may become final here, so that their slots are freed in this transaction."""
+        self._ends_attempts = True
+
+    def close(self) -> list[Statement]:
+        """The whole transaction."""
+        sql = self.rules.sql
+        if self._ends_attempts:
+            self.add(sql["free_used"])
+            self.add(sql["free_slots"])
+        self.add(sql["close"], low=self.low, high=self.high)
+        return self.statements
+
+
+class Rules:
+    """The statements for one dialect. Texts are built once; a transaction only fills in parameters."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.dialect = dialect
+        self.sql = {name: self._table_names(text) for name, text in _texts(dialect).items()}
+
+    def _table_names(self, text: str) -> str:
+        for table in _TABLES:
+            text = text.replace("{" + table + "}", self.dialect.prefix + table)
+        return text
+
+    # Ways in: each locks the head row and says who is writing -----------------------------------------------------------
+
+    def as_coordinator(self, run_id: str, epoch: int, batch: int) -> Transaction:
+        """A batch of the run's coordinator."""
+        t = Transaction(self, run_id, batch * 1000)
+        t.add(self.sql["open_coordinator"], epoch=epoch, batch=batch, low=t.low)
+        return t
+
+    def as_service(self, run_id: str) -> Transaction:
+        """Somebody who holds no token: a launcher, the command line."""
+        t = Transaction(self, run_id, _random_low())
+        t.add(self.sql["open_service"], low=t.low)
+        return t
+
+    def as_attempt(self, run_id: str, ref: AttemptRef, nonce: str, batch: int) -> Transaction:
+        """The process that runs one attempt, writing for itself."""
+        t = self.as_service(run_id)
+        t.guard(self.sql["attempt_guard"], step=ref.step, n=ref.n, nonce=nonce, batch=batch)
+        t.then(self.sql["attempt_batch"], step=ref.step, n=ref.n, batch=batch)
+        t.low = t.mark
+        return t
+
+    def claiming_run(self, run_id: str, owner: str, level: str) -> Transaction:
+        """The run's first coordinator."""
+        t = Transaction(self, run_id, _random_low())
+        t.add(self.sql["open_claim_run"], low=t.low, owner=owner, level=level)
+        return t
+
+    def taking_over(self, run_id: str, owner: str, level: str, epoch: int, beat: int) -> Transaction:
+        """A coordinator that saw `beat` stand still."""
+        t = Transaction(self, run_id, _random_low())
+        t.add(self.sql["open_take_over"], low=t.low, owner=owner, level=level, epoch=epoch, beat=beat)
+        return t
+
+    def intending(self, run_id: str, intent: str) -> Transaction:
+        """Somebody who wants the run to end."""
+        t = Transaction(self, run_id, _random_low())
+        t.add(self.sql["open_intent"], low=t.low, intent=intent)
+        return t
+
+    # Ops ------------------------------------------------------------------------------------------------------------------
+
+    def append(self, t: Transaction, op: Append) -> None:
+        """Events of the coordinator or of an attempt. Arcs are checked against the table and against the rows."""
+        arcs = _arcs_of(op.events)
+        if op.ref is not None:
+            _must_be_own(op.events, op.ref)
+        guard = self.sql["append_guard"]
+        params: dict[str, Any] = {"k": len(op.events)}
+        if op.ref is not None:
+            states = "running" if arcs else "running,done"
+            guard += self.sql["and_nonce"]
+            params.update(step=op.ref.step, n=op.ref.n, nonce=op.nonce, states=f",{states},")
+        moved = [a for a in arcs if a[2]]
+        made = [a for a in arcs if not a[2]]
+        if moved:
+            guard += self.sql["and_arcs"]
+            params.update(arcs=json.dumps(moved), arc_count=len(moved))
+        if made:
+            guard += self.sql["and_absent"]
+            params["made"] = json.dumps(made)
+        t.guard(guard, **params)
+        self._events(t, op.events)
+        if any(a[3] != AttemptState.RUNNING.value for a in moved):
+            t.then(self.sql["move_attempts"], arcs=json.dumps(moved))
+            t.ends_attempts()
+        if made:
+            t.then(self.sql["make_ends"], made=json.dumps(made))
+
+    def issue(self, t: Transaction, op: Issue, nonce: str | None, at: float) -> None:
+        """A new attempt with its slots; with a worker, claimed at once."""
+        events = [NewEvent(EventKind.STEP_ISSUED, op.ref.step, op.ref.n, _issue_body(op), at)]
+        if op.worker is not None:
+            events.append(NewEvent(EventKind.STEP_WORKER_STARTED, op.ref.step, op.ref.n, op.claim_body, at))
+        guard = self.sql["issue_guard"]
+        params: dict[str, Any] = {"k": len(events), "step": op.ref.step, "n": op.ref.n}
+        if op.pools:
+            guard += self.sql["and_free"]
+            params["pools"] = json.dumps([[name] for name in op.pools])
+        t.guard(guard, **params)
+        self._events(t, events)
+        state = AttemptState.ISSUED if op.worker is None else AttemptState.RUNNING
+        t.then(
+            self.sql["make_attempt"],
+            step=op.ref.step,
+            n=op.ref.n,
+            state=state.value,
+            retry_number=op.retry_number,
+            nonce=nonce,
+            worker=op.worker,
+        )
+        if op.pools:
+            t.then(self.sql["take_slots"], step=op.ref.step, n=op.ref.n, pools=params["pools"])
+            t.then(self.sql["take_used"], pools=params["pools"])
+
+    def lock_pools(self, t: Transaction, pools: Iterable[str], default_slots: int | None) -> None:
+        """Make missing pools and lock all that this batch may touch, in the order of their names."""
+        names = json.dumps([[name] for name in sorted(set(pools))])
+        t.add(self.sql["make_pools"], pools=names, slots=default_slots)
+        t.add(self.sql["lock_pools"], pools=names)
+
+    def claim(self, t: Transaction, ref: AttemptRef, worker: str, nonce: str, event: NewEvent, *, make: bool) -> None:
+        """A worker takes an issued attempt; with `make`, one that nobody issued (a document that names no attempt)."""
+        t.guard(self.sql["claim_make_guard" if make else "claim_guard"], step=ref.step, n=ref.n)
+        self._events(t, [event])
+        text = self.sql["make_attempt" if make else "claim_attempt"]
+        extra: dict[str, Any] = {"state": "running", "retry_number": max(ref.n - 1, 0)} if make else {}
+        t.then(text, step=ref.step, n=ref.n, nonce=nonce, worker=worker, **extra)
+
+    def seal(self, t: Transaction, op: Seal, at: float) -> None:
+        """Kill the nonce of an attempt that has no outcome."""
+        body = {"cause": op.cause, "evidence": op.evidence}
+        event = NewEvent(EventKind.STEP_SEALED, op.ref.step, op.ref.n, body, at)
+        t.guard(self.sql["seal_guard"], step=op.ref.step, n=op.ref.n)
+        self._events(t, [event])
+        t.then(self.sql["seal_attempt"], step=op.ref.step, n=op.ref.n, cause=op.cause)
+        t.ends_attempts()
+
+    def status(self, t: Transaction, event: NewEvent, *, only_from: Sequence[str] = (), follows_previous: bool = False) -> None:
+        """Move the run by the arc of the event's kind.
+
+        Args:
+            only_from: a part of the arc's sources, to choose between two ways to an end.
+            follows_previous: only when the op before this one was accepted.
+        """
+        arc = RUN_ARCS[EventKind(event.kind)]
+        sources = only_from or [s.value for s in arc.sources]
+        guard = self.sql["status_guard"]
+        params: dict[str, Any] = {"k": 1, "to": arc.target.value, "froms": "," + ",".join(sources) + ","}
+        if follows_previous:
+            guard += " AND mark = :before"
+            params["before"] = t.mark
+        if arc.target in FINAL:
+            guard += self.sql["and_no_open"]
+        t.guard(guard, **params)
+        self._events(t, [event])
+        if event.kind == EventKind.RUN_START:
+            t.then(self.sql["run_started"])
+        if arc.target in FINAL:
+            t.then(self.sql["run_ended"])
+            self._tags(t, event)
+
+    def finish(self, t: Transaction, op: Finish) -> None:
+        """End the run."""
+        self.status(t, op.event)
+
+    def _tags(self, t: Transaction, event: NewEvent) -> None:
+        tags = event.body.get("tags")
+        if tags:
+            t.then(self.sql["put_tags"], tags=json.dumps([[k, v] for k, v in tags.items()]))
+
+    def _events(self, t: Transaction, events: Sequence[NewEvent]) -> None:
+        rows = json.dumps([[e.kind, 1, e.step, e.n, e.written_at, _body_text(e)] for e in events])
+        t.then(self.sql["insert_events"], k=len(events), rows=rows)
+        if any(e.kind in FEED_KINDS for e in events):
+            t.then(self.sql["insert_feed"], k=len(events), rows=json.dumps(_feed_rows(events)))
+
+
+def _random_low() -> int:
+    return -(secrets.randbits(50) + 1) * 1000
+
+
+def _body_text(event: NewEvent) -> str:
+    return json.dumps(event.body, separators=(",", ":"))
+
+
+def _feed_rows(events: Sequence[NewEvent]) -> list[list[Any]]:
+    return [[i, e.kind, _body_text(e)] for i, e in enumerate(events, 1) if e.kind in FEED_KINDS]
+
+
+def _issue_body(op: Issue) -> dict[str, Any]:
+    body: dict[str, Any] = {"retry_number": op.retry_number} if op.retry_number else {}
+    if op.pools:
+        body["pools"] = list(op.pools)
+    return body
+
+
+def _must_be_own(events: Sequence[NewEvent], ref: AttemptRef) -> None:
+    for e in events:
+        if category_of(e.kind) is not Category.ANNOTATION and (e.step, e.n) != (ref.step, ref.n):
+            raise ConflictError(
+                "an attempt may write facts of its own only", where=f"{ref.step} attempt {ref.n}", got=f"{e.kind} of {e.step}"
+            )
+
+
+def _arcs_of(events: Sequence[NewEvent]) -> list[list[Any]]:
+    """One row per attempt that the events move: step, n, states it may come from, new state, outcome, cause.
+
+    Raises:
+        ConflictError: the events contradict each other, or move what an append may not move.
+    """
+    arcs: dict[tuple[str, int], list[Any]] = {}
+    for e in events:
+        if category_of(e.kind) is Category.ANNOTATION:
+            continue
+        arc = ATTEMPT_ARCS.get(EventKind(e.kind))
+        if arc is None or e.step is None or e.kind in (EventKind.STEP_ISSUED, EventKind.STEP_SEALED):
+            raise ConflictError(f"{e.kind} is not appended; it has an operation of its own")
+        key = (e.step, e.n or 0)
+        ends = arc.target in (AttemptState.DONE, AttemptState.SKIPPED, AttemptState.ABANDONED)
+        outcome = e.kind if ends else None
+        cause = e.body.get("cause") if ends else None
+        if key not in arcs:
+            froms = "," + ",".join(s.value for s in arc.sources) + "," if arc.sources else ""
+            arcs[key] = [e.step, e.n or 0, froms, arc.target.value, outcome, cause]
+        elif AttemptState(arcs[key][3]) in arc.sources:
+            arcs[key][3:] = [arc.target.value, outcome, cause]
+        else:
+            raise ConflictError(f"{e.kind} makes no sense after {arcs[key][3]}", where=f"{e.step} attempt {e.n}")
+    return list(arcs.values())
+
+
+def _texts(d: Dialect) -> dict[str, str]:
+    """All statement texts of a dialect, table names still in braces."""
+    lock = f"UPDATE {{run_head}} SET mark = :low, clock = {d.greatest}(clock, {d.now})"
+    take = lock + ", epoch = epoch + 1, batch = 0, owner = :owner, level = :level, beat = beat + 1"
+    op = "UPDATE {run_head} SET head = head + :k, mark = :mark"
+    allowed = " WHERE run_id = :run AND mark >= :low AND mark < :mark"
+    acting = "(SELECT h.mark FROM {run_head} h WHERE h.run_id = :run) = :mark"
+    this_attempt = "run_id = :run AND step = :step AND n = :n"
+    events, arcs = d.rows("rows", _EVENT_COLUMNS), d.rows("arcs", _ARC_COLUMNS)
+    made, pools = d.rows("made", _ARC_COLUMNS), d.rows("pools", [("name", "text")])
+    has_attempt = " AND EXISTS (SELECT 1 FROM {attempt} a WHERE a.run_id = :run AND a.step = :step AND a.n = :n AND "
+    return {
+        "open_coordinator": lock
+        + ", batch = :batch WHERE run_id = :run AND epoch = :epoch AND batch < :batch AND status IN ('STARTED', 'CANCELING')",
+        "open_service": lock + " WHERE run_id = :run",
+        "open_claim_run": take + " WHERE run_id = :run AND status IN ('NOT_STARTED', 'STARTING') AND owner IS NULL",
+        "open_take_over": take + ", resumes = resumes + 1 WHERE run_id = :run AND epoch = :epoch AND beat = :beat"
+        " AND status IN ('STARTED', 'CANCELING')",
+        "open_intent": lock + ", intent = :intent WHERE run_id = :run AND intent = 'none'"
+        " AND status IN ('NOT_STARTED', 'QUEUED', 'STARTING', 'STARTED')",
+        "attempt_guard": "UPDATE {run_head} SET mark = :mark"
+        + allowed
+        + has_attempt
+        + "a.nonce = :nonce AND a.batch < :batch AND a.state IN ('running', 'done'))",
+        "attempt_batch": f"UPDATE {{attempt}} SET batch = :batch WHERE {this_attempt} AND {acting}",
+        "append_guard": op + allowed,
+        "and_nonce": has_attempt + "a.nonce = :nonce AND :states LIKE '%,' || a.state || ',%')",
+        "and_arcs": f" AND (SELECT count(*) FROM {arcs} v JOIN {{attempt}} a ON a.run_id = :run AND a.step = v.step"
+        " AND a.n = v.n WHERE v.froms LIKE '%,' || a.state || ',%') = :arc_count",
+        "and_absent": f" AND NOT EXISTS (SELECT 1 FROM {made} v JOIN {{attempt}} a ON a.run_id = :run AND a.step = v.step"
+        " AND a.n = v.n)",
+        "insert_events": "INSERT INTO {event} (day, run_id, seq, kind, version, step, n, at, written_at, body)"
+        " SELECT h.day, h.run_id, h.head - :k + v.ord, v.kind, v.version, v.step, v.n, h.clock, v.written_at, v.body"
+        f" FROM {{run_head}} h CROSS JOIN {events} v WHERE h.run_id = :run AND h.mark = :mark",
+        "insert_feed": "INSERT INTO {feed} (run_id, seq, kind, at, body)"
+        " SELECT h.run_id, h.head - :k + v.pos, v.kind, h.clock, v.body FROM {run_head} h CROSS JOIN "
+        + d.rows("rows", [("pos", "int"), ("kind", "text"), ("body", "text")])
+        + " v WHERE h.run_id = :run AND h.mark = :mark ORDER BY v.ord",
+        "move_attempts": "UPDATE {attempt} SET state = v.state, outcome = v.outcome, cause = coalesce(v.cause, {attempt}.cause)"
+        f" FROM {arcs} v WHERE run_id = :run AND {{attempt}}.step = v.step AND {{attempt}}.n = v.n AND {acting}",
+        "make_ends": "INSERT INTO {attempt} (run_id, step, n, state, outcome, cause)"
+        f" SELECT h.run_id, v.step, v.n, v.state, v.outcome, v.cause FROM {{run_head}} h CROSS JOIN {made} v"
+        " WHERE h.run_id = :run AND h.mark = :mark",
+        "issue_guard": op
+        + allowed
+        + " AND status = 'STARTED' AND intent = 'none' AND NOT EXISTS"
+        + " (SELECT 1 FROM {attempt} a WHERE a.run_id = :run AND a.step = :step AND (a.n >= :n OR a.n = 0))",
+        "and_free": f" AND NOT EXISTS (SELECT 1 FROM {{pool}} p JOIN {pools} v ON p.name = v.name WHERE p.used >= p.slots)",
+        "make_attempt": "INSERT INTO {attempt} (run_id, step, n, state, retry_number, nonce, worker)"
+        " SELECT h.run_id, :step, :n, :state, :retry_number, :nonce, :worker FROM {run_head} h"
+        " WHERE h.run_id = :run AND h.mark = :mark",
+        "make_pools": "INSERT INTO {pool} (name, slots, is_default) SELECT v.name, CAST(:slots AS integer), 1"
+        f" FROM {pools} v WHERE true ORDER BY v.name ON CONFLICT (name) DO NOTHING",
+        "lock_pools": f"SELECT p.name FROM {{pool}} p WHERE p.name IN (SELECT v.name FROM {pools} v)"
+        " OR p.name IN (SELECT s.pool FROM {slot} s WHERE s.run_id = :run) ORDER BY p.name" + d.lock_rows,
+        "take_slots": "INSERT INTO {slot} (run_id, step, n, pool)"
+        f" SELECT h.run_id, :step, :n, v.name FROM {{run_head}} h CROSS JOIN {pools} v"
+        " WHERE h.run_id = :run AND h.mark = :mark",
+        "take_used": f"UPDATE {{pool}} SET used = used + 1 WHERE name IN (SELECT v.name FROM {pools} v) AND {acting}",
+        "free_used": "UPDATE {pool} SET used = used - x.held FROM (SELECT s.pool AS pool, count(*) AS held FROM {slot} s"
+        " JOIN {attempt} a ON a.run_id = s.run_id AND a.step = s.step AND a.n = s.n"
+        " WHERE s.run_id = :run AND a.state IN ('done', 'sealed') GROUP BY s.pool) x"
+        " WHERE {pool}.name = x.pool",
+        "free_slots": "DELETE FROM {slot} WHERE run_id = :run AND EXISTS (SELECT 1 FROM {attempt} a"
+        " WHERE a.run_id = :run AND a.step = {slot}.step AND a.n = {slot}.n AND a.state IN ('done', 'sealed'))",
+        "claim_guard": op.replace(":k", "1") + allowed + " AND status = 'STARTED' AND intent = 'none'" + has_attempt
+        + "a.state = 'issued')",
+        "claim_make_guard": op.replace(":k", "1")
+        + allowed
+        + " AND status = 'STARTED' AND intent = 'none' AND NOT EXISTS (SELECT 1 FROM {attempt} a WHERE a.run_id = :run"
+        " AND a.step = :step AND (a.n >= :n OR a.n = 0))",
+        "claim_attempt": "UPDATE {attempt} SET state = 'running', nonce = :nonce, worker = :worker"
+        f" WHERE {this_attempt} AND {acting}",
+        "seal_guard": op.replace(":k", "1") + allowed + has_attempt + f"a.state IN {_OPEN})",
+        "seal_attempt": "UPDATE {attempt} SET state = 'sealed', nonce = NULL, cause = :cause"
+        f" WHERE {this_attempt} AND {acting}",
+        "status_guard": op + ", status = :to" + allowed + " AND :froms LIKE '%,' || status || ',%'",
+        "and_no_open": f" AND NOT EXISTS (SELECT 1 FROM {{attempt}} a WHERE a.run_id = :run AND a.state IN {_OPEN})",
+        "run_started": "UPDATE {run} SET started_at = (SELECT h.clock FROM {run_head} h WHERE h.run_id = :run)"
+        f" WHERE run_id = :run AND {acting}",
+        "run_ended": "UPDATE {run} SET ended_at = (SELECT h.clock FROM {run_head} h WHERE h.run_id = :run)"
+        f" WHERE run_id = :run AND {acting}",
+        "put_tags": "INSERT INTO {run_tag} (run_id, key, value) SELECT h.run_id, v.key, v.value FROM {run_head} h CROSS JOIN "
+        + d.rows("tags", [("key", "text"), ("value", "text")])
+        + " v WHERE h.run_id = :run AND h.mark = :mark"
+        " ON CONFLICT (run_id, key) DO UPDATE SET value = excluded.value",
+        "close": "UPDATE {run_head} SET mark = :high WHERE run_id = :run AND mark >= :low AND mark < :high"
+        " RETURNING head, status, intent, clock, epoch",
+    }

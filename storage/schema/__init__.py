@@ -1,0 +1,13 @@
+"""The DDL of a new database and the version it stands for. Printed from ``tables.py`` by ``print_schema.py``; a test compares."""
+
+from __future__ import annotations
+
+from importlib import resources
+
+SCHEMA_VERSION = "0001"
+"""The newest migration, which the printed DDL equals."""
+
+
+def ddl(dialect: str) -> str:
+    """The statements that make a new database: ``sqlite`` or ``postgresql``."""
+    return resources.files(__package__).joinpath(f"{dialect}.sql").read_text(encoding="utf-8")

@@ -1,0 +1,184 @@
+"""The tables. The DDL that a new database gets (``schema/*.sql``) is printed from here; migrations lead older ones here.
+
+``run`` is wide and cold, ``run_head`` narrow and hot: its row is the lock of a run. Only migrations and the printer import this
+module; the append and claim path speaks the same tables' SQL through the driver.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    text,
+)
+
+metadata = MetaData()
+_BIG = BigInteger().with_variant(Integer(), "sqlite")
+
+run = Table(
+    "run",
+    metadata,
+    Column("run_id", String(64), primary_key=True),
+    Column("created_at", Float(53), nullable=False),
+    Column("job_name", Text, nullable=False),
+    Column("root_run_id", String(64)),
+    Column("parent_run_id", String(64)),
+    Column("plan_id", String(40)),
+    Column("body", Text, nullable=False, comment="origin, run config, selections: kind run, version 1"),
+    Column("started_at", Float(53)),
+    Column("ended_at", Float(53)),
+    Index("run_by_creation", "created_at", "run_id"),
+    Index("run_by_job", "job_name", "created_at"),
+    Index("run_by_root", "root_run_id"),
+)
+
+run_tag = Table(
+    "run_tag",
+    metadata,
+    Column("run_id", String(64), ForeignKey("run.run_id", ondelete="CASCADE"), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    PrimaryKeyConstraint("run_id", "key"),
+    Index("run_tag_by_value", "key", "value"),
+)
+
+plan = Table(
+    "plan",
+    metadata,
+    Column("plan_id", String(40), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False, comment="zlib of the JSON text"),
+)
+
+run_head = Table(
+    "run_head",
+    metadata,
+    Column("run_id", String(64), ForeignKey("run.run_id", ondelete="CASCADE"), primary_key=True),
+    Column("day", Integer, nullable=False, comment="of the run's creation, days since the epoch"),
+    Column("status", String(16), nullable=False),
+    Column("intent", String(16), nullable=False, server_default="none", comment="none, cancel, deadline"),
+    Column("level", String(16), comment="protocol level of the coordinator"),
+    Column("epoch", Integer, nullable=False, server_default="0"),
+    Column("head", _BIG, nullable=False, server_default="0", comment="number of the newest event"),
+    Column("batch", _BIG, nullable=False, server_default="0", comment="newest batch of the coordinator"),
+    Column("mark", _BIG, nullable=False, server_default="0", comment="which op of the transaction is at work"),
+    Column("clock", Float(53), nullable=False, server_default="0", comment="time of the newest transaction, never falls"),
+    Column("beat", _BIG, nullable=False, server_default="0"),
+    Column("resumes", Integer, nullable=False, server_default="0"),
+    Column("owner", Text, comment="the coordinator's process, JSON"),
+    Index("run_head_by_status", "status"),
+)
+
+event = Table(
+    "event",
+    metadata,
+    Column("day", Integer, nullable=False),
+    Column("run_id", String(64), nullable=False),
+    Column("seq", _BIG, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("version", Integer, nullable=False, server_default="1"),
+    Column("step", Text),
+    Column("n", Integer),
+    Column("at", Float(53), nullable=False),
+    Column("written_at", Float(53), nullable=False),
+    Column("body", Text, nullable=False),
+    PrimaryKeyConstraint("day", "run_id", "seq"),
+    Index(
+        "event_outputs",
+        "run_id",
+        "step",
+        sqlite_where=text("kind = 'STEP_OUTPUT'"),
+        postgresql_where=text("kind = 'STEP_OUTPUT'"),
+    ),
+    sqlite_with_rowid=False,
+)
+
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("run_id", String(64), nullable=False),
+    Column("step", Text, nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("retry_number", Integer, nullable=False, server_default="0"),
+    Column("nonce", String(40)),
+    Column("worker", Text),
+    Column("batch", _BIG, nullable=False, server_default="0", comment="newest batch of the attempt's own writer"),
+    Column("outcome", String(32)),
+    Column("cause", String(32)),
+    PrimaryKeyConstraint("run_id", "step", "n"),
+    sqlite_with_rowid=False,
+)
+
+pool = Table(
+    "pool",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("slots", Integer, comment="null: no limit"),
+    Column("used", Integer, nullable=False, server_default="0"),
+    Column("is_default", Integer, nullable=False, server_default="0", comment="made from the default limit"),
+)
+
+slot = Table(
+    "slot",
+    metadata,
+    Column("run_id", String(64), nullable=False),
+    Column("step", Text, nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("pool", Text, ForeignKey("pool.name"), nullable=False),
+    PrimaryKeyConstraint("run_id", "step", "n", "pool"),
+    Index("slot_by_pool", "pool"),
+)
+
+request = Table(
+    "request",
+    metadata,
+    Column("request_id", String(64), primary_key=True),
+    Column("run_id", String(64), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("at", Float(53), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("done_at", Float(53)),
+    Index("request_by_run", "run_id"),
+)
+
+feed = Table(
+    "feed",
+    metadata,
+    Column("id", _BIG, primary_key=True, autoincrement=True, comment="order of insertion; not an order to read by"),
+    Column("number", _BIG, comment="given afterwards by one sequencer; null until then"),
+    Column("run_id", String(64), nullable=False),
+    Column("seq", _BIG, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("at", Float(53), nullable=False),
+    Column("body", Text, nullable=False),
+    Index("feed_by_number", "number", unique=True),
+    Index(
+        "feed_unnumbered", "id", sqlite_where=text("number IS NULL"), postgresql_where=text("number IS NULL")
+    ),
+)
+
+lease = Table(
+    "lease",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("holder", Text),
+    Column("fence", _BIG, nullable=False, server_default="0"),
+    Column("beat", _BIG, nullable=False, server_default="0"),
+)
+
+schema_version = Table(
+    "schema_version",
+    metadata,
+    Column("version_num", String(32), primary_key=True, comment="alembic's own table, by this name"),
+)
