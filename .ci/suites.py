@@ -1,0 +1,222 @@
+"""`make check`, `make test`, `make test-long`, `make demo`, `make bench`: what they run, in which order, and how it went.
+
+Reads from the top: the suites as data, then how one is run, then the verbs. Needs nothing but the standard library; what the
+suites need is made by ``environments.py`` and ``tests/services/prepare.py``.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import environments
+from environments import BUILD, DEVELOPMENT, ROOT, Environment, Failed
+
+REPORTS = BUILD / "reports"
+WORK = (
+    BUILD / "work"
+)  # where tools and tests are started: from the clone itself, `config` or `events` would be importable
+UNIT = ("tests/test_layout.py", "tests/unit")
+# Folders of tests/ beside unit, in the order in which they run. A folder that is not named here fails the layout test.
+FOLDERS = ("contracts", "real", "parity", "examples", "tier_a", "containers")
+IN_PARALLEL = {"unit", "contracts"}  # the others start processes and services of their own and measure time
+MINUTES_PER_SUITE = 20  # a suite that hangs ends here, not at CI's limit
+MINUTES_PER_LONG_SUITE = 180
+
+
+@dataclass
+class Tally:
+    """How one suite went.
+
+    Attributes:
+        tests: none when the suite is no pytest run.
+    """
+
+    name: str
+    ok: bool
+    minutes: float
+    tests: dict[str, int] | None = None
+    skipped: list[str] = field(default_factory=list)
+
+
+class Session:
+    """One call of a verb: runs suites one after the other, goes on when one fails, and sums up at the end."""
+
+    def __init__(self, *, long: bool = False) -> None:
+        self.long = long
+        self.tallies: list[Tally] = []
+        self.notes: list[str] = []
+        self.environ = {**os.environ, "RUNPLANE_LONG": "1" if long else ""}
+        self.environ.pop("PYTHONPATH", None)
+        WORK.mkdir(parents=True, exist_ok=True)
+        REPORTS.mkdir(parents=True, exist_ok=True)
+
+    # -- one suite
+
+    def step(self, name: str, action: Callable[[], None]) -> bool:
+        """Something that is no test: it has gone well unless it raises `Failed`."""
+        self._title(name)
+        started = time.monotonic()
+        try:
+            action()
+        except Failed as error:
+            print(error)
+            return self._note_down(Tally(name, False, minutes_since(started)))
+        return self._note_down(Tally(name, True, minutes_since(started)))
+
+    def tool(self, name: str, command: list[str]) -> bool:
+        self._title(name)
+        started = time.monotonic()
+        code = self._call(command)
+        return self._note_down(Tally(name, code == 0, minutes_since(started)))
+
+    def pytest(self, name: str, paths: list[str], environment: Environment = DEVELOPMENT) -> bool:
+        self._title(name)
+        started = time.monotonic()
+        report = REPORTS / f"{name.replace(' ', '-')}.xml"
+        report.unlink(missing_ok=True)
+        command = [str(environment.python), "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), f"--rootdir={ROOT}"]
+        command += ["-q", f"--junitxml={report}", *(str(ROOT / p) for p in paths)]
+        command += ["-n2", "--dist=loadfile"] if name.split()[0] in IN_PARALLEL else []
+        command += [] if self.long else ["-m", "not long"]
+        code = self._call(command)
+        tests, skipped = read_report(report)
+        ok = code == 0 and bool(tests["passed"])
+        return self._note_down(Tally(name, ok, minutes_since(started), tests, skipped))
+
+    def _call(self, command: list[str]) -> int:
+        limit = 60 * (MINUTES_PER_LONG_SUITE if self.long else MINUTES_PER_SUITE)
+        try:
+            return subprocess.run(
+                command, check=False, cwd=WORK, env=self.environ, stdin=subprocess.DEVNULL, timeout=limit
+            ).returncode
+        except subprocess.TimeoutExpired:
+            print(f"ended after {limit // 60} minutes: {' '.join(command)}")
+            return 1
+
+    def _title(self, name: str) -> None:
+        print(f"\n---- {name}", flush=True)
+
+    def _note_down(self, tally: Tally) -> bool:
+        self.tallies.append(tally)
+        return tally.ok
+
+    # -- the end
+
+    def finish(self) -> int:
+        """Print the summary; 0 when everything went well."""
+        print("\n---- summary")
+        for tally in self.tallies:
+            counts = ", ".join(f"{n} {what}" for what, n in (tally.tests or {}).items() if n)
+            print(f"{'ok    ' if tally.ok else 'FAILED'}  {tally.minutes:5.1f} min  {tally.name:<26} {counts}".rstrip())
+        print(f"        {sum(t.minutes for t in self.tallies):5.1f} min  in all")
+        for tally in self.tallies:
+            for reason in tally.skipped:
+                print(f"skipped in {tally.name}: {reason}")
+        for note in self.notes:
+            print(note)
+        total = {what: sum(t.tests[what] for t in self.tallies if t.tests) for what in ("passed", "failed", "skipped")}
+        failed = [t.name for t in self.tallies if not t.ok]
+        if failed:
+            print(f"failed: {', '.join(failed)}")
+        print(f"{total['passed']} passed, {total['failed']} failed, {total['skipped']} skipped")
+        return 1 if failed else 0
+
+
+def minutes_since(started: float) -> float:
+    return (time.monotonic() - started) / 60
+
+
+def read_report(report: Path) -> tuple[dict[str, int], list[str]]:
+    """Counts and the reasons of what was skipped, from a JUnit file; no file means that pytest did not get that far."""
+    counts = {"passed": 0, "failed": 0, "skipped": 0}
+    reasons: list[str] = []
+    if not report.exists():
+        return counts, reasons
+    for case in ElementTree.parse(report).iter("testcase"):
+        outcomes = {child.tag for child in case}
+        if outcomes & {"failure", "error"}:
+            counts["failed"] += 1
+        elif "skipped" in outcomes:
+            counts["skipped"] += 1
+            reasons.append(next(case.iter("skipped")).get("message", ""))
+        else:
+            counts["passed"] += 1
+    return counts, sorted(set(reasons))
+
+
+# ---------------------------------------------------------------------------------------------------- verbs
+
+
+def check(session: Session) -> bool:
+    """Lint, types, import rules, unit tests. False when there is no environment to run anything in."""
+    if not session.step("environment", lambda: ignore(environments.ready(DEVELOPMENT))):
+        return False
+    settings = str(ROOT / "pyproject.toml")
+    ruff = DEVELOPMENT.command("ruff")
+    session.tool("lint", [ruff, "check", "--config", settings, str(ROOT)])
+    session.tool("format", [ruff, "format", "--check", "--config", settings, str(ROOT)])
+    mypy = [str(DEVELOPMENT.python), "-m", "mypy", "--config-file", settings, "--cache-dir", str(BUILD / "mypy")]
+    session.tool("types", [*mypy, "-p", "runplane"])
+    session.tool("layers", [DEVELOPMENT.command("lint-imports"), "--config", settings, "--no-cache"])
+    session.pytest("unit", existing(UNIT))
+    return True
+
+
+def test(session: Session) -> None:
+    """`check`, then every other folder of tests, then the other Pythons."""
+    with ThreadPoolExecutor(1) as beside:
+        dagster = beside.submit(environments.dagster_python)
+        if not check(session):
+            return
+        folders = [f for f in FOLDERS if list((ROOT / "tests" / f).rglob("test_*.py"))]
+        session.step("a real Dagster", lambda: use_dagster(session, dagster))
+    for folder in folders:
+        session.pytest(folder, [f"tests/{folder}"])
+    for version, python in environments.other_pythons().items():
+        test_on(session, version, python)
+    missing = sorted(set(environments.SUPPORTED) - set(environments.other_pythons()) - {environments.MINE})
+    session.notes.append(f"Pythons not found on this machine, so not tested: {', '.join(missing) or 'none'}")
+
+
+def use_dagster(session: Session, made: Future[Path]) -> None:
+    session.environ["RUNPLANE_DAGSTER_PYTHON"] = str(made.result())
+
+
+def test_on(session: Session, version: str, python: str) -> None:
+    """The unit suite on another Python."""
+    environment = environments.for_python(version)
+    if session.step(f"environment {version}", lambda: ignore(environments.ready(environment, python))):
+        session.pytest(f"unit {version}", existing(UNIT), environment)
+
+
+def existing(paths: tuple[str, ...]) -> list[str]:
+    return [p for p in paths if (ROOT / p).exists()]
+
+
+def ignore(_made: object) -> None:
+    """For steps whose result is looked up by its path."""
+
+
+def main(arguments: list[str]) -> int:
+    verb = arguments[0] if arguments else "test"
+    session = Session(long=verb == "test-long")
+    if verb == "check":
+        check(session)
+    elif verb in ("test", "test-long"):
+        test(session)
+    else:
+        print(f"{sys.argv[0]}: unknown verb {verb!r}; known: check, test, test-long", file=sys.stderr)
+        return 2
+    return session.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
