@@ -161,8 +161,8 @@ def check(session: Session) -> bool:
         return False
     settings = str(ROOT / "pyproject.toml")
     ruff = DEVELOPMENT.command("ruff")
-    session.tool("lint", [ruff, "check", "--config", settings, str(ROOT)])
-    session.tool("format", [ruff, "format", "--check", "--config", settings, str(ROOT)])
+    session.tool("lint", [ruff, "check", str(ROOT)])
+    session.tool("format", [ruff, "format", "--check", str(ROOT)])
     mypy = [str(DEVELOPMENT.python), "-m", "mypy", "--config-file", settings, "--cache-dir", str(BUILD / "mypy")]
     session.tool("types", [*mypy, "-p", "runplane"])
     session.tool("layers", [DEVELOPMENT.command("lint-imports"), "--config", settings, "--no-cache"])

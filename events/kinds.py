@@ -97,9 +97,7 @@ _FACTS = frozenset(
         EventKind.STEP_SKIPPED,
     }
 )
-_INTERNAL = frozenset(
-    {EventKind.STEP_ISSUED, EventKind.STEP_SEALED, EventKind.STEP_ABANDONED, EventKind.RUN_RESUMED}
-)
+_INTERNAL = frozenset({EventKind.STEP_ISSUED, EventKind.STEP_SEALED, EventKind.STEP_ABANDONED, EventKind.RUN_RESUMED})
 KNOWN_KINDS = frozenset(k.value for k in EventKind)
 
 
