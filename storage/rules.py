@@ -159,7 +159,8 @@ class Rules:
         t.guard(guard, **params)
         self._events(t, op.events)
         if any(a[3] != AttemptState.RUNNING.value for a in moved):
-            t.then(self.sql["move_attempts"], arcs=json.dumps(moved))
+            for step, n, _, state, outcome, cause in moved:
+                t.then(self.sql["move_attempt"], step=step, n=n, state=state, outcome=outcome, cause=cause)
             t.ends_attempts()
         if made:
             t.then(self.sql["make_ends"], made=json.dumps(made))
@@ -308,7 +309,10 @@ def _arcs_of(events: Sequence[NewEvent]) -> list[list[Any]]:
 
 
 def _texts(d: Dialect) -> dict[str, str]:
-    """All statement texts of a dialect, table names still in braces."""
+    """All statement texts of a dialect, table names still in braces.
+
+    SQLite takes the tables of a CROSS JOIN in their order: the few rows of the parameter come first, then a look-up by key.
+    """
     lock = f"UPDATE {{run_head}} SET mark = :low, clock = {d.greatest}(clock, {d.now})"
     take = lock + ", epoch = epoch + 1, batch = 0, owner = :owner, level = :level, beat = beat + 1"
     op = "UPDATE {run_head} SET head = head + :k, mark = :mark"
@@ -334,9 +338,9 @@ def _texts(d: Dialect) -> dict[str, str]:
         "attempt_batch": f"UPDATE {{attempt}} SET batch = :batch WHERE {this_attempt} AND {acting}",
         "append_guard": op + allowed,
         "and_nonce": has_attempt + "a.nonce = :nonce AND :states LIKE '%,' || a.state || ',%')",
-        "and_arcs": f" AND (SELECT count(*) FROM {arcs} v JOIN {{attempt}} a ON a.run_id = :run AND a.step = v.step"
-        " AND a.n = v.n WHERE v.froms LIKE '%,' || a.state || ',%') = :arc_count",
-        "and_absent": f" AND NOT EXISTS (SELECT 1 FROM {made} v JOIN {{attempt}} a ON a.run_id = :run AND a.step = v.step"
+        "and_arcs": f" AND (SELECT count(*) FROM {arcs} v CROSS JOIN {{attempt}} a WHERE a.run_id = :run AND a.step = v.step"
+        " AND a.n = v.n AND v.froms LIKE '%,' || a.state || ',%') = :arc_count",
+        "and_absent": f" AND NOT EXISTS (SELECT 1 FROM {made} v CROSS JOIN {{attempt}} a WHERE a.run_id = :run AND a.step = v.step"
         " AND a.n = v.n)",
         "insert_events": "INSERT INTO {event} (day, run_id, seq, kind, version, step, n, at, written_at, body)"
         " SELECT h.day, h.run_id, h.head - :k + v.ord, v.kind, v.version, v.step, v.n, h.clock, v.written_at, v.body"
@@ -345,8 +349,8 @@ def _texts(d: Dialect) -> dict[str, str]:
         " SELECT h.run_id, h.head - :k + v.pos, v.kind, h.clock, v.body FROM {run_head} h CROSS JOIN "
         + d.rows("rows", [("pos", "int"), ("kind", "text"), ("body", "text")])
         + " v WHERE h.run_id = :run AND h.mark = :mark ORDER BY v.ord",
-        "move_attempts": "UPDATE {attempt} SET state = v.state, outcome = v.outcome, cause = coalesce(v.cause, {attempt}.cause)"
-        f" FROM {arcs} v WHERE run_id = :run AND {{attempt}}.step = v.step AND {{attempt}}.n = v.n AND {acting}",
+        "move_attempt": "UPDATE {attempt} SET state = :state, outcome = :outcome, cause = coalesce(:cause, cause)"
+        f" WHERE {this_attempt} AND {acting}",
         "make_ends": "INSERT INTO {attempt} (run_id, step, n, state, outcome, cause)"
         f" SELECT h.run_id, v.step, v.n, v.state, v.outcome, v.cause FROM {{run_head}} h CROSS JOIN {made} v"
         " WHERE h.run_id = :run AND h.mark = :mark",

@@ -18,16 +18,13 @@ from typing import Any
 from ..errors import RunplaneError, StorageUnavailableError, UnsupportedError
 from .dialect import SQLITE, Dialect, Outcome, Statement
 from .filesystem import network_file_system
-from .schema import SCHEMA_VERSION, ddl
+from .schema import ddl
+from .version import check_version
 
 BUSY_TIMEOUT_MS = 30_000
 POLL_S = 0.05
 OLDEST = (3, 38, 0)
 """``json_each`` built in, ``RETURNING`` and ``UPDATE FROM``."""
-
-
-class SchemaOutdatedError(RunplaneError):
-    """The database was made by another version; the text names the command."""
 
 
 class SqliteDatabase:
@@ -171,22 +168,3 @@ def _prepare_schema(connection: sqlite3.Connection, where: str) -> None:
                     connection.execute(statement)
         connection.execute("COMMIT")
     check_version(connection.execute("SELECT version_num FROM schema_version").fetchone()[0], where)
-
-
-def check_version(found: str, where: str) -> None:
-    """Refuse a database of another version.
-
-    Raises:
-        SchemaOutdatedError: it is older or newer than this library.
-    """
-    if found == SCHEMA_VERSION:
-        return
-    if found > SCHEMA_VERSION:
-        raise SchemaOutdatedError(
-            "the database was migrated by a newer runplane", where=where, got=found, expected=SCHEMA_VERSION,
-            hint="Upgrade this installation.",
-        )
-    raise SchemaOutdatedError(
-        "the database is of an older runplane", where=where, got=found, expected=SCHEMA_VERSION,
-        hint="Run `runplane instance migrate`.",
-    )
