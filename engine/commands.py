@@ -1,0 +1,147 @@
+"""What the engine asks of the shell, and what the shell tells the engine besides stored events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Union
+
+from ..events.causes import FailureCause
+from ..events.kinds import EventKind
+
+# Commands ---------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class IssueStep:
+    """Issue attempt `n`, with a slot in each pool. Answered by the stored STEP_ISSUED or by ``PoolsFull``."""
+
+    step: str
+    n: int
+    retry_number: int
+    pools: tuple[str, ...]
+    priority: int
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchStep:
+    """Start the attempt with its step's runner."""
+
+    step: str
+    n: int
+    retry_number: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeStep:
+    """After a take-over: is it gone, alive or unknown?"""
+
+    step: str
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class StopStep:
+    """Stop the attempt. Idempotent; the shell repeats it until it is gone."""
+
+    step: str
+    n: int
+    cause: FailureCause
+
+
+@dataclass(frozen=True, slots=True)
+class SealStep:
+    """Take the attempt's authority away. Answered by the stored STEP_SEALED, or by the outcome it had."""
+
+    step: str
+    n: int
+    cause: FailureCause
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Store a fact that the engine derived."""
+
+    kind: EventKind
+    step: str
+    n: int | None
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class WakeAt:
+    """Send ``Woke(key)`` at this time (seconds since the epoch, storage's clock)."""
+
+    key: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class FinishRun:
+    """End the run."""
+
+    kind: EventKind
+    body: Mapping[str, Any]
+
+
+Command = Union[IssueStep, LaunchStep, ProbeStep, StopStep, SealStep, Record, WakeAt, FinishRun]  # noqa: UP007 - runtime
+
+# What the shell saw -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """A fact: an event that is stored, or that is in the batch being stored."""
+
+    kind: str
+    step: str | None
+    n: int | None
+    body: Mapping[str, Any] = field(default_factory=dict)
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class PoolsFull:
+    """An issue was refused; nothing was done. Try again at `retry_at`."""
+
+    step: str
+    n: int
+    retry_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The attempt's process is proven gone."""
+
+    step: str
+    n: int
+    cause: FailureCause
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchRefused:
+    """The attempt can never be started."""
+
+    step: str
+    n: int
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Woke:
+    """A time that was asked for has come."""
+
+    key: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class IntentSet:
+    """The run is to end: ``cancel`` or ``deadline``."""
+
+    intent: str
+
+
+Stimulated = Union[Happened, PoolsFull, Gone, LaunchRefused, Woke, IntentSet]  # noqa: UP007 - runtime

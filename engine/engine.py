@@ -1,0 +1,637 @@
+"""The engine: a run's state is the fold of its facts, and each fact is answered with what is to be done next.
+
+It is told facts (``Happened``) in the order of the run's event numbers, and what the shell saw besides (``Gone``, ``Woke``, ...).
+It moves at once where a fact leads, so that one answer holds a whole cascade; what it derived it asks to be recorded, and a
+record that comes back as a fact confirms it. Each fact costs O(degree of its step).
+
+Taking over: fold the stored facts with ``fold``, then ask ``resume`` what is to be done.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from ..errors import ConflictError
+from ..events.causes import FailureCause, RunFailureReason
+from ..events.kinds import Category, EventKind, category_of
+from .arcs import StepState, Stimulus
+from .commands import (
+    Command,
+    FinishRun,
+    Gone,
+    Happened,
+    IntentSet,
+    IssueStep,
+    LaunchRefused,
+    LaunchStep,
+    PoolsFull,
+    ProbeStep,
+    Record,
+    SealStep,
+    Stimulated,
+    StopStep,
+    WakeAt,
+    Woke,
+)
+from .limits import Limits, Occupancy
+from .retries import MAX_LOST, next_delay
+from .snapshot import InputPlan, OutputRef, PlanSnapshot, StepPlan, StoredOutput, mapped_key
+from .step import Step
+
+_RUN_INTENTS = {"cancel": EventKind.RUN_CANCELED, "deadline": EventKind.RUN_FAILURE}
+_OPEN = (StepState.ISSUED, StepState.RUNNING, StepState.SEALING)
+
+
+class Engine:
+    """The state of one run.
+
+    Args:
+        plan: what is to be run.
+        limits: how much of it at once.
+        run_id: put into what the run's own steps produce.
+        retries_enabled: whether failed attempts are run again at all.
+        eager: a step starts as soon as the outputs it needs exist, not when the steps that make them have ended
+            (``require_upstream_step_success: false``).
+    """
+
+    def __init__(
+        self,
+        plan: PlanSnapshot,
+        limits: Limits | None = None,
+        *,
+        run_id: str = "",
+        retries_enabled: bool = True,
+        eager: bool = False,
+    ) -> None:
+        self.plan = plan
+        self.run_id = run_id
+        self.intent = "none"
+        self.steps: dict[str, Step] = {}
+        self._dependants: dict[str, list[Step]] = {}
+        self._occupancy = Occupancy(limits or Limits())
+        self._retries_enabled = retries_enabled
+        self._eager = eager
+        self._ready: list[tuple[int, tuple[int, int], str]] = []
+        self._parked: dict[Any, list[Step]] = {}
+        self._full_pools: dict[tuple[str, ...], float] = {}
+        self._unfinished = 0
+        self._unconfirmed: dict[tuple[str, str, int], Record] = {}
+        self._known: dict[tuple[str, str], list[StoredOutput]] = {}
+        self._commands: list[Command] = []
+        self._folding = False
+        self._finishing = False
+        self._failed: list[str] = []
+        self._handlers: dict[type[Any], Callable[[Any], None]] = {
+            Happened: self._on_happened,
+            PoolsFull: self._on_pools_full,
+            Gone: self._on_gone,
+            LaunchRefused: self._on_launch_refused,
+            Woke: self._on_woke,
+            IntentSet: self._on_intent,
+        }
+        self._build()
+
+    # The doors ------------------------------------------------------------------------------------------------------------
+
+    def start(self) -> list[Command]:
+        """What is to be done first."""
+        return self._answer()
+
+    def handle(self, stimulus: Stimulated) -> list[Command]:
+        """Take one stimulus; return what is to be done now.
+
+        Raises:
+            ConflictError: it makes no sense in the present state; the text tells the story.
+        """
+        self._handlers[type(stimulus)](stimulus)
+        return self._answer()
+
+    def fold(self, facts: Iterable[Happened]) -> None:
+        """Take the stored facts of a run that another coordinator began; nothing is to be done meanwhile."""
+        self._folding = True
+        for fact in facts:
+            self._on_happened(fact)
+        self._folding = False
+
+    def resume(self) -> list[Command]:
+        """After ``fold``: everything that is still to be done."""
+        self._commands = list(self._unconfirmed.values())
+        for step in self.steps.values():
+            if step.state in _OPEN and not step.is_template:
+                self._commands.append(ProbeStep(step.key, step.n))
+            if step.due is not None and step.state in (StepState.BACKOFF, StepState.RUNNING):
+                self._commands.append(WakeAt(step.key, step.due))
+        return self._answer()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether every step is final."""
+        return self._unfinished == 0
+
+    @property
+    def failed_steps(self) -> list[str]:
+        """Keys of the failed steps, in the order they failed."""
+        return list(self._failed)
+
+    def inputs_of(self, key: str) -> dict[str, list[StoredOutput]]:
+        """What exists of each input of a step, in the order of its sources; a collected input's in mapping order."""
+        step = self.steps[key]
+        return {i.name: self._values(step, i) for i in step.plan.inputs if i.sources}
+
+    def explain(self, key: str) -> str:
+        """The story of a step so far."""
+        return self.steps[key].story()
+
+    # Building -------------------------------------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        for output in self.plan.known_outputs:
+            self._known.setdefault((output.step, output.output), []).append(output)
+        for i, plan in enumerate(self.plan.steps):
+            step = Step(plan, plan.key, (i, 0), is_template=plan.mapped_over is not None)
+            self.steps[plan.key] = step
+        self._unfinished = len(self.steps)
+        for step in list(self.steps.values()):
+            self._connect(step)
+        for step in list(self.steps.values()):
+            if step.open == 0:
+                self._settle(step)
+
+    def _connect(self, step: Step) -> None:
+        """Count what the step waits for. A template waits for its mapper only."""
+        sources = {step.plan.mapped_over.step} if step.is_template and step.plan.mapped_over else self._source_keys(step)
+        for source in sources:
+            upstream = self.steps.get(source)
+            if upstream is None or upstream.is_final:
+                continue
+            step.open += 1
+            self._dependants.setdefault(source, []).append(step)
+
+    def _source_keys(self, step: Step) -> dict[str, None]:
+        """Keys of the steps it takes something from, in order. A mapped step takes from its sibling of the same mapping key."""
+        return {self._source_key(step, ref): None for i in step.plan.inputs for ref in i.sources}
+
+    def _source_key(self, step: Step, ref: OutputRef) -> str:
+        source = self.steps.get(ref.step)
+        mapped = source is not None and source.is_template and step.mapping_key is not None
+        if mapped and source is not None and source.plan.mapped_over == step.plan.mapped_over:
+            return mapped_key(ref.step, step.mapping_key or "")
+        return ref.step
+
+    # Values ---------------------------------------------------------------------------------------------------------------
+
+    def _values(self, step: Step, plan: InputPlan) -> list[StoredOutput]:
+        found: list[StoredOutput] = []
+        for ref in plan.sources:
+            found += self._of_source(step, plan, ref)
+        return found
+
+    def _of_source(self, step: Step, plan: InputPlan, ref: OutputRef) -> list[StoredOutput]:
+        source = self.steps.get(self._source_key(step, ref))
+        if source is None:
+            return self._known.get((ref.step, ref.output), [])
+        if source.is_template:
+            return [o for s in source.instances or () for o in s.outputs if o.output == ref.output]
+        outputs = [o for o in source.outputs if o.output == ref.output]
+        if step.mapping_key is not None and not plan.collect and step.plan.mapped_over == ref:
+            return [o for o in outputs if o.mapping_key == step.mapping_key]
+        return outputs
+
+    # Facts ----------------------------------------------------------------------------------------------------------------
+
+    def _on_happened(self, fact: Happened) -> None:
+        if category_of(fact.kind) is Category.ANNOTATION:
+            return
+        if fact.step is None:
+            self._on_run_fact(fact)
+            return
+        step = self.steps.get(fact.step)
+        if step is None:
+            raise ConflictError(f"{fact.kind} of a step that the plan does not have", where=f"step {fact.step}")
+        if self._unconfirmed.pop((fact.kind, fact.step, fact.n or 0), None) is not None:
+            self._on_confirmed(step, fact)
+            return
+        _STEP_FACTS[EventKind(fact.kind)](self, step, fact)
+
+    def _on_run_fact(self, fact: Happened) -> None:
+        if fact.kind == EventKind.RUN_CANCELING:
+            self._on_intent(IntentSet(str(fact.body.get("intent", "cancel"))))
+
+    def _on_confirmed(self, step: Step, fact: Happened) -> None:
+        if fact.kind == EventKind.STEP_UP_FOR_RETRY:
+            self._back_off(step, fact)
+
+    def _on_issued(self, step: Step, fact: Happened) -> None:
+        step.n = fact.n or 0
+        step.issuing = False
+        step.outputs = []
+        step.move(Stimulus.ISSUED)
+        self._count(step)
+        self._say(LaunchStep(step.key, step.n, step.retries))
+
+    def _on_claimed(self, step: Step, fact: Happened) -> None:
+        self._must_be_current(step, fact)
+        step.move(Stimulus.CLAIMED)
+        if step.plan.timeout_s is not None:
+            step.due = fact.at + step.plan.timeout_s
+            self._say(WakeAt(step.key, step.due))
+
+    def _on_output(self, step: Step, fact: Happened) -> None:
+        self._must_be_current(step, fact)
+        step.move(Stimulus.OUTPUT_READY)
+        body = fact.body
+        step.outputs.append(StoredOutput(self.run_id, step.key, body["output"], body.get("mapping_key"), body.get("location")))
+        if self._eager:
+            self._settle_eager(step)
+
+    def _on_success(self, step: Step, fact: Happened) -> None:
+        self._must_be_current(step, fact)
+        self._end(step, Stimulus.SUCCEEDED)
+
+    def _on_failure(self, step: Step, fact: Happened) -> None:
+        self._must_be_current(step, fact)
+        self._end(step, Stimulus.FAILED)
+
+    def _on_retry(self, step: Step, fact: Happened) -> None:
+        self._must_be_current(step, fact)
+        if fact.body.get("cause") != FailureCause.LOST:
+            step.retries += 1
+        step.move(Stimulus.RETRY)
+        self._uncount(step)
+        self._back_off(step, fact)
+
+    def _on_sealed(self, step: Step, fact: Happened) -> None:
+        """The attempt has no outcome and will not have one: decide, and ask for the decision to be recorded."""
+        self._must_be_current(step, fact)
+        cause = FailureCause(fact.body["cause"])
+        delay = self._delay_after(step, cause)
+        body = {"cause": cause.value, "error": _sealed_error(step, fact)}
+        if delay is None:
+            self._record(EventKind.STEP_FAILURE, step, {**body, "message": f'Execution of step "{step.key}" failed.'})
+            self._end(step, Stimulus.SEALED_FAIL)
+            return
+        if cause is FailureCause.LOST:
+            step.lost += 1
+        else:
+            step.retries += 1
+        message = f'Execution of step "{step.key}" failed and has requested a retry.'
+        self._record(EventKind.STEP_UP_FOR_RETRY, step, {**body, "seconds_to_wait": delay, "message": message})
+        step.move(Stimulus.SEALED_RETRY)
+        self._uncount(step)
+
+    def _on_skipped(self, step: Step, fact: Happened) -> None:
+        # Not derived here (an engine of another version wrote it): the log is right.
+        self._end(step, Stimulus.INPUT_MISSING)
+
+    def _on_abandoned(self, step: Step, fact: Happened) -> None:
+        self._end(step, Stimulus.UPSTREAM_FAILED)
+
+    # What the shell saw -----------------------------------------------------------------------------------------------------
+
+    def _on_pools_full(self, seen: PoolsFull) -> None:
+        step = self.steps[seen.step]
+        step.issuing = False
+        step.move(Stimulus.REFUSED)
+        self._uncount(step)
+        if self.intent != "none":
+            self._end(step, Stimulus.INTENT)
+            return
+        pools = step.plan.pools
+        self._parked.setdefault(pools, []).append(step)
+        if pools not in self._full_pools:
+            self._full_pools[pools] = seen.retry_at
+            self._say(WakeAt(_pool_key(pools), seen.retry_at))
+
+    def _on_gone(self, seen: Gone) -> None:
+        step = self.steps[seen.step]
+        if step.n != seen.n or step.state not in _OPEN:
+            return
+        cause = step.stopping or seen.cause
+        step.move(Stimulus.GONE)
+        self._say(SealStep(step.key, step.n, cause, seen.evidence))
+
+    def _on_launch_refused(self, seen: LaunchRefused) -> None:
+        step = self.steps[seen.step]
+        if step.n != seen.n or step.state is not StepState.ISSUED:
+            return
+        step.move(Stimulus.LAUNCH_REFUSED)
+        self._say(SealStep(step.key, step.n, FailureCause.LAUNCH_REFUSED, seen.evidence))
+
+    def _on_woke(self, seen: Woke) -> None:
+        for pools in [p for p, at in self._full_pools.items() if _pool_key(p) == seen.key and at <= seen.at]:
+            del self._full_pools[pools]
+            self._unpark(pools)
+        step = self.steps.get(seen.key)
+        if step is None or step.due is None or seen.at < step.due:
+            return
+        step.due = None
+        if step.state is StepState.BACKOFF:
+            step.move(Stimulus.WOKE)
+            self._push(step)
+        elif step.state is StepState.RUNNING:
+            step.stopping = FailureCause.TIMED_OUT
+            step.move(Stimulus.OVERDUE)
+            self._say(StopStep(step.key, step.n, FailureCause.TIMED_OUT))
+
+    def _on_intent(self, seen: IntentSet) -> None:
+        if self.intent != "none":
+            return
+        self.intent = seen.intent
+        self._finishing = False
+        for step in list(self.steps.values()):
+            if step.is_template:
+                if step.instances is None and not step.is_final:
+                    step.move(Stimulus.INTENT)
+                    self._unfinished -= 1
+            elif step.state in (StepState.WAITING, StepState.READY, StepState.BACKOFF) and not step.issuing:
+                self._end(step, Stimulus.INTENT)
+            elif step.state in (StepState.ISSUED, StepState.RUNNING):
+                step.stopping = FailureCause.CANCELED
+                step.move(Stimulus.INTENT)
+                self._say(StopStep(step.key, step.n, FailureCause.CANCELED))
+
+    # Moving on ----------------------------------------------------------------------------------------------------------------
+
+    def _end(self, step: Step, stimulus: Stimulus) -> None:
+        self._finalise(step, stimulus)
+        self._spread([step])
+
+    def _spread(self, ended: list[Step]) -> None:
+        """Tell the dependants of final steps, and theirs in turn. A loop, since chains are long."""
+        while ended:
+            step = ended.pop()
+            if any(o.dynamic for o in step.plan.outputs) and not step.is_template:
+                ended += self._expand(step)
+            ended += self._release(step.key)
+
+    def _release(self, key: str) -> list[Step]:
+        """One source less for who waits for `key`; return the steps that are final by that."""
+        final = []
+        for dependant in self._dependants.pop(key, ()):
+            if dependant.is_template or dependant.state is not StepState.WAITING:
+                continue
+            dependant.open -= 1
+            if dependant.open == 0 and self._decide(dependant):
+                final.append(dependant)
+        return final
+
+    def _finalise(self, step: Step, stimulus: Stimulus) -> None:
+        step.move(stimulus)
+        step.due = None
+        self._unfinished -= 1
+        self._uncount(step)
+        if step.state is not StepState.SUCCEEDED:
+            step.outputs = []
+        if step.state is StepState.FAILED:
+            self._failed.append(step.key)
+
+    def _settle(self, step: Step) -> None:
+        """A step that waits for nothing from the start."""
+        if step.is_template:
+            # Its mapper is not part of this run: its mapping keys are known from the parent.
+            known = self._known.get(step.plan.mapped_over or ("", ""), [])
+            self._spread(self._make_instances(step, [o.mapping_key or "" for o in known]))
+        elif self._decide(step):
+            self._spread([step])
+
+    def _decide(self, step: Step) -> bool:
+        """All sources are final: ready, skipped or abandoned? True when the step is final now."""
+        if self.intent != "none":
+            self._finalise(step, Stimulus.INTENT)
+            return True
+        missing, bad = self._judge(step)
+        if missing:
+            because = ", ".join(f"'{m}'" for m in missing)
+            message = f"Skipping step {step.key} due to skipped dependencies: [{because}]."
+            self._record(EventKind.STEP_SKIPPED, step, {"because": missing, "message": message})
+            self._finalise(step, Stimulus.INPUT_MISSING)
+            return True
+        if bad:
+            because = ", ".join(f"'{b}'" for b in bad)
+            message = f"Dependencies for step {step.key} failed: [{because}]. Not executing."
+            self._record(EventKind.STEP_ABANDONED, step, {"because": bad, "message": message})
+            self._finalise(step, Stimulus.UPSTREAM_FAILED)
+            return True
+        step.move(Stimulus.DEPENDENCIES_MET)
+        self._push(step)
+        return False
+
+    def _judge(self, step: Step) -> tuple[list[str], list[str]]:
+        """Outputs that a required input misses without anybody having failed, and upstream steps that failed."""
+        missing: list[str] = []
+        bad: dict[str, None] = {}
+        for plan in step.plan.inputs:
+            lacking, failed, present = [], [], 0
+            for ref in plan.sources:
+                verdict = self._source_verdict(step, plan, ref)
+                if verdict == "bad":
+                    failed.append(self._source_key(step, ref))
+                elif verdict == "missing":
+                    lacking.append(f"{self._source_key(step, ref)}.{ref.output}")
+                else:
+                    present += 1
+            bad.update(dict.fromkeys(failed))
+            if lacking and not (plan.fan_in and (present or failed)):
+                missing += lacking
+        return missing, list(bad)
+
+    def _source_verdict(self, step: Step, plan: InputPlan, ref: OutputRef) -> str:
+        source = self.steps.get(self._source_key(step, ref))
+        if source is None:
+            return "present" if plan.collect or self._known.get((ref.step, ref.output)) else "missing"
+        if source.is_template:
+            return self._template_verdict(source, ref)
+        if source.state in (StepState.FAILED, StepState.ABANDONED):
+            return "bad"
+        if source.state is StepState.SKIPPED:
+            return "missing"
+        if source.has_output(ref.output):
+            return "present"
+        out = source.plan.output(ref.output)
+        return "present" if out.dynamic and out.required and plan.collect else "missing"
+
+    def _template_verdict(self, template: Step, ref: OutputRef) -> str:
+        if template.state in (StepState.FAILED, StepState.ABANDONED):
+            return "bad"
+        if template.state is StepState.SKIPPED:
+            return "missing"
+        instances = template.instances or []
+        if any(s.state in (StepState.FAILED, StepState.ABANDONED) for s in instances):
+            return "bad"
+        return "present" if not instances or any(s.has_output(ref.output) for s in instances) else "missing"
+
+    def _expand(self, mapper: Step) -> list[Step]:
+        """The mapper is final: make its mapped steps, or settle their templates. Return the steps that are final by that."""
+        final: list[Step] = []
+        for template in [d for d in self._dependants.get(mapper.key, ()) if d.is_template and not d.is_final]:
+            output = template.plan.mapped_over.output if template.plan.mapped_over else ""
+            keys = [o.mapping_key or "" for o in mapper.outputs if o.output == output]
+            if mapper.state in (StepState.FAILED, StepState.ABANDONED):
+                final += self._settle_template(template, Stimulus.UPSTREAM_FAILED)
+            elif mapper.state is StepState.SKIPPED or (not keys and not mapper.plan.output(output).required):
+                final += self._settle_template(template, Stimulus.INPUT_MISSING)
+            else:
+                final += self._make_instances(template, keys)
+        return final
+
+    def _settle_template(self, template: Step, stimulus: Stimulus) -> list[Step]:
+        template.move(stimulus)
+        self._unfinished -= 1
+        return self._release_collectors(template)
+
+    def _make_instances(self, template: Step, keys: Sequence[str]) -> list[Step]:
+        template.instances = []
+        template.move(Stimulus.DEPENDENCIES_MET)
+        for position, key in enumerate(keys):
+            step = Step(template.plan, mapped_key(template.key, key), (template.order[0], position), mapping_key=key)
+            self.steps[step.key] = step
+            template.instances.append(step)
+        self._unfinished += len(keys) - 1
+        for step in template.instances:
+            self._connect(step)
+        final = [step for step in template.instances if step.open == 0 and self._decide(step)]
+        return final + self._release_collectors(template)
+
+    def _release_collectors(self, template: Step) -> list[Step]:
+        """Who waits for the template waits for its instances now. Mapped siblings wait for their mapper, not for this."""
+        for dependant in self._dependants.get(template.key, ()):
+            for step in template.instances or ():
+                if not step.is_final and not dependant.is_template:
+                    dependant.open += 1
+                    self._dependants.setdefault(step.key, []).append(dependant)
+        return self._release(template.key)
+
+    def _settle_eager(self, source: Step) -> None:
+        """`source` has produced an output: start dependants all of whose inputs exist already."""
+        for dependant in self._dependants.get(source.key, ()):
+            if dependant.is_template or dependant.state is not StepState.WAITING:
+                continue
+            if all(self._exists(dependant, i, ref) for i in dependant.plan.inputs for ref in i.sources):
+                dependant.move(Stimulus.DEPENDENCIES_MET)
+                self._push(dependant)
+
+    def _exists(self, step: Step, plan: InputPlan, ref: OutputRef) -> bool:
+        source = self.steps.get(self._source_key(step, ref))
+        if source is None:
+            return True
+        dynamic = source.is_template or source.plan.output(ref.output).dynamic
+        return (source.is_final or not dynamic) and bool(self._of_source(step, plan, ref))
+
+    # Retries ------------------------------------------------------------------------------------------------------------------
+
+    def _delay_after(self, step: Step, cause: FailureCause) -> float | None:
+        """Seconds until the next attempt after a sealed one, or None when there is none."""
+        if self.intent != "none" or cause in (FailureCause.LAUNCH_REFUSED, FailureCause.CANCELED):
+            return None
+        if cause is FailureCause.LOST:
+            return 0.0 if step.lost < MAX_LOST else None
+        if not self._retries_enabled or step.plan.retry is None or step.retries >= step.plan.retry.max_retries:
+            return None
+        return next_delay(step.plan.retry, step.retries + 1)
+
+    def _back_off(self, step: Step, fact: Happened) -> None:
+        step.stopping = None
+        if self.intent != "none":
+            self._end(step, Stimulus.INTENT)
+            return
+        step.due = fact.at + float(fact.body.get("seconds_to_wait") or 0.0)
+        self._say(WakeAt(step.key, step.due))
+
+    # What may start -------------------------------------------------------------------------------------------------------------
+
+    def _push(self, step: Step) -> None:
+        heapq.heappush(self._ready, (-step.plan.priority, step.order, step.key))
+
+    def _unpark(self, place: Any) -> None:
+        for step in self._parked.pop(place, ()):
+            self._push(step)
+
+    def _fill(self) -> None:
+        """Issue what is ready, highest priority first, as far as the limits go. What a full bucket or pool blocks is parked
+        there, so that it is not looked at again before there is room."""
+        while self._ready and not self._occupancy.is_full():
+            _, _, key = heapq.heappop(self._ready)
+            step = self.steps[key]
+            if step.state is not StepState.READY or step.issuing:
+                continue
+            bucket = self._occupancy.full_bucket(step.plan.tags)
+            if bucket is not None:
+                self._parked.setdefault(bucket, []).append(step)
+                continue
+            if step.plan.pools in self._full_pools:
+                self._parked.setdefault(step.plan.pools, []).append(step)
+                continue
+            step.issuing = True
+            self._count(step)
+            self._say(IssueStep(step.key, step.n + 1, step.retries, step.plan.pools, step.plan.priority))
+
+    def _count(self, step: Step) -> None:
+        if not step.counted:
+            step.counted = True
+            self._occupancy.enter(step.plan.tags)
+
+    def _uncount(self, step: Step) -> None:
+        if step.counted:
+            step.counted = False
+            for bucket in self._occupancy.leave(step.plan.tags):
+                self._unpark(bucket)
+
+    # Answers --------------------------------------------------------------------------------------------------------------------
+
+    def _say(self, command: Command) -> None:
+        if not self._folding:
+            self._commands.append(command)
+
+    def _record(self, kind: EventKind, step: Step, body: dict[str, Any]) -> None:
+        n = step.n if kind in (EventKind.STEP_FAILURE, EventKind.STEP_UP_FOR_RETRY) else None
+        record = Record(kind, step.key, n, body)
+        self._unconfirmed[(kind.value, step.key, n or 0)] = record
+        self._say(record)
+
+    def _answer(self) -> list[Command]:
+        if self.intent == "none":
+            self._fill()
+        if self.is_over and not self._finishing:
+            self._finishing = True
+            self._say(self._verdict())
+        commands, self._commands = self._commands, []
+        return commands
+
+    def _verdict(self) -> FinishRun:
+        if self.intent != "none":
+            return FinishRun(_RUN_INTENTS[self.intent], {"failed": self.failed_steps})
+        if self._failed:
+            names = ", ".join(f"'{k}'" for k in self._failed)
+            message = f'Execution of run for "{self.plan.job_name}" failed. Steps failed: [{names}].'
+            body = {"reason": RunFailureReason.STEP_FAILURE.value, "failed": self.failed_steps, "message": message}
+            return FinishRun(EventKind.RUN_FAILURE, body)
+        return FinishRun(EventKind.RUN_SUCCESS, {"message": f'Finished execution of run for "{self.plan.job_name}".'})
+
+    def _must_be_current(self, step: Step, fact: Happened) -> None:
+        if fact.n != step.n:
+            raise ConflictError(
+                f"{fact.kind} of attempt {fact.n}, but attempt {step.n} is the newest", where=f"step {step.key}", hint=step.story()
+            )
+
+
+def _pool_key(pools: tuple[str, ...]) -> str:
+    return "pools:" + ",".join(pools)
+
+
+def _sealed_error(step: Step, fact: Happened) -> dict[str, Any]:
+    return {"message": f"{fact.body.get('evidence') or fact.body['cause']}\n", "stack": [], "cls_name": "StepLost"}
+
+
+_STEP_FACTS: dict[EventKind, Callable[[Engine, Step, Happened], None]] = {
+    EventKind.STEP_ISSUED: Engine._on_issued,
+    EventKind.STEP_WORKER_STARTED: Engine._on_claimed,
+    EventKind.STEP_OUTPUT: Engine._on_output,
+    EventKind.STEP_SUCCESS: Engine._on_success,
+    EventKind.STEP_FAILURE: Engine._on_failure,
+    EventKind.STEP_UP_FOR_RETRY: Engine._on_retry,
+    EventKind.STEP_SEALED: Engine._on_sealed,
+    EventKind.STEP_SKIPPED: Engine._on_skipped,
+    EventKind.STEP_ABANDONED: Engine._on_abandoned,
+}
