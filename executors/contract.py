@@ -1,0 +1,122 @@
+"""What the driver asks of a step runner, and what a runner tells the driver.
+
+A runner is small: start one attempt, stop one, say whether one is alive. It decides nothing. It may own threads; `report` may be
+called from any of them, and from inside `start`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, Union, runtime_checkable
+
+from ..engine.snapshot import StepPlan, StoredOutput
+from ..events.causes import FailureCause
+from ..events.event import NewEvent
+from ..events.run import Run
+from ..storage.contract import AttemptRef
+
+
+@dataclass(frozen=True, slots=True)
+class StepOrder:
+    """Start this attempt.
+
+    Attributes:
+        run: the run.
+        step: its step in the plan (for a mapped step, the template).
+        ref: step key and attempt number.
+        retry_number: user retries before this attempt (``context.retry_number``).
+        retries_enabled: whether a failed attempt may ask for another one.
+        nonce: what the attempt writes with; None when the attempt claims for itself.
+        inputs: what exists of each input, in order.
+    """
+
+    run: Run
+    step: StepPlan
+    ref: AttemptRef
+    retry_number: int = 0
+    retries_enabled: bool = True
+    nonce: str | None = None
+    inputs: Mapping[str, Sequence[StoredOutput]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StepWrote:
+    """Events of an attempt that lets its coordinator write for it, in order; the outcome is the last fact."""
+
+    ref: AttemptRef
+    nonce: str
+    events: Sequence[NewEvent]
+
+
+@dataclass(frozen=True, slots=True)
+class StepGone:
+    """The attempt's process is proven gone. Reported after all it wrote."""
+
+    ref: AttemptRef
+    cause: FailureCause
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepRefused:
+    """The attempt can never be started."""
+
+    ref: AttemptRef
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerNote:
+    """Annotations of the runner itself."""
+
+    events: Sequence[NewEvent]
+
+
+RunnerSignal = Union[StepWrote, StepGone, StepRefused, RunnerNote]  # noqa: UP007 - used at run time
+Report = Callable[[RunnerSignal], None]
+
+
+class StepRunner(Protocol):
+    """Runs attempts of steps somewhere."""
+
+    def start(self, order: StepOrder) -> None:
+        """Start the attempt and return; what comes of it is reported. Never raises for what the attempt does."""
+
+    def stop(self, ref: AttemptRef, grace_s: float, cause: FailureCause) -> None:
+        """Ask the attempt to end, and end it after `grace_s` seconds. Idempotent. Its end is reported as ``StepGone``."""
+
+    def probe(self, ref: AttemptRef) -> None:
+        """After a take-over: report ``StepGone`` when the attempt is proven gone; report nothing when it lives."""
+
+    def close(self) -> None:
+        """The run is over or this coordinator leaves: end what is left, and return when it is gone."""
+
+
+@runtime_checkable
+class WritesThroughDriver(Protocol):
+    """A runner whose attempts are claimed in the driver's own transaction and write through it (threads, forked children)."""
+
+    worker_id: str
+
+
+@runtime_checkable
+class Announces(Protocol):
+    """A runner that has something to say at the beginning and at the end of a run."""
+
+    def opening(self, step_keys: Sequence[str]) -> Sequence[NewEvent]:
+        """Annotations to store before the first step."""
+
+    def closing(self) -> Sequence[NewEvent]:
+        """Annotations to store before the run's last event."""
+
+    def launching(self, ref: AttemptRef) -> Sequence[NewEvent]:
+        """Annotations to store with the issue of an attempt."""
+
+
+@runtime_checkable
+class Interruptible(Protocol):
+    """A runner that runs user code in the driver's own thread, so that the driver can not be asked to stop it."""
+
+    def interrupt(self, cause: FailureCause) -> None:
+        """Raise in the user code that runs now, if any. Called from another thread."""

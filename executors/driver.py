@@ -1,0 +1,441 @@
+"""THE loop: engine commands become storage operations and runner calls; what comes back becomes engine stimuli.
+
+One thread, one inbox. What a turn decides is stored in one transaction before anything is started, so that in a run whose
+steps write through the driver an op costs one commit: the outcome of one step, the issue and the claim of the next.
+
+The driver is fenced by its epoch: when a commit says that somebody newer coordinates the run, it ends its children and leaves.
+"""
+
+from __future__ import annotations
+
+import heapq
+import queue
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..engine.commands import (
+    Command,
+    FinishRun,
+    Gone,
+    Happened,
+    IntentSet,
+    IssueStep,
+    LaunchRefused,
+    LaunchStep,
+    PoolsFull,
+    ProbeStep,
+    Record,
+    SealStep,
+    Stimulated,
+    StopStep,
+    WakeAt,
+    Woke,
+)
+from ..engine.engine import Engine
+from ..engine.limits import Limits
+from ..engine.snapshot import PlanSnapshot
+from ..errors import ConflictError, FencedError
+from ..events.causes import FailureCause, RunFailureReason
+from ..events.event import Event, NewEvent
+from ..events.kinds import Category, EventKind, category_of
+from ..events.run import Run
+from ..events.status import RunStatus
+from ..storage.contract import Accepted, Append, AttemptRef, Committed, Finish, Issue, Op, OpResult, Refused, RunClaim, Seal
+from ..storage.journal import Journal
+from ..storage.rules import OPS_PER_BATCH
+from .contract import (
+    Announces,
+    RunnerNote,
+    RunnerSignal,
+    StepGone,
+    StepOrder,
+    StepRefused,
+    StepRunner,
+    StepWrote,
+    WritesThroughDriver,
+)
+
+POOL_RETRY_S = 1.0
+"""How long to wait before asking a full pool again; a freed slot is noticed at the latest then."""
+STOP_REPEAT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class DriverSettings:
+    """What a run's executor config says to the driver.
+
+    Attributes:
+        limits: how many steps at once.
+        retries_enabled: whether failed attempts are run again.
+        eager: start steps as soon as their inputs exist.
+        grace_s: seconds between asking an attempt to stop and ending it.
+        drain_s: seconds that running steps get when this process is told to leave.
+    """
+
+    limits: Limits = field(default_factory=Limits)
+    retries_enabled: bool = True
+    eager: bool = False
+    grace_s: float = 30.0
+    drain_s: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class ControlSeen:
+    """The run's intent, as the heartbeat read it; or that this coordinator was replaced."""
+
+    intent: str
+    fenced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveAsked:
+    """This process was told to end (SIGTERM) while the run is to go on elsewhere."""
+
+
+Signal = RunnerSignal | ControlSeen | LeaveAsked
+Finished = Callable[[RunStatus], None]
+
+
+class Driver:
+    """Coordinates one run until it is over.
+
+    Args:
+        journal: where the run is stored.
+        run: the run.
+        plan: its plan.
+        claim: this coordinator's authority.
+        make_runner: given the function that reports, makes the step runner.
+        settings: limits and time-outs.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        run: Run,
+        plan: PlanSnapshot,
+        claim: RunClaim,
+        make_runner: Callable[[Callable[[RunnerSignal], None]], StepRunner],
+        settings: DriverSettings | None = None,
+    ) -> None:
+        self._journal = journal
+        self._run = run
+        self._plan = plan
+        self._claim = claim
+        self._settings = settings or DriverSettings()
+        self._inbox: queue.SimpleQueue[Signal] = queue.SimpleQueue()
+        self._engine = Engine(
+            plan,
+            self._settings.limits,
+            run_id=run.run_id,
+            retries_enabled=self._settings.retries_enabled,
+            eager=self._settings.eager,
+        )
+        self._runner = make_runner(self._inbox.put)
+        self._batch = 0
+        self._head = claim.head
+        self._clock_offset = 0.0
+        self._ops: list[tuple[Op, Callable[[OpResult], None]]] = []
+        self._acts: list[Command] = []
+        self._timers: list[tuple[float, int, str]] = []
+        self._timer_count = 0
+        self._nonces: dict[AttemptRef, str | None] = {}
+        self._stopping: dict[AttemptRef, FailureCause] = {}
+        self._status: RunStatus | None = None
+        self._leaving = False
+        self._leave_by: float | None = None
+
+    def tell(self, signal: Signal) -> None:
+        """Put something into the inbox. May be called from any thread."""
+        self._inbox.put(signal)
+
+    def drive(self) -> RunStatus | None:
+        """Run to the end.
+
+        Returns:
+            The run's final status; None when this coordinator left and the run goes on elsewhere.
+
+        Raises:
+            FencedError: another coordinator took over; everything of ours has been ended.
+        """
+        try:
+            self._take(self._resume() if self._claim.resumed else self._begin())
+            while self._turn():
+                pass
+        finally:
+            self._runner.close()
+        return self._status
+
+    # One turn ----------------------------------------------------------------------------------------------------------------
+
+    def _begin(self) -> list[Command]:
+        if isinstance(self._runner, Announces):
+            self._note(self._runner.opening([s.key for s in self._plan.steps]))
+        return self._engine.start()
+
+    def _resume(self) -> list[Command]:
+        if isinstance(self._runner, Announces):
+            self._note(self._runner.opening([s.key for s in self._plan.steps]))
+        for event in self._all_events():
+            self._engine.fold([_as_fact(event)])
+        return self._engine.resume()
+
+    def _all_events(self) -> list[Event]:
+        events: list[Event] = []
+        while page := self._journal.tail(self._run.run_id, len(events), 5000):
+            events += page
+        return events
+
+    def _turn(self) -> bool:
+        """Store, act, listen. False when there is nothing more to do."""
+        self._store()
+        if self._status is not None or self._has_left():
+            return False
+        acts, self._acts = self._acts, []
+        for act in acts:
+            self._act(act)
+        self._listen()
+        return True
+
+    def _store(self) -> None:
+        while self._ops:
+            batch, self._ops = self._ops[:OPS_PER_BATCH], self._ops[OPS_PER_BATCH:]
+            self._batch += 1
+            done = self._journal.commit(self._run.run_id, self._claim.epoch, self._batch, [op for op, _ in batch])
+            self._clock_offset = done.at - time.time()
+            self._after_commit(batch, done)
+
+    def _after_commit(self, batch: Sequence[tuple[Op, Callable[[OpResult], None]]], done: Committed) -> None:
+        self._head = done.head
+        for (_, then), result in zip(batch, done.results, strict=True):
+            then(result)
+        if done.intent != "none" and self._engine.intent == "none":
+            self._stimulate(IntentSet(done.intent))
+
+    def _listen(self) -> None:
+        """Wait for the first signal or timer, then take all that is there."""
+        if self._ops or self._acts:
+            timeout = 0.0
+        else:
+            timeout = max(0.0, self._timers[0][0] - self._now()) if self._timers else 3600.0
+            if self._leave_by is not None:
+                timeout = min(timeout, max(0.0, self._leave_by - time.monotonic()))
+        try:
+            self._on_signal(self._inbox.get(timeout=timeout) if timeout else self._inbox.get_nowait())
+            while len(self._ops) < OPS_PER_BATCH:
+                self._on_signal(self._inbox.get_nowait())
+        except queue.Empty:
+            pass
+        while self._timers and self._timers[0][0] <= self._now():
+            _, _, key = heapq.heappop(self._timers)
+            self._on_timer(key)
+
+    # Signals in ----------------------------------------------------------------------------------------------------------------
+
+    def _on_signal(self, signal: Signal) -> None:
+        if isinstance(signal, StepWrote):
+            self._on_wrote(signal)
+        elif isinstance(signal, StepGone):
+            self._stopping.pop(signal.ref, None)
+            self._stimulate(Gone(signal.ref.step, signal.ref.n, signal.cause, signal.evidence))
+        elif isinstance(signal, StepRefused):
+            self._stimulate(LaunchRefused(signal.ref.step, signal.ref.n, signal.evidence))
+        elif isinstance(signal, RunnerNote):
+            self._note(signal.events)
+        elif isinstance(signal, ControlSeen):
+            self._on_control(signal)
+        else:
+            self._leaving = True
+            self._leave_by = time.monotonic() + self._settings.drain_s
+
+    def _on_wrote(self, wrote: StepWrote) -> None:
+        events = wrote.events
+        if self._stopping.get(wrote.ref) is FailureCause.TIMED_OUT:
+            # It was interrupted because of its time limit: that is the cause, not the interrupt it felt.
+            events = [e for e in events if e.body.get("cause") != FailureCause.CANCELED]
+        if not events:
+            return
+        self._append(Append(events, wrote.ref, wrote.nonce))
+        at = self._now()
+        for e in events:
+            if category_of(e.kind) is not Category.ANNOTATION:
+                self._stimulate(Happened(e.kind, e.step, e.n, e.body, at))
+
+    def _on_control(self, seen: ControlSeen) -> None:
+        if seen.fenced:
+            raise FencedError("another coordinator took the run over", where=f"run {self._run.run_id}")
+        if seen.intent != "none":
+            self._stimulate(IntentSet(seen.intent))
+
+    def _on_timer(self, key: str) -> None:
+        if key.startswith("stop:"):
+            step, n = key[5:].rsplit("@", 1)
+            ref = AttemptRef(step, int(n))
+            if ref in self._stopping:
+                self._stop(ref, self._stopping[ref])
+            return
+        self._stimulate(Woke(key, self._now()))
+
+    # Commands out --------------------------------------------------------------------------------------------------------------
+
+    def _stimulate(self, stimulus: Stimulated) -> None:
+        self._take(self._engine.handle(stimulus))
+
+    def _take(self, commands: Sequence[Command]) -> None:
+        for command in commands:
+            if isinstance(command, IssueStep):
+                self._issue(command)
+            elif isinstance(command, Record):
+                self._record(command)
+            elif isinstance(command, SealStep):
+                self._seal(command)
+            elif isinstance(command, FinishRun):
+                self._finish(command)
+            elif isinstance(command, WakeAt):
+                self._wake_at(command.at, command.key)
+            else:
+                self._acts.append(command)
+
+    def _issue(self, command: IssueStep) -> None:
+        if self._leaving:
+            return
+        ref = AttemptRef(command.step, command.n)
+        local = self._runner.worker_id if isinstance(self._runner, WritesThroughDriver) else None
+        if isinstance(self._runner, Announces):
+            self._note(self._runner.launching(ref))
+        body = {"message": f'Executing step "{command.step}" in subprocess.'} if local else {}
+        op = Issue(ref, command.pools, command.priority, command.retry_number, local, body)
+        self._ops.append((op, lambda result: self._issued(command, ref, result)))
+
+    def _issued(self, command: IssueStep, ref: AttemptRef, result: OpResult) -> None:
+        at = self._now()
+        if isinstance(result, Refused):
+            # An intent that we have not heard of refuses too; the engine is told right after this batch.
+            self._stimulate(PoolsFull(command.step, command.n, at + POOL_RETRY_S))
+            return
+        self._nonces[ref] = result.nonce
+        self._stimulate(Happened(EventKind.STEP_ISSUED, ref.step, ref.n, {}, at))
+        if result.nonce is not None:
+            self._stimulate(Happened(EventKind.STEP_WORKER_STARTED, ref.step, ref.n, {}, at))
+
+    def _record(self, command: Record) -> None:
+        event = NewEvent(command.kind, command.step, command.n, command.body, time.time())
+        self._append(Append([event]), lambda: self._confirm(command))
+
+    def _confirm(self, command: Record) -> None:
+        self._stimulate(Happened(command.kind, command.step, command.n, command.body, self._now()))
+
+    def _seal(self, command: SealStep) -> None:
+        ref = AttemptRef(command.step, command.n)
+
+        def sealed(result: OpResult) -> None:
+            if isinstance(result, Accepted) or result.why == "sealed":
+                body = {"cause": command.cause.value, "evidence": command.evidence}
+                self._stimulate(Happened(EventKind.STEP_SEALED, ref.step, ref.n, body, self._now()))
+            # Otherwise it has an outcome; who wrote it told us, or the tail will.
+
+        self._ops.append((Seal(ref, command.cause.value, command.evidence), sealed))
+
+    def _finish(self, command: FinishRun) -> None:
+        if isinstance(self._runner, Announces):
+            self._note(self._runner.closing())
+        event = NewEvent(command.kind, None, None, _finish_body(command, self._plan), time.time())
+
+        def finished(result: OpResult) -> None:
+            if isinstance(result, Accepted):
+                self._status = _FINAL_OF[command.kind]
+            elif result.why == "open_attempts":
+                raise ConflictError("the run can not end while attempts are open", got=", ".join(result.detail))
+            # Otherwise an intent came in between: the engine hears of it right after this batch and decides anew.
+
+        self._ops.append((Finish(event), finished))
+
+    def _append(self, op: Append, then: Callable[[], None] | None = None) -> None:
+        def stored(result: OpResult) -> None:
+            if isinstance(result, Refused):
+                where = f"step {op.ref.step} attempt {op.ref.n}" if op.ref else f"run {self._run.run_id}"
+                raise ConflictError(f"events were refused: {result.why}", where=where, got=", ".join(e.kind for e in op.events))
+            if then is not None:
+                then()
+
+        self._ops.append((op, stored))
+
+    def _note(self, events: Sequence[NewEvent]) -> None:
+        if events:
+            self._append(Append(list(events)))
+
+    # Acting --------------------------------------------------------------------------------------------------------------------
+
+    def _act(self, command: Command) -> None:
+        if isinstance(command, LaunchStep):
+            self._launch(command)
+        elif isinstance(command, StopStep):
+            self._stop(AttemptRef(command.step, command.n), command.cause)
+        elif isinstance(command, ProbeStep):
+            self._runner.probe(AttemptRef(command.step, command.n))
+
+    def _launch(self, command: LaunchStep) -> None:
+        ref = AttemptRef(command.step, command.n)
+        step = self._engine.steps[command.step]
+        if step.n != ref.n or step.is_final or step.stopping is not None:
+            if step.stopping is not None:
+                self._tell_never_started(ref, step.stopping)
+            return
+        self._runner.start(
+            StepOrder(
+                run=self._run,
+                step=step.plan,
+                ref=ref,
+                retry_number=command.retry_number,
+                retries_enabled=self._settings.retries_enabled,
+                nonce=self._nonces.pop(ref, None),
+                inputs=self._engine.inputs_of(command.step),
+            )
+        )
+
+    def _tell_never_started(self, ref: AttemptRef, cause: FailureCause) -> None:
+        self._stimulate(Gone(ref.step, ref.n, cause, "it was to be stopped before it was started"))
+
+    def _stop(self, ref: AttemptRef, cause: FailureCause) -> None:
+        self._stopping[ref] = cause
+        self._runner.stop(ref, self._settings.grace_s, cause)
+        self._wake_at(self._now() + STOP_REPEAT_S, f"stop:{ref.step}@{ref.n}")
+
+    def _wake_at(self, at: float, key: str) -> None:
+        self._timer_count += 1
+        heapq.heappush(self._timers, (at, self._timer_count, key))
+
+    def _has_left(self) -> bool:
+        """Told to leave: the steps that ran have ended, or their time is over."""
+        if not self._leaving:
+            return False
+        in_flight = any(s.state.value in ("ISSUED", "RUNNING", "SEALING") for s in self._engine.steps.values() if not s.is_template)
+        return not in_flight or (self._leave_by is not None and time.monotonic() >= self._leave_by)
+
+    def _now(self) -> float:
+        """Storage's clock, as far as the newest commit tells."""
+        return time.time() + self._clock_offset
+
+
+_FINAL_OF = {
+    EventKind.RUN_SUCCESS: RunStatus.SUCCESS,
+    EventKind.RUN_FAILURE: RunStatus.FAILURE,
+    EventKind.RUN_CANCELED: RunStatus.CANCELED,
+}
+
+
+def _finish_body(command: FinishRun, plan: PlanSnapshot) -> Mapping[str, Any]:
+    body = dict(command.body)
+    if command.kind is EventKind.RUN_CANCELED:
+        body["message"] = f'Execution of run for "{plan.job_name}" canceled.'
+    if command.kind is EventKind.RUN_FAILURE:
+        reason = body.setdefault("reason", RunFailureReason.UNKNOWN.value)
+        body.setdefault("message", f'Execution of run for "{plan.job_name}" failed.')
+        if reason != RunFailureReason.UNKNOWN.value:
+            body["tags"] = {"dagster/failure_reason": reason}
+    return body
+
+
+def _as_fact(event: Event) -> Happened:
+    return Happened(event.kind, event.step, event.n, event.body, event.at)

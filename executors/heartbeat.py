@@ -1,0 +1,70 @@
+"""The coordinator's supervisor thread: it beats, and it notices that the run is to end or that another coordinator took over.
+
+It beats from a thread of its own, so that user code which keeps the driver's thread busy does not look like a dead coordinator.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from ..errors import FencedError, StorageUnavailableError
+from ..storage.journal import Journal
+from .driver import ControlSeen
+
+BEAT_S = 5.0
+LOOK_S = 0.25
+
+
+class Heartbeat:
+    """Beats for one run until it is stopped.
+
+    Args:
+        journal: where the run is stored.
+        run_id, epoch: what to beat for.
+        tell: takes what was seen; called from this object's thread.
+        beat_s: seconds between two beats.
+    """
+
+    def __init__(
+        self, journal: Journal, run_id: str, epoch: int, tell: Callable[[ControlSeen], None], *, beat_s: float = BEAT_S
+    ) -> None:
+        self._journal = journal
+        self._run_id = run_id
+        self._epoch = epoch
+        self._tell = tell
+        self._beat_s = beat_s
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._loop, name="runplane-heartbeat", daemon=True)
+
+    def __enter__(self) -> Heartbeat:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    def _loop(self) -> None:
+        intent, next_beat = "none", 0.0
+        while not self._stopped.is_set():
+            try:
+                now = time.monotonic()
+                if now >= next_beat:
+                    _, seen, _ = self._journal.beat(self._run_id, self._epoch)
+                    next_beat = now + self._beat_s
+                elif self._journal.database.wait_for_news(min(LOOK_S, next_beat - now)):
+                    seen = self._journal.head(self._run_id).intent
+                else:
+                    continue
+            except FencedError:
+                self._tell(ControlSeen("none", fenced=True))
+                return
+            except StorageUnavailableError:
+                # Nobody is replaced because he could not be seen: the driver waits too.
+                self._stopped.wait(LOOK_S)
+                continue
+            if seen != intent:
+                intent = seen
+                self._tell(ControlSeen(intent))
