@@ -17,7 +17,7 @@ class Statement(NamedTuple):
 class Outcome(NamedTuple):
     """What a statement did: rows matched, and the rows it returned (if it returns any)."""
 
-    count: int
+    matched: int
     rows: list[tuple[Any, ...]]
 
 

@@ -131,7 +131,7 @@ class Journal:
                 tags=json.dumps([[k, v] for k, v in run.tags.items()]),
             )
         outcomes = self.database.transact(t.statements)
-        if outcomes[0].count == 0:
+        if outcomes[0].matched == 0:
             stored = self.database.read(self._sql("SELECT body FROM {run} WHERE run_id = :run"), {"run": run.run_id})
             if stored[0][0] != text:
                 raise ConflictError("a run of that id is there already", where=f"run {run.run_id}")
@@ -158,7 +158,7 @@ class Journal:
             self.rules.append(t, Append(before))
         self.rules.status(t, event)
         outcomes = self.database.transact(t.close())
-        if outcomes[t.guards[-1]].count == 0:
+        if outcomes[t.guards[-1]].matched == 0:
             head = self.head(run_id)
             arc = RUN_ARCS[EventKind(event.kind)]
             raise ConflictError(
@@ -177,7 +177,7 @@ class Journal:
         t = self.rules.as_service(run_id)
         self.rules.append(t, Append(events))
         outcomes = self.database.transact(t.close())
-        if outcomes[0].count == 0:
+        if outcomes[0].matched == 0:
             raise NotFoundError(f"no run {run_id} is stored")
         return int(outcomes[-1].rows[0][0])
 
@@ -254,7 +254,7 @@ class Journal:
         if not outcomes[-1].rows:
             return self._committed_before(run_id, epoch, batch, ops)
         head, status, intent, clock, _ = outcomes[-1].rows[0]
-        accepted = [outcomes[i].count > 0 for i in t.guards]
+        accepted = [outcomes[i].matched > 0 for i in t.guards]
         results = self._results(run_id, ops, accepted, nonces, int(head))
         first = int(head) - sum(_width(op) for op, ok in zip(ops, accepted, strict=True) if ok) + 1
         return Committed(results, int(head), first, float(clock), RunStatus(status), intent)
@@ -368,7 +368,7 @@ class Journal:
             at=time.time(),
             body=json.dumps(body),
         )
-        return self.database.transact(t.statements)[0].count > 0
+        return self.database.transact(t.statements)[0].matched > 0
 
     # Attempts that write for themselves ---------------------------------------------------------------------------------------
 
@@ -382,9 +382,9 @@ class Journal:
         t = self.rules.as_service(run_id)
         self.rules.claim(t, ref, worker, nonce, event, make=make)
         outcomes = self.database.transact(t.close())
-        if outcomes[0].count == 0:
+        if outcomes[0].matched == 0:
             raise NotFoundError(f"no run {run_id} is stored")
-        if outcomes[t.guards[0]].count:
+        if outcomes[t.guards[0]].matched:
             row = self.attempt(run_id, ref)
             return Claimed(ref.n, nonce, row.retry_number if row else 0, int(outcomes[-1].rows[0][4]))
         return self._not_claimed(run_id, ref, worker)
@@ -418,13 +418,13 @@ class Journal:
         t = self.rules.as_attempt(run_id, ref, nonce, batch)
         self.rules.append(t, Append(events, ref, nonce))
         outcomes = self.database.transact(t.close())
-        if outcomes[t.guards[0]].count and outcomes[t.guards[1]].count:
+        if outcomes[t.guards[0]].matched and outcomes[t.guards[1]].matched:
             return True
         rows = self.database.read(
             self._sql("SELECT nonce, batch FROM {attempt} WHERE run_id = :run AND step = :step AND n = :n"),
             {"run": run_id, "step": ref.step, "n": ref.n},
         )
-        return bool(rows) and rows[0][0] == nonce and int(rows[0][1]) >= batch and not outcomes[t.guards[0]].count
+        return bool(rows) and rows[0][0] == nonce and int(rows[0][1]) >= batch and not outcomes[t.guards[0]].matched
 
     # Reading --------------------------------------------------------------------------------------------------------------------
 
@@ -501,7 +501,7 @@ class Journal:
     # Inside -----------------------------------------------------------------------------------------------------------------------
 
     def _authority(self, run_id: str, owner: Owner, outcomes: Sequence[Outcome], *, resumed: bool) -> RunClaim | None:
-        if outcomes[0].count:
+        if outcomes[0].matched:
             head, _, _, _, epoch = outcomes[-1].rows[0]
             return RunClaim(int(epoch), int(head), LEVEL, resumed)
         now = self.head(run_id)
