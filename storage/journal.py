@@ -19,6 +19,7 @@ from ..errors import ConflictError, DocumentError, FencedError, NotFoundError
 from ..events.event import Event, NewEvent
 from ..events.kinds import EventKind
 from ..events.run import Run
+from ..events.run_document import run_to_document
 from ..events.status import RunStatus
 from .contract import (
     Accepted,
@@ -90,17 +91,13 @@ class Journal:
             raise DocumentError("the plan was written by a newer runplane", got=f"version {version}", expected=f"{PLAN_VERSION}")
         return plan_from_body(json.loads(zlib.decompress(body)))
 
-    def create(self, run: Run, body: Mapping[str, Any]) -> None:
-        """Make a run, NOT_STARTED.
-
-        Args:
-            run: its fields; `created_at` 0 means now.
-            body: the stored form of what the columns do not hold.
+    def create(self, run: Run) -> None:
+        """Make a run, NOT_STARTED; `created_at` 0 means now.
 
         Raises:
             ConflictError: a run of that id is there and was asked for differently.
         """
-        text = json.dumps(body, sort_keys=True)
+        text = run_to_document(run)
         at = run.created_at or time.time()
         t = Transaction(self.rules, run.run_id, 0)
         t.add(
@@ -207,7 +204,7 @@ class Journal:
         """
         t = self.rules.taking_over(seen.run_id, json.dumps(owner.to_body()), LEVEL, seen.epoch, seen.beat)
         t.guard(self.rules.sql["append_guard"], k=1)
-        self.rules._events(t, [event])
+        self.rules.event_of_op(t, event)
         return self._authority(seen.run_id, owner, self.database.transact(t.close()), resumed=True)
 
     def beat(self, run_id: str, epoch: int) -> tuple[RunStatus, str, int]:
@@ -517,7 +514,7 @@ class Journal:
         )
 
     def _sql(self, text: str) -> str:
-        return self.rules._table_names(text)
+        return self.rules.named(text)
 
 
 def _width(op: Op) -> int:

@@ -88,9 +88,10 @@ class Rules:
 
     def __init__(self, dialect: Dialect) -> None:
         self.dialect = dialect
-        self.sql = {name: self._table_names(text) for name, text in _texts(dialect).items()}
+        self.sql = {name: self.named(text) for name, text in _texts(dialect).items()}
 
-    def _table_names(self, text: str) -> str:
+    def named(self, text: str) -> str:
+        """`text` with the braces around table names filled in."""
         for table in _TABLES:
             text = text.replace("{" + table + "}", self.dialect.prefix + table)
         return text
@@ -241,6 +242,10 @@ class Rules:
     def finish(self, t: Transaction, op: Finish) -> None:
         """End the run."""
         self.status(t, op.event)
+
+    def event_of_op(self, t: Transaction, event: NewEvent) -> None:
+        """Store the event of the op whose guard was added last."""
+        self._events(t, [event])
 
     def _tags(self, t: Transaction, event: NewEvent) -> None:
         tags = event.body.get("tags")

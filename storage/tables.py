@@ -35,6 +35,7 @@ run = Table(
     Column("parent_run_id", String(64)),
     Column("plan_id", String(40)),
     Column("body", Text, nullable=False, comment="origin, run config, selections: kind run, version 1"),
+    Column("handle", Text, comment="where its worker is, as its launcher said; JSON"),
     Column("started_at", Float(53)),
     Column("ended_at", Float(53)),
     Index("run_by_creation", "created_at", "run_id"),

@@ -6,6 +6,7 @@ CREATE TABLE run (
 	parent_run_id VARCHAR(64),
 	plan_id VARCHAR(40),
 	body TEXT NOT NULL,
+	handle TEXT,
 	started_at FLOAT(53),
 	ended_at FLOAT(53),
 	PRIMARY KEY (run_id)
@@ -122,6 +123,7 @@ CREATE INDEX run_tag_by_value ON run_tag (key, value);
 CREATE INDEX slot_by_pool ON slot (pool);
 CREATE UNIQUE INDEX feed_by_number ON feed (number);
 COMMENT ON COLUMN run.body IS 'origin, run config, selections: kind run, version 1';
+COMMENT ON COLUMN run.handle IS 'where its worker is, as its launcher said; JSON';
 COMMENT ON COLUMN plan.body IS 'zlib of the JSON text';
 COMMENT ON COLUMN attempt.batch IS 'newest batch of the attempt''s own writer';
 COMMENT ON COLUMN pool.slots IS 'null: no limit';

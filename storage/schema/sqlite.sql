@@ -6,6 +6,7 @@ CREATE TABLE run (
 	parent_run_id VARCHAR(64),
 	plan_id VARCHAR(40),
 	body TEXT NOT NULL,
+	handle TEXT,
 	started_at FLOAT,
 	ended_at FLOAT,
 	PRIMARY KEY (run_id)
