@@ -42,7 +42,7 @@ class Runs:
         if len(found) > 1:
             raise ConflictError(f"{len(found)} or more runs start with {run_id!r}", hint="Give more characters of the id.")
         if not found:
-            known = [r.run_id for r in self.list(RunFilter(), limit=50).runs]
+            known = [r.run_id for r in self.page(RunFilter(), limit=50).runs]
             raise NotFoundError(
                 f"no run {run_id!r} is stored in {self._database.where}.",
                 nearest=nearest(run_id, known),
@@ -50,7 +50,7 @@ class Runs:
             )
         return found[0]
 
-    def list(self, wanted: RunFilter, cursor: str | None = None, limit: int = 50) -> Page:
+    def page(self, wanted: RunFilter, cursor: str | None = None, limit: int = 50) -> Page:
         """Runs that match, newest first.
 
         Args:
@@ -124,16 +124,16 @@ class Runs:
                 f"EXISTS (SELECT 1 FROM {{run_tag}} t WHERE t.run_id = r.run_id AND t.key = :key_{letter} AND t.value = :value_{letter})"
             )
             params.update({f"key_{letter}": key, f"value_{letter}": value})
-        simple = (
+        simple: tuple[tuple[str, str, Any], ...] = (
             ("r.job_name = :job", "job", wanted.job_name),
             ("r.root_run_id = :root", "root", wanted.root_run_id),
             ("r.created_at > :created_after", "created_after", wanted.created_after),
             ("r.created_at < :created_before", "created_before", wanted.created_before),
         )
-        for text, name, value in simple:
-            if value is not None:
+        for text, name, given in simple:
+            if given is not None:
                 where.append(text)
-                params[name] = value
+                params[name] = given
         return where, params
 
     def _names(self, param: str) -> str:
