@@ -1,6 +1,7 @@
 """Where code is found again by another process: code pointers and origins, with Dagster's fields.
 
-Source: https://docs.dagster.io/api/dagster/internals; the wire names are registered in ``serdes``.
+`extra` of each holds fields of the document that this version does not know, so that nothing is lost on the way through.
+Source: https://docs.dagster.io/api/dagster/internals; how they look in documents is registered in ``wire.py``.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ class FileCodePointer:
     python_file: str
     fn_name: str
     working_directory: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,7 @@ class ModuleCodePointer:
     module: str
     fn_name: str
     working_directory: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,7 @@ class PackageCodePointer:
     module: str
     attribute: str
     working_directory: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,7 @@ class AutoloadDefsModuleCodePointer:
 
     module: str
     working_directory: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,7 @@ class CustomPointer:
     reconstructor_pointer: CodePointer
     reconstructable_args: tuple[Any, ...] = ()
     reconstructable_kwargs: tuple[tuple[str, Any], ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 CodePointer = Union[  # noqa: UP007 - it names itself, so it has to be a runtime Union
@@ -78,16 +84,14 @@ class RepositoryOrigin:
     code_pointer: CodePointer
     container_image: str | None = None
     entry_point: tuple[str, ...] | None = None
-    container_context: Mapping[str, Any] | None = None
+    container_context: Mapping[str, Any] | None = field(default=None, hash=False)
+    extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
 class JobOrigin:
-    """A job in a code location (stored as ``PipelinePythonOrigin``).
-
-    `extra` holds fields of the document that this version does not know, so that nothing is lost on the way through.
-    """
+    """A job in a code location (stored as ``PipelinePythonOrigin``)."""
 
     job_name: str
     repository_origin: RepositoryOrigin
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
