@@ -40,7 +40,7 @@ from .retries import MAX_LOST, next_delay
 from .snapshot import InputPlan, OutputRef, PlanSnapshot, StepPlan, StoredOutput, mapped_key
 from .step import Step
 
-_RUN_INTENTS = {"cancel": EventKind.RUN_CANCELED, "deadline": EventKind.RUN_FAILURE}
+_RUN_INTENTS = {"cancel": EventKind.RUN_CANCELED, "deadline": EventKind.RUN_FAILURE, "lost": EventKind.RUN_FAILURE}
 _OPEN = (StepState.ISSUED, StepState.RUNNING, StepState.SEALING)
 
 

@@ -118,5 +118,5 @@ class Announces(Protocol):
 class Interruptible(Protocol):
     """A runner that runs user code in the driver's own thread, so that the driver can not be asked to stop it."""
 
-    def interrupt(self, cause: FailureCause) -> None:
-        """Raise in the user code that runs now, if any. Called from another thread."""
+    def interrupt(self) -> None:
+        """Raise in the user code that runs now, if any. Called by a signal handler in the thread that runs it."""

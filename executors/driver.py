@@ -12,7 +12,7 @@ import heapq
 import queue
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from ..engine.commands import (
@@ -34,7 +34,6 @@ from ..engine.commands import (
     Woke,
 )
 from ..engine.engine import Engine
-from ..engine.limits import Limits
 from ..engine.snapshot import PlanSnapshot
 from ..errors import ConflictError, FencedError
 from ..events.causes import FailureCause, RunFailureReason
@@ -56,29 +55,11 @@ from .contract import (
     StepWrote,
     WritesThroughDriver,
 )
+from .settings import DriverSettings
 
 POOL_RETRY_S = 1.0
 """How long to wait before asking a full pool again; a freed slot is noticed at the latest then."""
 STOP_REPEAT_S = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class DriverSettings:
-    """What a run's executor config says to the driver.
-
-    Attributes:
-        limits: how many steps at once.
-        retries_enabled: whether failed attempts are run again.
-        eager: start steps as soon as their inputs exist.
-        grace_s: seconds between asking an attempt to stop and ending it.
-        drain_s: seconds that running steps get when this process is told to leave.
-    """
-
-    limits: Limits = field(default_factory=Limits)
-    retries_enabled: bool = True
-    eager: bool = False
-    grace_s: float = 30.0
-    drain_s: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +75,15 @@ class LeaveAsked:
     """This process was told to end (SIGTERM) while the run is to go on elsewhere."""
 
 
-Signal = RunnerSignal | ControlSeen | LeaveAsked
-Finished = Callable[[RunStatus], None]
+@dataclass(frozen=True, slots=True)
+class EndAsked:
+    """The run is to end: ``cancel`` (a person), ``lost`` (told to leave, and nobody may resume it)."""
+
+    intent: str
+
+
+Signal = RunnerSignal | ControlSeen | LeaveAsked | EndAsked
+DEADLINE = "run deadline"
 
 
 class Driver:
@@ -108,6 +96,7 @@ class Driver:
         claim: this coordinator's authority.
         make_runner: given the function that reports, makes the step runner.
         settings: limits and time-outs.
+        max_runtime_s: how long the run may take from its start, or None.
     """
 
     def __init__(
@@ -118,12 +107,14 @@ class Driver:
         claim: RunClaim,
         make_runner: Callable[[Callable[[RunnerSignal], None]], StepRunner],
         settings: DriverSettings | None = None,
+        max_runtime_s: float | None = None,
     ) -> None:
         self._journal = journal
         self._run = run
         self._plan = plan
         self._claim = claim
         self._settings = settings or DriverSettings()
+        self._max_runtime_s = max_runtime_s
         self._inbox: queue.SimpleQueue[Signal] = queue.SimpleQueue()
         self._engine = Engine(
             plan,
@@ -160,6 +151,7 @@ class Driver:
             FencedError: another coordinator took over; everything of ours has been ended.
         """
         try:
+            self._watch_deadline()
             self._take(self._resume() if self._claim.resumed else self._begin())
             while self._turn():
                 pass
@@ -180,6 +172,11 @@ class Driver:
         for event in self._all_events():
             self._engine.fold([_as_fact(event)])
         return self._engine.resume()
+
+    def _watch_deadline(self) -> None:
+        if self._max_runtime_s is not None:
+            started = self._run.started_at or self._now()
+            self._wake_at(started + self._max_runtime_s, DEADLINE)
 
     def _all_events(self) -> list[Event]:
         events: list[Event] = []
@@ -245,6 +242,8 @@ class Driver:
             self._note(signal.events)
         elif isinstance(signal, ControlSeen):
             self._on_control(signal)
+        elif isinstance(signal, EndAsked):
+            self._end_run(signal.intent, "Sending run termination request.")
         else:
             self._leaving = True
             self._leave_by = time.monotonic() + self._settings.drain_s
@@ -268,7 +267,16 @@ class Driver:
         if seen.intent != "none":
             self._stimulate(IntentSet(seen.intent))
 
+    def _end_run(self, intent: str, message: str) -> None:
+        """Store the intent, so that a coordinator after this one goes on with it; then act on it."""
+        head = self._journal.intend(self._run.run_id, intent, canceling_event(intent, message), canceled_event())
+        if head.intent != "none":
+            self._stimulate(IntentSet(head.intent))
+
     def _on_timer(self, key: str) -> None:
+        if key == DEADLINE:
+            self._end_run("deadline", f"Canceling due to exceeding maximum runtime of {self._max_runtime_s:.0f} seconds.")
+            return
         if key.startswith("stop:"):
             step, n = key[5:].rsplit("@", 1)
             ref = AttemptRef(step, int(n))
@@ -340,7 +348,7 @@ class Driver:
     def _finish(self, command: FinishRun) -> None:
         if isinstance(self._runner, Announces):
             self._note(self._runner.closing())
-        event = NewEvent(command.kind, None, None, _finish_body(command, self._plan), time.time())
+        event = NewEvent(command.kind, None, None, self._finish_body(command), time.time())
 
         def finished(result: OpResult) -> None:
             if isinstance(result, Accepted):
@@ -350,6 +358,20 @@ class Driver:
             # Otherwise an intent came in between: the engine hears of it right after this batch and decides anew.
 
         self._ops.append((Finish(event), finished))
+
+    def _finish_body(self, command: FinishRun) -> Mapping[str, Any]:
+        body = dict(command.body)
+        job = self._plan.job_name
+        if command.kind is EventKind.RUN_CANCELED:
+            body["message"] = f'Execution of run for "{job}" canceled.'
+        elif self._engine.intent == "deadline":
+            body["message"] = f"Exceeded maximum runtime of {self._max_runtime_s or 0:.0f} seconds."
+        elif self._engine.intent == "lost":
+            body["reason"] = RunFailureReason.UNEXPECTED_TERMINATION.value
+            body["message"] = f'Execution of run for "{job}" failed. Its worker was told to end, and the run may not be resumed again.'
+        if "reason" in body:
+            body["tags"] = {"dagster/failure_reason": body["reason"]}
+        return body
 
     def _append(self, op: Append, then: Callable[[], None] | None = None) -> None:
         def stored(result: OpResult) -> None:
@@ -418,23 +440,22 @@ class Driver:
         return time.time() + self._clock_offset
 
 
+def canceling_event(intent: str, message: str) -> NewEvent:
+    """The event that says that a run is to end, and why."""
+    return NewEvent(EventKind.RUN_CANCELING, None, None, {"intent": intent, "message": message}, time.time())
+
+
+def canceled_event(job_name: str | None = None) -> NewEvent:
+    """The last event of a run that was canceled."""
+    message = f'Execution of run for "{job_name}" canceled.' if job_name else "Run canceled before it was started."
+    return NewEvent(EventKind.RUN_CANCELED, None, None, {"message": message}, time.time())
+
+
 _FINAL_OF = {
     EventKind.RUN_SUCCESS: RunStatus.SUCCESS,
     EventKind.RUN_FAILURE: RunStatus.FAILURE,
     EventKind.RUN_CANCELED: RunStatus.CANCELED,
 }
-
-
-def _finish_body(command: FinishRun, plan: PlanSnapshot) -> Mapping[str, Any]:
-    body = dict(command.body)
-    if command.kind is EventKind.RUN_CANCELED:
-        body["message"] = f'Execution of run for "{plan.job_name}" canceled.'
-    if command.kind is EventKind.RUN_FAILURE:
-        reason = body.setdefault("reason", RunFailureReason.UNKNOWN.value)
-        body.setdefault("message", f'Execution of run for "{plan.job_name}" failed.')
-        if reason != RunFailureReason.UNKNOWN.value:
-            body["tags"] = {"dagster/failure_reason": reason}
-    return body
 
 
 def _as_fact(event: Event) -> Happened:

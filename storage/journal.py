@@ -225,6 +225,12 @@ class Journal:
             raise self._fenced(run_id, epoch)
         return RunStatus(rows[0][0]), rows[0][1], int(rows[0][2])
 
+    def give_up(self, run_id: str, epoch: int) -> None:
+        """Leave the run: its coordinator ends, and anybody may take over at once. Nothing happens when the epoch is old."""
+        t = Transaction(self.rules, run_id, 0)
+        t.add(self._sql("UPDATE {run_head} SET owner = NULL, beat = beat + 1 WHERE run_id = :run AND epoch = :epoch"), epoch=epoch)
+        self.database.transact(t.statements)
+
     def commit(self, run_id: str, epoch: int, batch: int, ops: Sequence[Op]) -> Committed:
         """One transaction of the coordinator.
 

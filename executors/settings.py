@@ -1,0 +1,88 @@
+"""What an executor's config says to the driver, and what an executor is made with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from ..engine.limits import Limits, TagLimit
+from ..engine.snapshot import PlanSnapshot
+from ..events.run import Run
+from ..storage.compute_logs import ComputeLogStore
+from .contract import RunnerSignal, StepRunner
+
+
+@dataclass(frozen=True, slots=True)
+class DriverSettings:
+    """What a run's executor config says to the driver.
+
+    Attributes:
+        limits: how many steps at once.
+        retries_enabled: whether failed attempts are run again.
+        eager: start steps as soon as their inputs exist.
+        grace_s: seconds between asking an attempt to stop and ending it.
+        drain_s: seconds that running steps get when this process is told to leave.
+    """
+
+    limits: Limits = field(default_factory=Limits)
+    retries_enabled: bool = True
+    eager: bool = False
+    grace_s: float = 30.0
+    drain_s: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutorContext:
+    """What every executor is made with.
+
+    Attributes:
+        run: the run; its origin says where the code is.
+        plan: its plan.
+        home: root of the instance's local artifacts (step outputs below ``storage/``).
+        logs: where what the steps print is kept.
+        load_job: loads the job's definition into this process; only an executor that runs user code here calls it.
+    """
+
+    run: Run
+    plan: PlanSnapshot
+    home: Path
+    logs: ComputeLogStore
+    load_job: Callable[[], Any]
+
+
+class Executor(Protocol):
+    """A way to run the steps of a run. Made by ``from_config(config, context)``."""
+
+    settings: DriverSettings
+
+    def prepare(self) -> None:
+        """Get ready before the first step: import the code where it will run. Raises ``CodeLoadError`` when it can not be."""
+
+    def make_runner(self, report: Callable[[RunnerSignal], None]) -> StepRunner:
+        """The step runner that reports to `report`."""
+
+
+def driver_settings(config: Mapping[str, Any], *, max_concurrent: int | None) -> DriverSettings:
+    """The settings that the shared keys of executor configs stand for.
+
+    Args:
+        config: validated config with defaults: ``retries``, ``tag_concurrency_limits``, ``step_dependency_config``.
+        max_concurrent: how many steps at once; None for as many as there are.
+    """
+    dependency = config.get("step_dependency_config") or {}
+    return DriverSettings(
+        limits=Limits(max_concurrent, _tag_limits(config.get("tag_concurrency_limits") or ())),
+        retries_enabled="disabled" not in (config.get("retries") or {}),
+        eager=not dependency.get("require_upstream_step_success", True),
+    )
+
+
+def _tag_limits(limits: Sequence[Mapping[str, Any]]) -> tuple[TagLimit, ...]:
+    found = []
+    for limit in limits:
+        value = limit.get("value")
+        per_value = isinstance(value, Mapping)
+        found.append(TagLimit(limit["key"], int(limit["limit"]), None if per_value else value, per_value))
+    return tuple(found)

@@ -1,0 +1,213 @@
+"""The life of a run worker: the body of ``api execute_run`` and ``api resume_run``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..config.pointer import ClassPointer, load_class
+from ..definitions.code_loading import load_job
+from ..engine.snapshot import PlanSnapshot
+from ..errors import FencedError, RunplaneError
+from ..errors.exit_codes import ExitCode
+from ..events.causes import ErrorInfo, RunFailureReason
+from ..events.event import NewEvent
+from ..events.kinds import EventKind
+from ..events.run import Run
+from ..events.status import RunStatus
+from ..executors.contract import Interruptible, StepRunner
+from ..executors.driver import ControlSeen, Driver, EndAsked, LeaveAsked
+from ..executors.failure import CodeLoadError
+from ..executors.heartbeat import BEAT_S, Heartbeat
+from ..executors.settings import Executor, ExecutorContext
+from ..instance.instance import Instance
+from ..plan.compile import compile_plan
+from ..storage.contract import Append, AttemptRef, Finish, Op, RunClaim, Seal
+from ..storage.liveness import this_process
+from .authority import BudgetSpent, Denied, acquire
+from .signals import handled, wake_main_thread
+
+MAX_RUNTIME_TAGS = ("dagster/max_runtime", "dagster/max_runtime_seconds")
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """How a run worker ended.
+
+    Attributes:
+        status: the run's status as this worker left it; None when it did not run anything.
+        code: exit code, before ``set_exit_code_on_failure``.
+        message: for stderr; empty when there is nothing to say.
+    """
+
+    status: RunStatus | None
+    code: ExitCode
+    message: str = ""
+
+
+def execute_run(instance: Instance, run_id: str) -> RunOutcome:
+    """Coordinate a run until it is over, or until somebody else does.
+
+    Raises:
+        NotFoundError: no such run. StorageUnavailableError: the database did not answer at the start.
+    """
+    run = instance.runs.get(run_id)
+    owner = this_process()
+    authority = acquire(
+        instance.journal, run, owner, resumes_allowed=instance.resumes_allowed, ttl_s=instance.lease_ttl_s
+    )
+    if isinstance(authority, Denied):
+        return RunOutcome(None, ExitCode.OK, authority.message)
+    if isinstance(authority, BudgetSpent):
+        _fail(instance, run, authority.claim, RunFailureReason.RUN_WORKER_RESTART, authority.message)
+        return RunOutcome(RunStatus.FAILURE, ExitCode.OK, authority.message)
+    instance.wait_for_ever()
+    try:
+        status = _coordinate(instance, instance.runs.get(run_id), authority)
+    except FencedError as e:
+        return RunOutcome(None, ExitCode.FENCED, str(e))
+    if status is None:
+        return RunOutcome(None, ExitCode.OK, "Leaving the run to the worker that resumes it.")
+    exited = f"Process for run exited (pid: {owner.pid})."
+    instance.journal.annotate(run_id, [_engine_event(exited, metadata={"pid": str(owner.pid)})])
+    return RunOutcome(status, ExitCode.OK)
+
+
+def _coordinate(instance: Instance, run: Run, claim: RunClaim) -> RunStatus | None:
+    """Prepare, drive, and turn whatever is raised into the run's failure with its cause."""
+    try:
+        plan = plan_of(instance, run)
+        executor = make_executor(plan, _context(instance, run, plan))
+        executor.prepare()
+    except CodeLoadError as e:
+        event = _engine_event("Could not load job definition.", error=e.error)
+        _fail(instance, run, claim, RunFailureReason.UNKNOWN, "Could not load job definition.", error=e.error, before=[event])
+        return RunStatus.FAILURE
+    except FencedError:
+        raise
+    except Exception as e:  # noqa: BLE001 - whatever an executor raises while it is made fails the run by name
+        error = ErrorInfo(message=f"{type(e).__name__}: {e}\n", cls_name=type(e).__name__)
+        message = f'Execution of run for "{run.job_name}" failed. {e}'
+        _fail(instance, run, claim, RunFailureReason.JOB_INITIALIZATION_FAILURE, message, error=error)
+        return RunStatus.FAILURE
+    return _drive(instance, run, plan, claim, executor)
+
+
+def _drive(instance: Instance, run: Run, plan: PlanSnapshot, claim: RunClaim, executor: Executor) -> RunStatus | None:
+    runners: list[StepRunner] = []
+
+    def make_runner(report: Callable[[Any], None]) -> StepRunner:
+        runners.append(executor.make_runner(report))
+        return runners[0]
+
+    driver = Driver(instance.journal, run, plan, claim, make_runner, executor.settings, _max_runtime_s(instance, run))
+    last_resume = claim.epoch > instance.resumes_allowed
+
+    def leave() -> None:
+        driver.tell(EndAsked("lost") if last_resume else LeaveAsked())
+        _interrupt(runners[0])
+
+    def cancel() -> None:
+        driver.tell(EndAsked("cancel"))
+        _interrupt(runners[0])
+
+    def hear(seen: ControlSeen) -> None:
+        driver.tell(seen)
+        wake_main_thread()
+
+    beat_s = min(BEAT_S, instance.lease_ttl_s / 6)
+    with (
+        handled(leave, cancel, lambda: _interrupt(runners[0])),
+        Heartbeat(instance.journal, run.run_id, claim.epoch, hear, beat_s=beat_s),
+    ):
+        status = driver.drive()
+    if status is None:
+        instance.journal.give_up(run.run_id, claim.epoch)
+    return status
+
+
+def _interrupt(runner: StepRunner) -> None:
+    if isinstance(runner, Interruptible):
+        runner.interrupt()
+
+
+def plan_of(instance: Instance, run: Run) -> PlanSnapshot:
+    """The run's stored plan; made and stored here for a run that was created without one.
+
+    Raises:
+        CodeLoadError: the code that the plan is made from can not be loaded.
+    """
+    if run.plan_id is not None:
+        return instance.journal.get_plan(run.plan_id)
+    if run.origin is None:
+        raise RunplaneError("the run has neither a plan nor an origin", where=f"run {run.run_id}")
+    try:
+        job = load_job(run.origin)
+        plan = compile_plan(job, run.run_config, selection=run.op_selection, step_keys=run.step_keys)
+    except Exception as e:
+        raise CodeLoadError.from_exception(e) from e
+    instance.journal.set_plan(run.run_id, instance.journal.put_plan(plan))
+    return plan
+
+
+def make_executor(plan: PlanSnapshot, context: ExecutorContext) -> Executor:
+    """The executor that the plan names."""
+    spec = plan.executor
+    pointer = ClassPointer(spec["module"], spec["class"], spec.get("config") or {})
+    cls = load_class(pointer, where=f"executor {spec.get('name')!r} of job {plan.job_name!r}")
+    executor: Executor = cls.from_config(pointer.config, context)
+    return executor
+
+
+def _context(instance: Instance, run: Run, plan: PlanSnapshot) -> ExecutorContext:
+    def load() -> Any:
+        if run.origin is None:
+            raise RunplaneError("the run has no origin: its code can not be found by another process", where=f"run {run.run_id}")
+        try:
+            return load_job(run.origin)
+        except Exception as e:
+            raise CodeLoadError.from_exception(e) from e
+
+    return ExecutorContext(run=run, plan=plan, home=instance.home, logs=instance.logs, load_job=load)
+
+
+def _max_runtime_s(instance: Instance, run: Run) -> float | None:
+    for tag in MAX_RUNTIME_TAGS:
+        if tag in run.tags:
+            try:
+                return float(run.tags[tag]) or None
+            except ValueError:
+                message = f"The tag {tag} is not a number of seconds: {run.tags[tag]!r}. It has no effect."
+                instance.journal.annotate(run.run_id, [_engine_event(message)])
+    return instance.max_runtime_s
+
+
+def _fail(
+    instance: Instance,
+    run: Run,
+    claim: RunClaim,
+    reason: RunFailureReason,
+    message: str,
+    *,
+    error: ErrorInfo | None = None,
+    before: list[NewEvent] | None = None,
+) -> None:
+    """Seal whatever is open, and end the run as failed."""
+    sealed = [
+        Seal(AttemptRef(a.ref.step, a.ref.n), "LOST", message)
+        for a in instance.journal.attempts(run.run_id)
+        if a.state.value in ("issued", "running")
+    ]
+    body: dict[str, Any] = {"reason": reason.value, "message": message, "error": error.to_body() if error else None}
+    if reason is not RunFailureReason.UNKNOWN:
+        body["tags"] = {"dagster/failure_reason": reason.value}
+    finish = Finish(NewEvent(EventKind.RUN_FAILURE, None, None, body, time.time()))
+    notes: list[Op] = [Append(before)] if before else []
+    instance.journal.commit(run.run_id, claim.epoch, 1, [*notes, *sealed, finish])
+
+
+def _engine_event(message: str, *, metadata: Mapping[str, Any] | None = None, error: ErrorInfo | None = None) -> NewEvent:
+    body = {"message": message, "metadata": dict(metadata or {}), "error": error.to_body() if error else None}
+    return NewEvent(EventKind.ENGINE_EVENT, None, None, body, time.time())

@@ -1,0 +1,54 @@
+"""What a run worker does when it is told to end."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+
+@contextmanager
+def handled(
+    on_leave: Callable[[], None], on_cancel: Callable[[], None], on_wake: Callable[[], None]
+) -> Iterator[None]:
+    """While inside: SIGTERM calls `on_leave`; SIGINT (Ctrl-C) calls `on_cancel`, and a second one kills this process;
+    ``wake_main_thread`` calls `on_wake`.
+
+    Both are called in the main thread between two bytecodes: they may only put something into a queue or raise.
+    """
+    interrupts = 0
+
+    def on_int(_number: int, _frame: FrameType | None) -> None:
+        nonlocal interrupts
+        interrupts += 1
+        if interrupts > 1:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            signal.raise_signal(signal.SIGINT)
+        on_cancel()
+
+    def on_term(_number: int, _frame: FrameType | None) -> None:
+        on_leave()
+
+    def on_usr1(_number: int, _frame: FrameType | None) -> None:
+        on_wake()
+
+    before: dict[int, Any] = {
+        signal.SIGUSR1: signal.signal(signal.SIGUSR1, on_usr1),
+        signal.SIGINT: signal.signal(signal.SIGINT, on_int),
+        signal.SIGTERM: signal.signal(signal.SIGTERM, on_term),
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def wake_main_thread() -> None:
+    """From another thread: have `on_wake` called in the main thread, even when it is inside a blocking call."""
+    main = threading.main_thread().ident
+    if main is not None:
+        signal.pthread_kill(main, signal.SIGUSR1)
