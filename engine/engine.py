@@ -488,11 +488,20 @@ class Engine:
             step = Step(template.plan, mapped_key(template.key, key), (template.order[0], position), mapping_key=key)
             self.steps[step.key] = step
             template.instances.append(step)
-        self._unfinished += len(keys) - 1
-        for step in template.instances:
+            self._take_from_parent(step)
+        self._unfinished += sum(not step.is_final for step in template.instances) - 1
+        waiting = [step for step in template.instances if not step.is_final]
+        for step in waiting:
             self._connect(step)
-        final = [step for step in template.instances if step.open == 0 and self._decide(step)]
+        final = [step for step in waiting if step.open == 0 and self._decide(step)]
         return final + self._release_collectors(template)
+
+    def _take_from_parent(self, step: Step) -> None:
+        """In a re-execution: a mapped step whose outputs an earlier run of the group produced is not run again."""
+        known = [o for out in step.plan.outputs for o in self._known.get((step.key, out.name), [])]
+        if known:
+            step.state = StepState.SUCCEEDED
+            step.outputs = known
 
     def _release_collectors(self, template: Step) -> list[Step]:
         """Who waits for the template waits for its instances now. Mapped siblings wait for their mapper, not for this."""
