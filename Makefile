@@ -23,5 +23,6 @@ test-long: ## test, with the full counts
 bench: ## the benchmarks beside Dagster
 	@$(SUITES) bench
 
-clean: ## remove environments, builds and caches
+clean: ## remove environments, builds and caches; stop services that a killed test left
+	@$(SUITES) clean
 	rm -rf .venv .cache build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -203,8 +203,8 @@ def ready(environment: Environment, python: str | None = None) -> Environment:
     return environment
 
 
-def dagster_python() -> Path:
-    """The interpreter of an environment with a real Dagster, for parity tests and benchmarks.
+def dagster_python() -> dict[str, str]:
+    """An environment with a real Dagster, for parity tests and benchmarks: the variable that names its interpreter.
 
     Raises:
         Failed: it can not be made.
@@ -214,4 +214,4 @@ def dagster_python() -> Path:
     if not stamp.exists() or stamp.read_text() != wanted:
         make_venv(DAGSTER_FOLDER, main_python(), list(DAGSTER), "environment-dagster")
         stamp.write_text(wanted)
-    return DAGSTER_FOLDER / "bin" / "python"
+    return {"RUNPLANE_DAGSTER_PYTHON": str(DAGSTER_FOLDER / "bin" / "python")}

@@ -16,6 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import demo
 import environments
 from environments import BUILD, DEVELOPMENT, ROOT, Environment, Failed
 
@@ -25,7 +26,7 @@ WORK = (
 )  # where tools and tests are started: from the clone itself, `config` or `events` would be importable
 UNIT = ("tests/test_layout.py", "tests/unit")
 # Folders of tests/ beside unit, in the order in which they run. A folder that is not named here fails the layout test.
-FOLDERS = ("contracts", "real", "parity", "examples", "tier_a", "containers")
+FOLDERS = ("contracts", "real", "parity", "examples", "tier_a", "mutants", "containers")
 IN_PARALLEL = {"unit", "contracts"}  # the others start processes and services of their own and measure time
 MINUTES_PER_SUITE = 20  # a suite that hangs ends here, not at CI's limit
 MINUTES_PER_LONG_SUITE = 180
@@ -126,7 +127,8 @@ class Session:
         failed = [t.name for t in self.tallies if not t.ok]
         if failed:
             print(f"failed: {', '.join(failed)}")
-        print(f"{total['passed']} passed, {total['failed']} failed, {total['skipped']} skipped")
+        if any(total.values()):
+            print(f"{total['passed']} passed, {total['failed']} failed, {total['skipped']} skipped")
         return 1 if failed else 0
 
 
@@ -157,7 +159,7 @@ def read_report(report: Path) -> tuple[dict[str, int], list[str]]:
 
 def check(session: Session) -> bool:
     """Lint, types, import rules, unit tests. False when there is no environment to run anything in."""
-    if not session.step("environment", lambda: ignore(environments.ready(DEVELOPMENT))):
+    if not session.step("environment", lambda: made_ready(DEVELOPMENT)):
         return False
     settings = str(ROOT / "pyproject.toml")
     ruff = DEVELOPMENT.command("ruff")
@@ -171,50 +173,102 @@ def check(session: Session) -> bool:
 
 
 def test(session: Session) -> None:
-    """`check`, then every other folder of tests, then the other Pythons."""
-    with ThreadPoolExecutor(1) as beside:
-        dagster = beside.submit(environments.dagster_python)
-        if not check(session):
-            return
-        folders = [f for f in FOLDERS if list((ROOT / "tests" / f).rglob("test_*.py"))]
-        session.step("a real Dagster", lambda: use_dagster(session, dagster))
-    for folder in folders:
-        session.pytest(folder, [f"tests/{folder}"])
-    for version, python in environments.other_pythons().items():
+    """`check`, then every other folder of tests, then the other Pythons. Services are made ready meanwhile."""
+    others = environments.other_pythons()
+    try:
+        with ThreadPoolExecutor(1) as beside:
+            services = beside.submit(services_up, session)
+            dagster = beside.submit(environments.dagster_python)
+            if not check(session):
+                return
+            session.step("services", lambda: use(session, services))
+            session.step("a real Dagster", lambda: use(session, dagster))
+        for folder in FOLDERS:
+            if list((ROOT / "tests" / folder).rglob("test_*.py")):
+                session.pytest(folder, [f"tests/{folder}"])
+    finally:
+        services_down()
+    for version, python in others.items():
         test_on(session, version, python)
-    missing = sorted(set(environments.SUPPORTED) - set(environments.other_pythons()) - {environments.MINE})
+    missing = sorted(set(environments.SUPPORTED) - set(others) - {environments.MINE})
     session.notes.append(f"Pythons not found on this machine, so not tested: {', '.join(missing) or 'none'}")
 
 
-def use_dagster(session: Session, made: Future[Path]) -> None:
-    session.environ["RUNPLANE_DAGSTER_PYTHON"] = str(made.result())
+def services(verb: str) -> subprocess.CompletedProcess[str]:
+    """Call ``tests/services/prepare.py``. It is plain Python, so that it need not wait for an environment."""
+    environ = {**os.environ, "PYTHONPATH": str(ROOT / "tests")}
+    command = [sys.executable, "-m", "services.prepare", verb]
+    return subprocess.run(
+        command, check=False, cwd=WORK, env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True
+    )
+
+
+def services_up(session: Session) -> dict[str, str]:
+    """Docker and the services image where they can be had: variables for the tests.
+
+    Raises:
+        Failed: in CI they could not. Elsewhere a note is made and the tests that need them are skipped.
+    """
+    done = services("up")
+    if done.returncode and os.environ.get("CI"):
+        raise Failed(done.stderr)
+    if done.returncode:
+        session.notes.append(done.stderr.strip())
+    return dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+
+
+def services_down() -> None:
+    done = services("down")
+    if done.returncode:
+        print(f"the services did not end as they should: {done.stderr}")
+
+
+def use(session: Session, made: Future[dict[str, str]]) -> None:
+    session.environ.update(made.result())
 
 
 def test_on(session: Session, version: str, python: str) -> None:
-    """The unit suite on another Python."""
+    """The unit suite and the demo job on another Python."""
     environment = environments.for_python(version)
-    if session.step(f"environment {version}", lambda: ignore(environments.ready(environment, python))):
+    if session.step(f"environment {version}", lambda: made_ready(environment, python)):
         session.pytest(f"unit {version}", existing(UNIT), environment)
+        if demo.EXAMPLES[0].is_there():
+            session.step(f"demo job {version}", lambda: demo.run(environment, demo.EXAMPLES[:1]))
 
 
 def existing(paths: tuple[str, ...]) -> list[str]:
     return [p for p in paths if (ROOT / p).exists()]
 
 
-def ignore(_made: object) -> None:
-    """For steps whose result is looked up by its path."""
+def made_ready(environment: Environment, python: str | None = None) -> None:
+    environments.ready(environment, python)
+
+
+def show(session: Session) -> None:
+    """The demo, in an environment that holds the package and what it needs, nothing else."""
+    if session.step("environment", lambda: made_ready(environments.DEMO)):
+        session.step("demo", lambda: demo.run(environments.DEMO, demo.EXAMPLES))
+
+
+def bench(session: Session) -> None:
+    """Every program `bench/bench_*.py`, with our own Python and a real Dagster's in the environment."""
+    if session.step("environment", lambda: made_ready(DEVELOPMENT)):
+        session.step("a real Dagster", lambda: session.environ.update(environments.dagster_python()))
+        for program in sorted((ROOT / "bench").glob("bench_*.py")):
+            session.tool(program.stem, [str(DEVELOPMENT.python), str(program)])
 
 
 def main(arguments: list[str]) -> int:
     verb = arguments[0] if arguments else "test"
-    session = Session(long=verb == "test-long")
-    if verb == "check":
-        check(session)
-    elif verb in ("test", "test-long"):
-        test(session)
-    else:
-        print(f"{sys.argv[0]}: unknown verb {verb!r}; known: check, test, test-long", file=sys.stderr)
+    if verb == "clean":
+        services_down()
+        return 0
+    verbs = {"check": check, "test": test, "test-long": test, "demo": show, "bench": bench}
+    if verb not in verbs:
+        print(f"{sys.argv[0]}: unknown verb {verb!r}; known: {', '.join(verbs)}, clean", file=sys.stderr)
         return 2
+    session = Session(long=verb == "test-long")
+    verbs[verb](session)
     return session.finish()
 
 

@@ -19,10 +19,10 @@ DEPENDENCIES = {
     "prometheus_client", "psutil", "psycopg", "pydantic", "pytest", "redis", "rich", "sqlalchemy", "starlette",
     "testcontainers", "uvicorn", "yaml",
 }  # fmt: skip
-# Where an import may stand inside a function, to keep start-up fast. design.md section 1 names the same edges.
-EDGES_OF_LATE_IMPORTS = ("cli/", "__init__.py", "__main__.py")
-# The one function that turns a class name into an object, and the ones that import a user's file.
-LOADERS = ("config/pointer.py",)
+# Where a module is imported by its name: class pointers, and a user's code. Everything else is an import statement.
+LOADERS = {"config/pointer.py"}
+# Where an import may stand inside a function, to keep start-up fast: the verbs of the command, the lazy public names.
+EDGES_OF_LATE_IMPORTS = ("cli/", "__init__.py")
 
 
 def package_folders() -> list[Path]:
@@ -93,6 +93,18 @@ def test_the_tests_are_no_packages_and_their_names_are_unique() -> None:
 
     assert inits == []
     assert sorted({n for n in names if names.count(n) > 1}) == []
+
+
+def test_every_folder_of_tests_is_a_suite_that_runs() -> None:
+    suites = (ROOT / ".ci" / "suites.py").read_text()
+    listed = re.search(r"^FOLDERS = (\(.*?\))$", suites, re.MULTILINE)
+    assert listed is not None
+    known = {"unit", "services", *ast.literal_eval(listed.group(1))}
+    folders = {p.name for p in (ROOT / "tests").iterdir() if p.is_dir() and any(p.rglob("*.py"))}
+    markers = {line.split(":")[0] for line in pyproject_list("tool.pytest.ini_options", "markers")}
+
+    assert folders <= known
+    assert known - {"services"} <= markers
 
 
 def test_the_version_is_said_once() -> None:
@@ -170,6 +182,12 @@ def test_imports_stand_at_the_top_but_at_the_named_edges() -> None:
     ]
 
     assert found == []
+
+
+def test_modules_are_imported_by_name_in_one_place() -> None:
+    found = {relative(p) for p in own_sources() if find(p).loaders}
+
+    assert found <= LOADERS
 
 
 @pytest.mark.parametrize(

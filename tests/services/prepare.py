@@ -1,0 +1,63 @@
+"""``python -m services.prepare up | down``: what the tests' containers need, before the tests start.
+
+``up`` finds or starts a Docker daemon, builds the services image, and prints the environment variables for the tests as
+``NAME=value`` lines. Where that can not be had it says why on stderr and exits with 3: tests then fall back on server
+programs, or are skipped (in CI: fail). CI has both, so that the fall-back is tested too. ``down`` stops the daemon that
+``up`` started.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from services import docker_daemon, images
+
+
+def up() -> int:
+    if os.environ.get("CI"):
+        _server_programs()
+    try:
+        host = docker_daemon.up()
+    except docker_daemon.DockerUnavailableError as error:
+        print(f"no Docker: {error}", file=sys.stderr)
+        _server_programs()
+        return 3
+    if host:
+        os.environ["DOCKER_HOST"] = host
+        print(f"DOCKER_HOST={host}")
+    try:
+        print(f"RUNPLANE_TEST_SERVICES_IMAGE={images.services_image()}")
+    except (images.BuildFailedError, docker_daemon.DockerUnavailableError) as error:
+        print(f"no services image: {error}", file=sys.stderr)
+        _server_programs()
+        return 3
+    return 0
+
+
+def _server_programs() -> None:
+    """Without Docker: the servers themselves, where they can be installed."""
+    has_postgres = any(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    missing = ([] if has_postgres else ["postgresql"]) + ([] if shutil.which("pgbouncer") else ["pgbouncer"])
+    if not missing or os.geteuid() != 0:
+        return
+    try:
+        docker_daemon.install(*missing)
+    except docker_daemon.DockerUnavailableError as error:
+        print(f"no server programs: {error}", file=sys.stderr)
+
+
+def main(arguments: list[str]) -> int:
+    if arguments == ["up"]:
+        return up()
+    if arguments == ["down"]:
+        docker_daemon.down()
+        return 0
+    print("usage: python -m services.prepare up | down", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
