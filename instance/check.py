@@ -1,0 +1,245 @@
+"""`instance check` and `instance info` without the printing: everything that can be said about a configuration.
+
+A document is validated whole: its own shape, the config of every class (third parties' are imported for it), and the
+environment it needs. Nothing is built, no database is opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ..config.pointer import public_module
+from ..config.schema import HIDDEN, FreeMap, Schema
+from ..errors import ConfigErrors, Problem, Problems, RunplaneError
+from .config import STORAGE_TRIO, InstanceConfig
+from .known_classes import is_dagsters
+from .load import check_part, from_yaml
+from .parts import Part
+from .pointers import find_class
+from .settings import SECTIONS
+from .storage_location import SQLITE_CLASSES, CustomStorage, artifact_folder, storage_location, storage_parts
+
+_LOOPS: Mapping[str, str] = {
+    "run_monitoring": "the loop that watches over runs",
+    "run_retries": "the loop that retries failed runs",
+    "sensors": "the sensor loop",
+    "schedules": "the schedule loop",
+    "backfills": "the backfill loop",
+    "auto_materialize": "the loop of declarative automation",
+    "freshness": "the freshness loop",
+    "retention": "the loop that drops old ticks",
+}
+"""Sections that only a daemon loop of a later version reads."""
+_OFF_BY_DEFAULT = ("run_monitoring", "run_retries")
+_IN_PODS = ("K8sRunLauncher", "CeleryK8sRunLauncher")
+_ANY_MAP: Schema = FreeMap(secret=True)
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What `instance check` found.
+
+    Attributes:
+        errors: all that is wrong.
+        warnings: what loads and will not do what one may expect of it yet, and secrets that stand in the document.
+        resolved: per part `module`, `class` and `config` with defaults; environment sources as written, literal secrets hidden.
+    """
+
+    errors: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
+    resolved: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is no error."""
+        return not self.errors
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of `instance check --json`."""
+        return {
+            "ok": self.ok,
+            "errors": [asdict(problem) for problem in self.errors],
+            "warnings": [asdict(problem) for problem in self.warnings],
+            "resolved": dict(self.resolved),
+        }
+
+
+def check_text(text: str, home: Path, env: Mapping[str, str], *, where: str, allow_missing_env: bool) -> CheckReport:
+    """Check the text of a dagster.yaml. Raises nothing that the text could be the cause of."""
+    try:
+        config = from_yaml(text, home, env, where=where)
+    except ConfigErrors as error:
+        return CheckReport(errors=_placed(error, where))
+    except RunplaneError as error:
+        return CheckReport(errors=[_as_problem(error, "instance_class")])
+    return check_config(config, env, allow_missing_env=allow_missing_env)
+
+
+def check_config(config: InstanceConfig, env: Mapping[str, str], *, allow_missing_env: bool = False) -> CheckReport:
+    """Check a configuration whole, classes of third parties and the environment included.
+
+    Args:
+        config: from a file or from an InstanceRef.
+        env: where `{env: NAME}` is looked up; not looked at when `allow_missing_env`.
+        allow_missing_env: check a file on another machine than the one it is for.
+    """
+    problems, literals = Problems(), Problems()
+    resolved: dict[str, Mapping[str, Any]] = {}
+    for name, part in shown_parts(config).items():
+        schema = _schema(part, problems)
+        shown = HIDDEN if schema is None else schema.fill(part.config, hide=True)
+        resolved[name] = {"module": public_module(part.module), "class": part.class_name, "config": shown}
+        if schema is not None and name in config.written | set(STORAGE_TRIO):
+            at_config = Problems(part.path, literals.found)
+            schema.literals(part.config, at_config)
+            if not allow_missing_env:
+                schema.resolve(part.config, env, Problems(part.path, problems.found))
+    for name, section in config.sections.items():
+        _check_section(name, section, None if allow_missing_env else env, problems)
+    _check_storage(config, env, allow_missing_env, problems)
+    if config.refuse_literal_secrets:
+        problems.found.extend(literals.found)
+    warnings = [*_later(config), *([] if config.refuse_literal_secrets else literals.found)]
+    return CheckReport(_once(problems.found), _once(warnings), resolved)
+
+
+def validate_whole(config: InstanceConfig, env: Mapping[str, str]) -> CheckReport:
+    """``check_config``, for submit and the daemon. Raises ConfigErrors if there is an error; the report has the warnings."""
+    report = check_config(config, env)
+    if not report.ok:
+        raise ConfigErrors(report.errors, where=config.where)
+    return report
+
+
+def instance_info(config: InstanceConfig, env: Mapping[str, str]) -> dict[str, str]:
+    """Where everything is kept, for a person: label -> place. What can not be told says why."""
+    return {
+        "configuration": config.where,
+        "home": str(config.home) if config.home else "none: the instance came in a document",
+        "runs and events": _told(lambda: str(storage_location(config, env))),
+        "artifacts": _told(lambda: str(artifact_folder(config, env))),
+        "compute logs": _told(lambda: _compute_logs(config, env)),
+        "run launcher": str(config.run_launcher.pointer),
+        "run coordinator": str(config.run_coordinator.pointer)
+        if "run_coordinator" in config.written
+        else "none chosen: runs are launched at once",
+    }
+
+
+def _told(tell: Any) -> str:
+    try:
+        return str(tell())
+    except RunplaneError as error:
+        return f"can not be told: {error}"
+
+
+def _compute_logs(config: InstanceConfig, env: Mapping[str, str]) -> str:
+    part = config.compute_logs
+    known = part.known
+    if known is None or "base_dir" not in part.config:
+        return str(part.pointer)
+    problems = Problems(part.path)
+    resolved = known.schema.resolve(part.config, env, problems)
+    if problems.found:
+        raise ConfigErrors(problems.found, where=config.where)
+    return str(resolved["base_dir"])
+
+
+def shown_parts(config: InstanceConfig) -> dict[str, Part]:
+    """The parts as a person wrote them: the three storages instead of the composite that stands for them."""
+    inside = storage_parts(config.parts)
+    rest = {name: part for name, part in config.parts.items() if name not in (*STORAGE_TRIO, "storage")}
+    if "run_coordinator" in rest and "run_coordinator" not in config.written:
+        # Dagster's default is a queue; here runs are launched at once unless a queue is asked for.
+        rest["run_coordinator"] = replace(rest["run_coordinator"], class_name="DefaultRunCoordinator", source={})
+    return {**rest, **inside}
+
+
+def _schema(part: Part, problems: Problems) -> Schema | None:
+    """The schema of a part's class, after checking its config against it; None if the class can not be had."""
+    known = part.known
+    if known is not None or is_dagsters(part.module):
+        before = len(problems.found)
+        check_part(part, problems)
+        return known.schema if known is not None and len(problems.found) == before else None
+    if part.name == "instance_class":
+        return _ANY_MAP
+    try:
+        schema = find_class(part).schema
+    except RunplaneError as error:
+        problems.found.append(_as_problem(error, part.path.removesuffix(".config")))
+        return None
+    before = len(problems.found)
+    schema.check(part.config, Problems(part.path, problems.found))
+    return schema if len(problems.found) == before else None
+
+
+def _check_section(name: str, section: Any, env: Mapping[str, str] | None, problems: Problems) -> None:
+    at_section = problems.at(name)
+    schema = SECTIONS.get(name)
+    if schema is None:
+        return  # of a newer Dagster; it travels on
+    before = len(problems.found)
+    schema.check(section, at_section)
+    if env is not None and len(problems.found) == before:
+        schema.resolve(section, env, at_section)
+
+
+def _check_storage(config: InstanceConfig, env: Mapping[str, str], allow_missing_env: bool, problems: Problems) -> None:
+    """With the environment at hand, whether the storage is one database."""
+    if problems.found or allow_missing_env:
+        return
+    try:
+        location = storage_location(config, env)
+    except ConfigErrors as error:
+        problems.found.extend(error.problems)
+    except RunplaneError as error:
+        if not _is_later(config.storage):
+            problems.found.append(_as_problem(error, "storage"))
+    else:
+        if isinstance(location, CustomStorage):
+            _schema(location.part, problems)
+
+
+def _is_later(part: Part) -> bool:
+    return part.known is not None and part.known.status == "later"
+
+
+def _later(config: InstanceConfig) -> list[Problem]:
+    """One warning for each thing that loads now and works in a later version."""
+    found = [
+        Problem(name, f"{part.class_name} loads, and can not be built by this version yet. {part.known.instead}")
+        for name, part in shown_parts(config).items()
+        if name in config.written and part.known is not None and part.known.status == "later"
+    ]
+    if config.run_launcher.class_name in _IN_PODS and any(
+        p.class_name in SQLITE_CLASSES for p in storage_parts(config.parts).values()
+    ):
+        found.append(Problem("storage", "SQLite can not be shared by pods", expected="Postgres, when runs are pods"))
+    for name, loop in _LOOPS.items():
+        section = config.sections.get(name)
+        if section and section.get("enabled", name not in _OFF_BY_DEFAULT) is not False:
+            found.append(Problem(name, f"has no effect yet: {loop} comes with a later version"))
+    return found
+
+
+def _as_problem(error: RunplaneError, path: str) -> Problem:
+    message = error.message + (f" {error.hint}" if error.hint else "")
+    return Problem(path, message, error.got, error.expected, error.nearest)
+
+
+def _placed(error: ConfigErrors, where: str) -> list[Problem]:
+    """The problems; one that has no path (text that is not YAML) gets the line and column that the error stands at."""
+    place = (error.where or "").removeprefix(where).removeprefix(":")
+    return [
+        p if p.path or not place else Problem(f"line {place.replace(':', ', column ')}", p.message, p.got)
+        for p in error.problems
+    ]
+
+
+def _once(problems: list[Problem]) -> list[Problem]:
+    """Without repetitions: the three storages often share one config."""
+    return list(dict.fromkeys(problems))
