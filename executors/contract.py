@@ -120,3 +120,10 @@ class Interruptible(Protocol):
 
     def interrupt(self) -> None:
         """Raise in the user code that runs now, if any. Called by a signal handler in the thread that runs it."""
+
+
+@runtime_checkable
+class Pumped(Protocol):
+    """A runner that blocks the driver while a step runs, and has it store what was reported now and then."""
+
+    pump: Callable[[], None]

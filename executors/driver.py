@@ -46,6 +46,7 @@ from ..storage.journal import Journal
 from ..storage.rules import OPS_PER_BATCH
 from .contract import (
     Announces,
+    Pumped,
     RunnerNote,
     RunnerSignal,
     StepGone,
@@ -124,6 +125,8 @@ class Driver:
             eager=self._settings.eager,
         )
         self._runner = make_runner(self._inbox.put)
+        if isinstance(self._runner, Pumped):
+            self._runner.pump = self._pump
         self._batch = 0
         self._head = claim.head
         self._clock_offset = 0.0
@@ -194,6 +197,15 @@ class Driver:
             self._act(act)
         self._listen()
         return True
+
+    def _pump(self) -> None:
+        """Called from inside a step that runs in this thread: take what it reported, and store it."""
+        try:
+            while True:
+                self._on_signal(self._inbox.get_nowait())
+        except queue.Empty:
+            pass
+        self._store()
 
     def _store(self) -> None:
         while self._ops:

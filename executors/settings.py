@@ -43,6 +43,8 @@ class ExecutorContext:
         home: root of the instance's local artifacts (step outputs below ``storage/``).
         logs: where what the steps print is kept.
         load_job: loads the job's definition into this process; only an executor that runs user code here calls it.
+        instance: the instance that user code sees, or None.
+        managed_loggers: names of Python loggers whose lines become events too (``python_logs``).
     """
 
     run: Run
@@ -50,6 +52,8 @@ class ExecutorContext:
     home: Path
     logs: ComputeLogStore
     load_job: Callable[[], Any]
+    instance: Any = None
+    managed_loggers: tuple[str, ...] = ()
 
 
 class Executor(Protocol):

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..engine.arcs import RUN_ARCS, AttemptState
+from ..engine.arcs import OPEN_ATTEMPT_STATES, RUN_ARCS, AttemptState
 from ..engine.snapshot import PLAN_VERSION, PlanSnapshot, StoredOutput, plan_from_body, plan_id, plan_to_body
 from ..errors import ConflictError, DocumentError, FencedError, NotFoundError
 from ..events.event import Event, NewEvent
@@ -261,6 +261,20 @@ class Journal:
         results = self._results(run_id, ops, accepted, nonces, int(head))
         first = int(head) - sum(_width(op) for op, ok in zip(ops, accepted, strict=True) if ok) + 1
         return Committed(results, int(head), first, float(clock), RunStatus(status), intent)
+
+    def finalise(self, run_id: str, epoch: int, event: NewEvent, before: Sequence[NewEvent] = (), *, cause: str) -> Committed:
+        """End a run that nobody drives: seal what is open, and store its last event. For whoever has just claimed it.
+
+        Args:
+            event: RUN_FAILURE, RUN_CANCELED.
+            before: annotations to store first.
+            cause: why open attempts are sealed.
+        """
+        evidence = str(event.body.get("message", event.kind))
+        opened = [a.ref for a in self.attempts(run_id) if a.state in OPEN_ATTEMPT_STATES]
+        notes: list[Op] = [Append(before)] if before else []
+        seals: list[Op] = [Seal(ref, cause, evidence) for ref in opened]
+        return self.commit(run_id, epoch, 1, [*notes, *seals, Finish(event)])
 
     def _add_op(self, t: Transaction, op: Op, now: float) -> str | None:
         if isinstance(op, Append):

@@ -12,7 +12,7 @@ from ..definitions.code_loading import load_job
 from ..engine.snapshot import PlanSnapshot
 from ..errors import FencedError, RunplaneError
 from ..errors.exit_codes import ExitCode
-from ..events.causes import ErrorInfo, RunFailureReason
+from ..events.causes import ErrorInfo, FailureCause, RunFailureReason
 from ..events.event import NewEvent
 from ..events.kinds import EventKind
 from ..events.run import Run
@@ -24,7 +24,7 @@ from ..executors.heartbeat import BEAT_S, Heartbeat
 from ..executors.settings import Executor, ExecutorContext
 from ..instance.instance import Instance
 from ..plan.compile import compile_plan
-from ..storage.contract import Append, AttemptRef, Finish, Op, RunClaim, Seal
+from ..storage.contract import RunClaim
 from ..storage.liveness import this_process
 from .authority import BudgetSpent, Denied, acquire
 from .signals import handled, wake_main_thread
@@ -194,18 +194,12 @@ def _fail(
     error: ErrorInfo | None = None,
     before: list[NewEvent] | None = None,
 ) -> None:
-    """Seal whatever is open, and end the run as failed."""
-    sealed = [
-        Seal(AttemptRef(a.ref.step, a.ref.n), "LOST", message)
-        for a in instance.journal.attempts(run.run_id)
-        if a.state.value in ("issued", "running")
-    ]
+    """End the run as failed; whatever is open is sealed."""
     body: dict[str, Any] = {"reason": reason.value, "message": message, "error": error.to_body() if error else None}
     if reason is not RunFailureReason.UNKNOWN:
         body["tags"] = {"dagster/failure_reason": reason.value}
-    finish = Finish(NewEvent(EventKind.RUN_FAILURE, None, None, body, time.time()))
-    notes: list[Op] = [Append(before)] if before else []
-    instance.journal.commit(run.run_id, claim.epoch, 1, [*notes, *sealed, finish])
+    event = NewEvent(EventKind.RUN_FAILURE, None, None, body, time.time())
+    instance.journal.finalise(run.run_id, claim.epoch, event, before or (), cause=FailureCause.LOST.value)
 
 
 def _engine_event(message: str, *, metadata: Mapping[str, Any] | None = None, error: ErrorInfo | None = None) -> NewEvent:

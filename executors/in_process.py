@@ -1,0 +1,204 @@
+"""Steps run in the run's own process, one after another, in the thread that drives the run.
+
+User code runs in the main thread, as it may expect; the driver waits meanwhile. So that a long step's events are seen before it
+ends, the runner pumps the driver from time to time while the step writes.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ..definitions.errors import DagsterExecutionInterruptedError
+from ..definitions.job import JobDefinition
+from ..events.causes import FailureCause
+from ..events.event import NewEvent
+from ..events.kinds import EventKind
+from ..storage.contract import AttemptRef
+from .contract import RunnerNote, RunnerSignal, StepGone, StepOrder, StepWrote
+from .durations import in_words
+from .perform import perform_step
+from .resource_scope import ResourceScope
+from .settings import DriverSettings, ExecutorContext, driver_settings
+from .step_log import step_logger
+from .step_request import StepRequest
+
+PUMP_EVERY_S = 0.5
+Raised = Callable[[BaseException], None]
+
+
+class InProcessRunner:
+    """Runs each attempt inside ``start``.
+
+    Args:
+        report: takes signals.
+        job: the job's definition.
+        context: run, home and logs.
+        pump: has the driver store what was reported; called now and then from inside a step.
+        raised: is told the exceptions that user code raised.
+        instance: the instance that user code sees, or None.
+    """
+
+    def __init__(
+        self,
+        report: Callable[[RunnerSignal], None],
+        job: JobDefinition,
+        context: ExecutorContext,
+        raised: Raised | None = None,
+    ) -> None:
+        self.worker_id = f"in-process-{secrets.token_hex(4)}"
+        self.pump: Callable[[], None] = _nothing
+        self._report = report
+        self._job = job
+        self._context = context
+        self._raised = raised
+        self._scope = ResourceScope(job, context.run, context.home, instance=context.instance)
+        self._running: AttemptRef | None = None
+        self._interrupted = False
+        self._began = time.perf_counter()
+
+    # StepRunner -------------------------------------------------------------------------------------------------------------
+
+    def start(self, order: StepOrder) -> None:
+        """Run the attempt; everything it wrote has been reported when this returns."""
+        written = _Written(self._report, order, self._pump)
+        self._running = order.ref
+        try:
+            if self._interrupted:
+                raise DagsterExecutionInterruptedError
+            self._open_resources()
+            perform_step(self._request(order), written.take)
+        except DagsterExecutionInterruptedError:
+            self._running = None
+            self._report(StepGone(order.ref, FailureCause.CANCELED, "it was interrupted before user code began"))
+        finally:
+            self._running = None
+            written.flush()
+
+    def stop(self, ref: AttemptRef, grace_s: float, cause: FailureCause) -> None:
+        """Nothing to do: when the driver can ask, no attempt runs."""
+        self._report(StepGone(ref, cause, "no step runs in this process any more"))
+
+    def probe(self, ref: AttemptRef) -> None:
+        """What a former process of the run ran is gone with it."""
+        self._report(StepGone(ref, FailureCause.LOST, "it ran in the process of the run's former worker"))
+
+    def close(self) -> None:
+        """Close the run's resources."""
+        notes: list[NewEvent] = []
+        self._scope.close(notes.append, step=None, n=None)
+        if notes:
+            self._report(RunnerNote(notes))
+
+    # Abilities ----------------------------------------------------------------------------------------------------------------
+
+    def interrupt(self) -> None:
+        """Raise in the user code that runs now. Called in the thread that runs it, by a signal handler."""
+        self._interrupted = True
+        if self._running is not None:
+            raise DagsterExecutionInterruptedError
+
+    def opening(self, step_keys: Sequence[str]) -> Sequence[NewEvent]:
+        """See ``Announces``."""
+        metadata = {"pid": str(os.getpid()), "step_keys": str(list(step_keys))}
+        return [_note(f"Executing steps in process (pid: {os.getpid()})", metadata=metadata)]
+
+    def closing(self) -> Sequence[NewEvent]:
+        """See ``Announces``."""
+        took = in_words(1000 * (time.perf_counter() - self._began))
+        return [_note(f"Finished steps in process (pid: {os.getpid()}) in {took}", metadata={"pid": str(os.getpid())})]
+
+    def launching(self, ref: AttemptRef) -> Sequence[NewEvent]:
+        """Nothing is launched."""
+        return []
+
+    # Inside ---------------------------------------------------------------------------------------------------------------------
+
+    def _pump(self) -> None:
+        self.pump()
+
+    def _open_resources(self) -> None:
+        """Once for the run. A resource that fails fails the run, not a step: as Dagster does."""
+        notes: list[NewEvent] = []
+        log = step_logger(notes.append, self._context.run, step=None, n=None)
+        keys = sorted({key for step in self._context.plan.steps for key in step.resource_keys})
+        try:
+            self._scope.open(keys, notes.append, log, step=None, n=None)
+        finally:
+            if notes:
+                self._report(RunnerNote(notes))
+
+    def _request(self, order: StepOrder) -> StepRequest:
+        return StepRequest(
+            job=self._job,
+            run=order.run,
+            step=order.step,
+            step_key=order.ref.step,
+            n=order.ref.n,
+            home=self._context.home,
+            retry_number=order.retry_number,
+            retries_enabled=order.retries_enabled,
+            inputs=order.inputs,
+            scope=self._scope,
+            instance=self._context.instance,
+            managed_loggers=self._context.managed_loggers,
+            raised=self._raised,
+        )
+
+
+class InProcessExecutor:
+    """The executor called ``in_process``."""
+
+    def __init__(self, settings: DriverSettings, context: ExecutorContext, raised: Raised | None = None) -> None:
+        self.settings = settings
+        self._context = context
+        self._raised = raised
+        self._job: JobDefinition | None = None
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], context: ExecutorContext) -> InProcessExecutor:
+        """Made from validated config: ``retries``; steps run one at a time."""
+        return cls(driver_settings(config, max_concurrent=1), context)
+
+    def prepare(self) -> None:
+        """Load the job into this process. Raises ``CodeLoadError``."""
+        self._job = self._context.load_job()
+
+    def make_runner(self, report: Callable[[RunnerSignal], None]) -> InProcessRunner:
+        """See ``Executor``."""
+        job = self._job if self._job is not None else self._context.load_job()
+        return InProcessRunner(report, job, self._context, self._raised)
+
+
+class _Written:
+    """What an attempt wrote and the driver has not been told yet."""
+
+    def __init__(self, report: Callable[[RunnerSignal], None], order: StepOrder, pump: Callable[[], None]) -> None:
+        self._report = report
+        self._order = order
+        self._pump = pump
+        self._events: list[NewEvent] = []
+        self._pumped = time.monotonic()
+
+    def take(self, event: NewEvent) -> None:
+        self._events.append(event)
+        if time.monotonic() - self._pumped > PUMP_EVERY_S:
+            self.flush()
+            self._pump()
+            self._pumped = time.monotonic()
+
+    def flush(self) -> None:
+        if self._events:
+            self._report(StepWrote(self._order.ref, self._order.nonce or "", self._events))
+            self._events = []
+
+
+def _nothing() -> None:
+    """No driver pumps this runner."""
+
+
+def _note(message: str, *, metadata: Mapping[str, Any]) -> NewEvent:
+    return NewEvent(EventKind.ENGINE_EVENT, None, None, {"message": message, "metadata": metadata}, time.time())

@@ -1,0 +1,395 @@
+"""The instance: one object that submits, cancels, retries and reads runs. Built from a dagster.yaml, a folder or a document."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ..config.dotenv import load_dotenv
+from ..coordinators.contract import RunCoordinator
+from ..engine.snapshot import PlanSnapshot
+from ..errors import ConflictError, RunplaneError
+from ..events.causes import FailureCause
+from ..events.event import Event, NewEvent
+from ..events.kinds import EventKind
+from ..events.origin import JobOrigin
+from ..events.requests import ExecuteRunArgs, InstanceRef, ResumeRunArgs
+from ..events.run import Run
+from ..events.status import RunStatus
+from ..events.wire import to_text
+from ..launchers.contract import (
+    ChecksHealth,
+    Health,
+    HealthState,
+    LaunchRequest,
+    Resumes,
+    RunLauncher,
+    TerminateResult,
+    WorkerHandle,
+)
+from ..storage.compute_logs import ComputeLogStore
+from ..storage.contract import Head
+from ..storage.journal import Journal
+from ..storage.liveness import this_process
+from ..storage.patience import PatientDatabase
+from ..storage.runs import Runs
+from .config import InstanceConfig
+from .load import from_home as config_from_home
+from .load import from_yaml as config_from_yaml
+from .load import load_instance_config
+from .ref import to_ref
+from .wire import Wiring
+
+VERB_PATIENCE_S = 5.0
+"""How long verbs for people wait for a database that is away."""
+DEFAULT_RESUMES = 3
+"""How often a run may be taken over when the instance does not say."""
+LEASE_TTL_ENV = "RUNPLANE_LEASE_TTL"
+LEASE_TTL_S = 30.0
+Say = Callable[[str], None]
+
+
+def _silent(_: str) -> None:
+    """Nobody is to be told."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What a run is to do.
+
+    Attributes:
+        job_name: the job.
+        origin: where its code is; None for a job that lives in this process only.
+        plan: its plan; None: the worker makes it.
+        run_config, tags: as given; the job's own tags are in the plan and are put below these.
+        op_selection, step_keys, asset_selection: what part of the job, or None.
+        parent_run_id, root_run_id: of a re-execution, both or neither.
+        run_id: UUID text, or None to draw one.
+    """
+
+    job_name: str
+    origin: JobOrigin | None = None
+    plan: PlanSnapshot | None = None
+    run_config: Mapping[str, Any] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    op_selection: tuple[str, ...] | None = None
+    step_keys: tuple[str, ...] | None = None
+    asset_selection: tuple[str, ...] | None = None
+    parent_run_id: str | None = None
+    root_run_id: str | None = None
+    run_id: str | None = None
+
+
+class Instance:
+    """A place where runs are kept, with the parts that launch them.
+
+    Made by ``get``, ``from_home``, ``from_yaml``, ``from_ref`` or ``ephemeral``. Parts are built when they are first used.
+
+    Args:
+        config: the checked configuration.
+        env: where ``{env: NAME}`` is looked up.
+        say: told what a person should know (the database is away, ...).
+    """
+
+    def __init__(self, config: InstanceConfig, env: Mapping[str, str], say: Say = _silent) -> None:
+        self.config = config
+        self._env = env
+        self._say = say
+        self._wiring = Wiring(config, env)
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+
+    # Ways to make one -----------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def get(cls, *, say: Say = _silent) -> Instance:
+        """The instance of the environment: ``DAGSTER_HOME``, else ``$XDG_DATA_HOME/runplane``, which is made.
+
+        A ``.env`` file of the current directory is read first.
+
+        Raises:
+            ConfigErrors: its dagster.yaml is not right. RunplaneError: there is no such folder.
+        """
+        load_dotenv(Path.cwd(), os.environ)
+        return cls._of(load_instance_config(os.environ, notify=say), os.environ, say)
+
+    @classmethod
+    def for_worker(cls, ref: InstanceRef | None, *, say: Say = _silent) -> Instance:
+        """The instance of an ``api`` verb: the document's, else that of ``DAGSTER_HOME``; never a default.
+
+        Raises:
+            NoInstanceError: neither is there.
+        """
+        load_dotenv(Path.cwd(), os.environ)
+        return cls._of(load_instance_config(os.environ, ref=ref, may_make_home=False), os.environ, say)
+
+    @classmethod
+    def from_home(cls, home: str | Path, *, say: Say = _silent) -> Instance:
+        """The instance of a folder; with no dagster.yaml there, all defaults. Raises ConfigErrors."""
+        return cls._of(config_from_home(Path(home), os.environ, notify=say), os.environ, say)
+
+    @classmethod
+    def from_yaml(cls, text: str, home: str | Path | None = None) -> Instance:
+        """The instance that a text describes; what it does not place goes to `home` (default: a temporary folder).
+
+        Raises:
+            ConfigErrors: all problems of the text, with paths.
+        """
+        temporary = tempfile.TemporaryDirectory(prefix="runplane-") if home is None else None
+        folder = Path(temporary.name if temporary else home or "")
+        made = cls._of(config_from_yaml(text, folder, os.environ), os.environ, _silent)
+        made._temporary = temporary
+        return made
+
+    @classmethod
+    def ephemeral(cls) -> Instance:
+        """An instance in memory; it and a temporary folder for outputs go when it is closed or collected."""
+        made = cls.from_yaml("")
+        made._wiring.keep_in_memory()
+        return made
+
+    @classmethod
+    def _of(cls, config: InstanceConfig, env: Mapping[str, str], say: Say) -> Instance:
+        """The instance, of the class that `instance_class` names if it does."""
+        custom = Wiring(config, env).instance_class()
+        if custom is None:
+            return cls(config, env, say)
+        made: Instance = custom(config, env, say)
+        return made
+
+    # Parts ----------------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def home(self) -> Path:
+        """Root of local artifacts: step outputs and logs are kept below ``storage/``."""
+        return self._wiring.home()
+
+    @cached_property
+    def database(self) -> PatientDatabase:
+        """The database, opened at first use. Its calls wait ``VERB_PATIENCE_S`` for one that is away."""
+        return PatientDatabase(self._wiring.database(), patience_s=VERB_PATIENCE_S, say=self._say)
+
+    @cached_property
+    def journal(self) -> Journal:
+        """Every write of a run."""
+        return Journal(self.database, default_pool_slots=self.config.settings(self._env).pools.default_limit)
+
+    @cached_property
+    def runs(self) -> Runs:
+        """Listing and showing runs."""
+        return Runs(self.database)
+
+    @cached_property
+    def logs(self) -> ComputeLogStore:
+        """What steps print."""
+        return self._wiring.compute_logs()
+
+    @cached_property
+    def launcher(self) -> RunLauncher:
+        """Where a run's process lives. Raises UnsupportedError, by name, for a launcher that is not built yet."""
+        return self._wiring.launcher(self)
+
+    @cached_property
+    def coordinator(self) -> RunCoordinator:
+        """When a run is launched. Raises UnsupportedError, by name, for one that is not built yet."""
+        return self._wiring.coordinator(self.journal, self.runs, self._launch)
+
+    @cached_property
+    def ref(self) -> InstanceRef:
+        """The instance as it travels in a request document; environment sources unresolved."""
+        return to_ref(self.config)
+
+    @property
+    def resumes_allowed(self) -> int:
+        """How often a run may be taken over from a worker that is gone: as configured, an explicit 0 is 0."""
+        configured = self.config.settings(self._env).run_monitoring.max_resume_run_attempts
+        return DEFAULT_RESUMES if configured is None else configured
+
+    @property
+    def max_runtime_s(self) -> float | None:
+        """The default time limit of a run in seconds, or None."""
+        return float(self.config.settings(self._env).run_monitoring.max_runtime_seconds) or None
+
+    @property
+    def lease_ttl_s(self) -> float:
+        """How long a coordinator's beat has to stand still before another one may take its run over."""
+        return float(self._env.get(LEASE_TTL_ENV, LEASE_TTL_S))
+
+    def wait_for_ever(self) -> None:
+        """From here on calls wait for a database that is away, for as long as it takes (a worker in mid-run)."""
+        self.database.set_patience(None)
+
+    def wait_at_most(self, seconds: float) -> None:
+        """From here on calls wait so long for a database that is away."""
+        self.database.set_patience(seconds)
+
+    def close(self) -> None:
+        """Close the database, and remove a temporary folder."""
+        if "database" in self.__dict__:
+            self.database.close()
+        if self._temporary is not None:
+            self._temporary.cleanup()
+
+    def __enter__(self) -> Instance:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    # Runs -------------------------------------------------------------------------------------------------------------------
+
+    def create(self, request: RunRequest) -> Run:
+        """Store a run, NOT_STARTED, and its plan.
+
+        Raises:
+            ConflictError: the id is taken by another run. RunplaneError: the id is not a UUID.
+        """
+        plan_id = self.journal.put_plan(request.plan) if request.plan is not None else None
+        tags = {**(request.plan.tags if request.plan else {}), **request.tags}
+        if request.parent_run_id is not None and request.root_run_id is not None:
+            tags["dagster/parent_run_id"] = request.parent_run_id
+            tags["dagster/root_run_id"] = request.root_run_id
+        run = Run(
+            run_id=_checked_id(request.run_id),
+            job_name=request.job_name,
+            origin=request.origin,
+            run_config=request.run_config,
+            tags=tags,
+            op_selection=request.op_selection,
+            step_keys=request.step_keys,
+            asset_selection=request.asset_selection,
+            parent_run_id=request.parent_run_id,
+            root_run_id=request.root_run_id,
+            plan_id=plan_id,
+            created_at=time.time(),
+        )
+        self.journal.create(run)
+        return run
+
+    def submit(self, request: RunRequest) -> Run:
+        """Store a run and hand it to the coordinator, which launches it now or later.
+
+        Raises:
+            ConflictError: the id is taken. Whatever the launcher raises, when it launches now; the run has failed then.
+        """
+        # Built first: a part that can not be built leaves no run behind.
+        coordinator, _ = self.coordinator, self.launcher
+        return coordinator.submit(self.create(request))
+
+    def cancel(self, run_id: str, request_id: str | None = None) -> Head:
+        """Ask for a run's end. The wish is stored first, so that it is not lost with the worker; then the worker is told.
+
+        Args:
+            request_id: the same id asked again does nothing twice; None draws one.
+
+        Returns:
+            The run's hot row: CANCELED for a run that no worker had, else CANCELING, or its final status.
+
+        Raises:
+            NotFoundError: no such run.
+        """
+        self.journal.head(run_id)
+        self.journal.request(run_id, request_id or uuid.uuid4().hex, "cancel", {})
+        head = self.journal.intend(
+            run_id,
+            "cancel",
+            _event(EventKind.RUN_CANCELING, {"intent": "cancel", "message": "Sending run termination request."}),
+            _event(EventKind.RUN_CANCELED, {"message": "The run was canceled before it was started."}),
+        )
+        if head.status is RunStatus.CANCELING and self._nobody_will(head):
+            self._finish_canceled(head)
+        return self.journal.head(run_id)
+
+    def terminate_worker(self, run_id: str) -> TerminateResult:
+        """Tell the run's newest worker to end, now; the run goes on elsewhere if it may be resumed."""
+        handle = self._handle(run_id)
+        return TerminateResult.NOT_FOUND if handle is None else self.launcher.terminate(run_id, handle)
+
+    def worker_health(self, run_id: str) -> Health:
+        """Whether the run's newest worker lives."""
+        handle = self._handle(run_id)
+        if handle is None:
+            return Health(HealthState.UNKNOWN, "nothing is known of a worker")
+        launcher = self.launcher
+        if not isinstance(launcher, ChecksHealth):
+            return Health(HealthState.UNKNOWN, f"{type(launcher).__name__} can not tell")
+        return launcher.check(run_id, handle)
+
+    def resume(self, run_id: str) -> Run:
+        """Start another worker for a run whose worker is gone.
+
+        Raises:
+            ConflictError: the run is not in progress, or its launcher can not resume.
+        """
+        run, head = self.runs.get(run_id), self.journal.head(run_id)
+        if head.status not in (RunStatus.STARTING, RunStatus.STARTED, RunStatus.CANCELING):
+            raise ConflictError(f"a run that is {head.status} can not be resumed", where=f"run {run_id}")
+        launcher = self.launcher
+        if not isinstance(launcher, Resumes):
+            raise ConflictError(f"{type(launcher).__name__} can not resume runs", where=f"run {run_id}")
+        request = LaunchRequest(run, self.document(run, resume=True), head.resumes + 1)
+        self._keep_handle(run_id, launcher.resume(request))
+        return self.runs.get(run_id)
+
+    def tail(self, run_id: str, after: int = 0, limit: int = 1000) -> list[Event]:
+        """Events of a run with a number above `after`, in order."""
+        return self.journal.tail(run_id, after, limit)
+
+    def document(self, run: Run, *, resume: bool = False) -> str:
+        """The request document for a worker of this run.
+
+        Raises:
+            RunplaneError: the run has no origin, so that no other process can find its code.
+        """
+        if run.origin is None:
+            raise RunplaneError(
+                "the job was made in this process, and another process can not load it",
+                where=f"job {run.job_name}",
+                hint="Give it an origin with `reconstructable`, or use `execute_in_process`.",
+            )
+        make = ResumeRunArgs if resume else ExecuteRunArgs
+        return to_text(make(self.ref, run.origin, run.run_id))
+
+    # Inside -------------------------------------------------------------------------------------------------------------------
+
+    def _launch(self, run: Run) -> WorkerHandle:
+        return self.launcher.launch(LaunchRequest(run, self.document(run)))
+
+    def _handle(self, run_id: str) -> WorkerHandle | None:
+        stored = self.runs.handle(run_id)
+        return WorkerHandle(stored["kind"], stored["data"]) if stored else None
+
+    def _keep_handle(self, run_id: str, handle: WorkerHandle) -> None:
+        self.runs.put_handle(run_id, {"kind": handle.kind, "data": dict(handle.data)})
+
+    def _nobody_will(self, head: Head) -> bool:
+        """Whether no worker is there that would end the run: it never claimed it and is proven gone, or gave it up."""
+        return head.owner is None and (head.epoch > 0 or self.worker_health(head.run_id).state is HealthState.GONE)
+
+    def _finish_canceled(self, head: Head) -> None:
+        message = "The run was canceled; its worker was gone already."
+        owner = this_process()
+        resumed = NewEvent(EventKind.RUN_RESUMED, None, None, {"message": message, "pid": owner.pid}, time.time())
+        claim = self.journal.take_over(head, owner, resumed)
+        if claim is not None:
+            event = _event(EventKind.RUN_CANCELED, {"message": message})
+            self.journal.finalise(head.run_id, claim.epoch, event, cause=FailureCause.CANCELED.value)
+
+
+def _checked_id(run_id: str | None) -> str:
+    if run_id is None:
+        return str(uuid.uuid4())
+    try:
+        return str(uuid.UUID(run_id))
+    except ValueError as e:
+        raise RunplaneError("a run id is a UUID", got=repr(run_id), hint="Leave it out to have one drawn.") from e
+
+
+def _event(kind: EventKind, body: Mapping[str, Any]) -> NewEvent:
+    return NewEvent(kind, None, None, body, time.time())

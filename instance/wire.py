@@ -1,0 +1,139 @@
+"""InstanceConfig -> built parts. A part that is not built yet in this version is refused by name when it is first used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..config.pointer import ClassPointer, load_class
+from ..config.schema import resolve
+from ..coordinators.contract import RunCoordinator
+from ..coordinators.immediate import DefaultRunCoordinator
+from ..errors import UnsupportedError
+from ..events.run import Run
+from ..launchers.contract import RunLauncher, WorkerHandle
+from ..launchers.in_process import InProcessRunLauncher, RunHere
+from ..launchers.process import DefaultRunLauncher
+from ..storage.compute_logs import ComputeLogStore, LocalComputeLogStore, NoOpComputeLogStore
+from ..storage.database import Database
+from ..storage.journal import Journal
+from ..storage.runs import Runs
+from .config import InstanceConfig
+from .dagster_shaped import DagsterShapedLauncher, as_run_launcher
+from .parts import Part
+from .pointers import build_part, find_class
+from .storage_location import CustomStorage, PostgresLocation, SqliteLocation, artifact_folder, storage_location
+
+_run_here: list[RunHere] = []
+
+
+def set_run_here(run_here: RunHere) -> None:
+    """Say how runs are executed in this process (called by the entry point, for the in-process launcher)."""
+    _run_here[:] = [run_here]
+
+
+class Wiring:
+    """Builds the parts of one instance.
+
+    Args:
+        config: the checked configuration.
+        env: where ``{env: NAME}`` is looked up.
+    """
+
+    def __init__(self, config: InstanceConfig, env: Mapping[str, str]) -> None:
+        self._config = config
+        self._env = env
+        self._in_memory = False
+
+    def keep_in_memory(self) -> None:
+        """Use a database in memory, whatever the configuration says."""
+        self._in_memory = True
+
+    def home(self) -> Path:
+        """Root of local artifacts."""
+        return artifact_folder(self._config, self._env)
+
+    def instance_class(self) -> type[Any] | None:
+        """The class that stands in for ``Instance``, or None."""
+        part = self._config.instance_class
+        return None if part is None else find_class(part).cls
+
+    def database(self) -> Database:
+        """The database that the storage parts name. Not opened for Postgres before its first use."""
+        # Its module loads a driver: only the one that is used.
+        if self._in_memory:
+            return _database_class("sqlite", "SqliteDatabase")(None)
+        location = storage_location(self._config, self._env)
+        if isinstance(location, SqliteLocation):
+            location.path.parent.mkdir(parents=True, exist_ok=True)
+            return _database_class("sqlite", "SqliteDatabase")(location.path)
+        if isinstance(location, PostgresLocation):
+            return _database_class("postgres", "PostgresDatabase")(
+                location.url(),
+                schema=location.schema,
+                direct_url=location.direct_url,
+                autocreate=location.autocreate,
+            )
+        return _custom_database(location, self._env)
+
+    def compute_logs(self) -> ComputeLogStore:
+        """Where what steps print is kept."""
+        part = self._config.compute_logs
+        if part.known is None:
+            built: ComputeLogStore = build_part(part, self._env)
+            return built
+        name = part.known.target(where=self._at(part)).class_name
+        if name == "NoOpComputeLogStore":
+            return NoOpComputeLogStore()
+        config = resolve(part.known.schema, part.config, self._env, where=self._config.where, path=part.path)
+        return LocalComputeLogStore(Path(config["base_dir"]))
+
+    def launcher(self, instance: Any) -> RunLauncher:
+        """The run launcher; one that was written for Dagster's contract is wrapped and gets `instance`."""
+        part = self._config.run_launcher
+        if part.known is None:
+            return build_third_party_launcher(part, self._env, instance)
+        name = part.known.target(where=self._at(part)).class_name
+        if name == "InProcessRunLauncher":
+            return InProcessRunLauncher(_run_here[0] if _run_here else None)
+        return DefaultRunLauncher(self.home() / "storage" / "workers")
+
+    def coordinator(self, journal: Journal, runs: Runs, launch: Callable[[Run], WorkerHandle]) -> RunCoordinator:
+        """The run coordinator. Where the file names none, runs are launched at once (a documented difference)."""
+        part = self._config.run_coordinator
+        if "run_coordinator" in self._config.written:
+            if part.known is None:
+                built: RunCoordinator = build_part(part, self._env)
+                return built
+            part.known.target(where=self._at(part))
+        return DefaultRunCoordinator(journal, runs, launch)
+
+    def _at(self, part: Part) -> str:
+        return f"{self._config.where}: {part.name}"
+
+
+def build_third_party_launcher(part: Part, env: Mapping[str, str], instance: Any) -> RunLauncher:
+    """A launcher of somebody else's, of our contract or of Dagster's."""
+    launcher = as_run_launcher(build_part(part, env), instance.runs.get, where=f"{part.where}: {part.name}")
+    if isinstance(launcher, DagsterShapedLauncher):
+        launcher.bind(instance)
+    return launcher
+
+
+def _database_class(module: str, name: str) -> Any:
+    package = __package__.rpartition(".")[0]
+    return load_class(ClassPointer(f"{package}.storage.{module}", name), where=f"the storage {module!r}")
+
+
+def _custom_database(location: CustomStorage, env: Mapping[str, str]) -> Database:
+    built: Any = build_part(location.part, env)
+    if not callable(getattr(built, "transact", None)):
+        raise UnsupportedError(
+            "the storage's class is not a database of runplane's",
+            where=f"{location.part.where}: storage",
+            got=str(location.part.pointer),
+            expected="a class with the methods of runplane.storage.database.Database",
+        )
+    database: Database = built
+    return database
