@@ -19,7 +19,11 @@ def _encode(run: Run) -> dict[str, Any]:
     body: dict[str, Any] = {"run_config": dict(run.run_config)}
     if run.origin is not None:
         body["origin"] = to_text(run.origin)
-    for name, names in (("op_selection", run.op_selection), ("step_keys", run.step_keys), ("asset_selection", run.asset_selection)):
+    for name, names in (
+        ("op_selection", run.op_selection),
+        ("step_keys", run.step_keys),
+        ("asset_selection", run.asset_selection),
+    ):
         if names is not None:
             body[name] = list(names)
     return body
