@@ -60,7 +60,7 @@ class PostgresLocation:
         user, password: plain, not escaped.
         dbname: the database.
         params: further parameters of the connection (`sslmode`, ...).
-        scheme: as configured; only `url(scheme=...)` uses it.
+        scheme: as configured (`postgresql+psycopg2`); `url()` is always libpq's own.
         schema: the schema that holds our tables.
         pool_size, max_overflow: of a process that keeps a pool.
         direct_url: a connection that leads through no pooler, for LISTEN; None if there is none.
@@ -80,13 +80,13 @@ class PostgresLocation:
     direct_url: str | None = field(default=None, repr=False)
     autocreate: bool = True
 
-    def url(self, scheme: str = _LIBPQ_SCHEME) -> str:
-        """The connection URL, every part of it escaped; `postgresql` is the scheme that libpq reads."""
+    def url(self) -> str:
+        """The connection URL for libpq, every part of it escaped. It holds the password."""
         credentials = quote(self.user, safe="") + (f":{quote(self.password, safe='')}" if self.password else "")
-        host = f"[{self.host}]" if ":" in self.host and not self.host.startswith("[") else quote(self.host, safe=",")
+        host = f"[{self.host}]" if ":" in self.host and not self.host.startswith("[") else quote(self.host, safe="[]:,")
         params = f"?{urlencode(self.params, quote_via=quote)}" if self.params else ""
         at = f"{credentials}@" if credentials else ""
-        return f"{scheme}://{at}{host}:{self.port}/{quote(self.dbname, safe='')}{params}"
+        return f"{_LIBPQ_SCHEME}://{at}{host}:{self.port}/{quote(self.dbname, safe='')}{params}"
 
     def __str__(self) -> str:
         return f"Postgres, database {self.dbname} at {self.host}:{self.port}, schema {self.schema}"

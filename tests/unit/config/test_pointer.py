@@ -1,4 +1,4 @@
-"""From a class name to a class; and `.env` files."""
+"""From a class name to a class."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from runplane.config.dotenv import apply_dotenv, read_dotenv
 from runplane.config.pointer import ClassPointer, load_class, private_module, public_module
 from runplane.errors import NotFoundError
 
@@ -61,17 +60,3 @@ def test_dagsters_two_names_of_a_module(public: str, private: str) -> None:
     assert private_module(private) == private
     assert public_module(private) == public
     assert public_module(public) == public
-
-
-def test_a_dotenv_file_goes_over_the_environment(tmp_path: Path) -> None:
-    (tmp_path / ".env").write_text("# words\nA=1\nexport B='two words'\nBARE\nC=\"line\\nline\"\n")
-    env = {"A": "0", "D": "4"}
-
-    names = apply_dotenv(tmp_path, env)
-
-    assert names == ["A", "B", "C"]
-    assert env == {"A": "1", "B": "two words", "C": "line\nline", "D": "4"}
-
-
-def test_no_dotenv_file_is_no_variables(tmp_path: Path) -> None:
-    assert read_dotenv(tmp_path) == {}
