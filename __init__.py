@@ -1,3 +1,140 @@
-"""Runplane launches workflow runs and executes their steps."""
+"""Runplane launches workflow runs and executes their steps.
+
+The public names are loaded when they are first used: ``import runplane`` itself imports next to nothing. They are Dagster's names
+with Dagster's meaning, so a user's file changes its import only.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
 
 __version__ = "0.1.0"
+
+_WHERE = {
+    "definitions.op": ("OpDefinition", "op"),
+    "definitions.job": ("GraphDefinition", "JobDefinition", "graph", "job"),
+    "definitions.ins_outs": ("DynamicOut", "GraphIn", "GraphOut", "In", "Out"),
+    "definitions.value_type": ("Nothing",),
+    "definitions.results": ("DynamicOutput", "Failure", "Output", "RetryRequested"),
+    "definitions.retry_policy": ("Backoff", "Jitter", "RetryPolicy"),
+    "definitions.config_schema": (
+        "Array",
+        "BoolSource",
+        "Enum",
+        "Field",
+        "IntSource",
+        "Map",
+        "Noneable",
+        "Permissive",
+        "ScalarUnion",
+        "Selector",
+        "Shape",
+        "StringSource",
+    ),
+    "definitions.run_config": ("RunConfig",),
+    "definitions.resources": ("InitResourceContext", "ResourceDefinition", "resource"),
+    "definitions.pydantic_config": (
+        "Config",
+        "ConfigurableIOManager",
+        "ConfigurableIOManagerFactory",
+        "ConfigurableResource",
+        "ConfigurableResourceFactory",
+        "PermissiveConfig",
+        "ResourceParam",
+    ),
+    "definitions.env_var": ("EnvVar",),
+    "definitions.io_manager": (
+        "IOManager",
+        "IOManagerDefinition",
+        "InputContext",
+        "OutputContext",
+        "build_input_context",
+        "build_output_context",
+        "io_manager",
+    ),
+    "definitions.direct": ("build_op_context",),
+    "definitions.op_context": ("OpExecutionContext",),
+    "definitions.executor_definition": (
+        "ExecutorDefinition",
+        "ExecutorRequirement",
+        "InitExecutorContext",
+        "executor",
+        "multiple_process_executor_requirements",
+    ),
+    "definitions.builtin_executors": (
+        "in_process_executor",
+        "k8s_job_executor",
+        "multi_or_in_process_executor",
+        "multiprocess_executor",
+    ),
+    "definitions.definitions_object": ("Definitions",),
+    "definitions.reconstruct": ("ReconstructableJob", "reconstructable"),
+    "definitions.execute": ("execute_job",),
+    "definitions.result": ("ExecuteInProcessResult", "JobExecutionResult"),
+    "definitions.errors": (
+        "DagsterError",
+        "DagsterExecutionInterruptedError",
+        "DagsterExecutionStepExecutionError",
+        "DagsterInvalidDefinitionError",
+        "DagsterInvalidInvocationError",
+        "DagsterInvalidSubsetError",
+        "DagsterInvariantViolationError",
+        "DagsterStepOutputNotFoundError",
+        "DagsterTypeCheckDidNotPass",
+        "DagsterUnmetExecutorRequirementsError",
+        "DagsterUserCodeExecutionError",
+    ),
+    "errors.base": ("FencedError", "RunplaneError"),
+    "outputs.filesystem": ("FilesystemIOManager", "fs_io_manager"),
+    "outputs.memory": ("InMemoryIOManager", "mem_io_manager"),
+}
+_RENAMED = {
+    "DagsterInstance": ("instance.instance", "Instance"),
+    "Instance": ("instance.instance", "Instance"),
+    "DagsterRun": ("events.run", "Run"),
+    "DagsterInvalidConfigError": ("errors.base", "ConfigErrors"),
+}
+_LAZY = {name: (module, name) for module, names in _WHERE.items() for name in names} | _RENAMED
+
+__all__ = ["__version__", *sorted(_LAZY)]  # noqa: PLE0604 - names of a table
+
+
+def __getattr__(name: str) -> Any:
+    if name.startswith("__"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _LAZY:
+        raise AttributeError(_no_such_name(name))
+    module, attribute = _LAZY[name]
+    found = getattr(importlib.import_module(f"{__name__}.{module}"), attribute)
+    _fill_port()
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def _fill_port() -> None:
+    """Let ``job.execute_in_process()`` and ``execute_job`` reach what runs them; it is loaded at the first run."""
+    ports = importlib.import_module(f"{__name__}.definitions.ports")
+    if not ports.is_filled():
+        ports.set_in_process_port(_run)
+
+
+def _run(request: Any) -> Any:
+    from .workers.in_process import run_in_process
+
+    return run_in_process(request)
+
+
+def _no_such_name(name: str) -> str:
+    from .errors.suggest import nearest
+
+    close = nearest(name, _LAZY)
+    meant = f" Did you mean {close!r}?" if close else ""
+    return (
+        f"runplane {__version__} has no {name!r}.{meant} If it is a name of Dagster's: this version does not have it yet; "
+        "`dir(runplane)` lists those that are there."
+    )

@@ -1,0 +1,123 @@
+"""The executors that come with the package, as definitions: names, schemas, requirements, and where their classes are.
+
+Source: https://docs.dagster.io/api/dagster/execution and https://docs.dagster.io/api/libraries/dagster-k8s
+"""
+
+from __future__ import annotations
+
+from .config_schema import (
+    ANY,
+    Array,
+    Field,
+    IntSource,
+    Noneable,
+    Permissive,
+    ScalarUnion,
+    Selector,
+    StringSource,
+)
+from .executor_definition import ExecutorDefinition, multiple_process_executor_requirements
+
+_EMPTY = Field({}, default_value={})
+
+RETRIES = Field(Selector({"enabled": _EMPTY, "disabled": _EMPTY}), default_value={"enabled": {}})
+"""Whether ``RetryRequested`` and retry policies are honoured."""
+
+_PER_VALUE = {"applyLimitPerUniqueValue": Field(bool, is_required=True)}
+TAG_CONCURRENCY_LIMITS = Field(
+    Noneable([{"key": str, "value": Field(ScalarUnion(str, _PER_VALUE), is_required=False), "limit": int}]),
+    is_required=False,
+)
+"""At most `limit` steps at a time whose op tag `key` is `value`; without a value all that have the tag; with
+``{"applyLimitPerUniqueValue": true}`` so many for each of its values."""
+
+MAX_CONCURRENT = Field(Noneable(IntSource), default_value=None)
+"""How many steps run at a time; null or 0: as many as there are CPUs for this process."""
+
+STEP_DEPENDENCY_CONFIG = Field(
+    {"require_upstream_step_success": Field(bool, default_value=True)},
+    default_value={"require_upstream_step_success": True},
+)
+"""Whether a step waits for the success of those before it, or only for the outputs that it needs."""
+
+START_METHOD = Field(
+    Selector(
+        {
+            "template": _EMPTY,
+            "spawn": _EMPTY,
+            "forkserver": Field({"preload_modules": Field(Array(str), is_required=False)}, default_value={}),
+        }
+    ),
+    default_value={"template": {}},
+)
+"""How a step's process is made: forked from a template that has imported the code once, or started anew."""
+
+in_process_executor = ExecutorDefinition(
+    "in_process",
+    {"retries": RETRIES, "marker_to_close": Field(str, is_required=False)},
+    module="runplane.executors.in_process",
+    class_name="InProcessExecutor",
+    description="Runs all steps in the run's own process, one after another.",
+)
+
+multiprocess_executor = ExecutorDefinition(
+    "multiprocess",
+    {
+        "max_concurrent": MAX_CONCURRENT,
+        "tag_concurrency_limits": TAG_CONCURRENCY_LIMITS,
+        "start_method": START_METHOD,
+        "retries": RETRIES,
+        "step_dependency_config": STEP_DEPENDENCY_CONFIG,
+    },
+    module="runplane.executors.multiprocess",
+    class_name="MultiprocessExecutor",
+    requirements=multiple_process_executor_requirements(),
+    description="Runs each step in a process of its own on the run's machine.",
+)
+
+multi_or_in_process_executor = ExecutorDefinition(
+    "multi_or_in_process_executor",
+    Field(
+        Selector({"multiprocess": Field(ANY, default_value={}), "in_process": Field(ANY, default_value={})}),
+        default_value={"multiprocess": {}},
+    ),
+    choices={"multiprocess": multiprocess_executor, "in_process": in_process_executor},
+    description="The default: a process for each step, or ``in_process`` by config.",
+)
+
+_TEXT = Field(Noneable(StringSource), is_required=False)
+_MAP = Field(Permissive(), is_required=False)
+_K8S_RESOURCES = Field(Noneable({"limits": _MAP, "requests": _MAP}), is_required=False)
+
+k8s_job_executor = ExecutorDefinition(
+    "k8s",
+    {
+        "job_image": _TEXT,
+        "image_pull_policy": _TEXT,
+        "image_pull_secrets": Field(Noneable(Array(Permissive())), is_required=False),
+        "service_account_name": _TEXT,
+        "env_config_maps": Field(Noneable(Array(StringSource)), is_required=False),
+        "env_secrets": Field(Noneable(Array(StringSource)), is_required=False),
+        "env_vars": Field(Noneable(Array(str)), is_required=False),
+        "volume_mounts": Field(Array(Permissive()), default_value=[]),
+        "volumes": Field(Array(Permissive()), default_value=[]),
+        "labels": _MAP,
+        "resources": _K8S_RESOURCES,
+        "scheduler_name": _TEXT,
+        "security_context": _MAP,
+        "load_incluster_config": Field(Noneable(bool), is_required=False),
+        "kubeconfig_file": _TEXT,
+        "job_namespace": _TEXT,
+        "retries": RETRIES,
+        "max_concurrent": Field(Noneable(IntSource), is_required=False),
+        "tag_concurrency_limits": TAG_CONCURRENCY_LIMITS,
+        "step_k8s_config": _MAP,
+        "per_step_k8s_config": Field(Permissive(), default_value={}),
+        "enable_owner_references": Field(bool, default_value=False),
+        "step_dependency_config": STEP_DEPENDENCY_CONFIG,
+    },
+    module="runplane.executors.k8s_job",
+    class_name="K8sJobExecutor",
+    requirements=multiple_process_executor_requirements(),
+    description="Runs each step as a Kubernetes Job.",
+)

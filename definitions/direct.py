@@ -1,0 +1,164 @@
+"""An op called as a plain function, outside a job: how tests try the code of one op.
+
+Source: https://docs.dagster.io/guides/test/unit-testing-assets-and-ops
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from typing import Any, Protocol
+
+from ..errors.base import ConfigErrors
+from ..errors.problems import Problems
+from ..events.run import Run
+from .composition import Invocable
+from .config_schema import Field
+from .errors import DagsterInvalidInvocationError
+from .ins_outs import UNSET
+from .op_context import OpExecutionContext
+from .resources import InitResourceContext, Resources, resource_definition
+from .signature import Signature
+
+
+class CallableOp(Invocable, Protocol):
+    """What of an op its call needs."""
+
+    compute_fn: Callable[..., Any]
+    signature: Signature
+    config_field: Field | None
+
+
+class DirectOpContext(OpExecutionContext):
+    """The context of a call outside a run; opens the resources it was given for the time of the call."""
+
+    def __init__(self, given: Mapping[str, Any], given_config: Mapping[str, Any], **facts: Any) -> None:
+        super().__init__(op_def=None, **facts)
+        self._given = given
+        self._given_config = given_config
+
+    def open_resources(self, stack: ExitStack) -> None:
+        """Make the given resources; `stack` closes them."""
+        made: dict[str, Any] = {}
+        for key, value in self._given.items():
+            definition = resource_definition(key, value)
+            context = InitResourceContext(
+                resource_config=definition.final_config(self._given_config.get(key)), resource_def=definition
+            )
+            made[key] = stack.enter_context(definition.open(context))
+        self.resources = Resources(made)
+
+
+def build_op_context(
+    resources: Mapping[str, Any] | None = None,
+    op_config: Any = None,
+    resources_config: Mapping[str, Any] | None = None,
+    instance: Any = None,
+    config: Any = None,
+    mapping_key: str | None = None,
+    run_tags: Mapping[str, str] | None = None,
+) -> OpExecutionContext:
+    """A context with which an op is called as a function, in tests.
+
+    Args:
+        resources: resources, or their definitions, by key.
+        op_config: the op's config.
+        resources_config: config of the resources that are definitions, by key.
+        instance: the instance that user code sees.
+        config: other name of `op_config`.
+        mapping_key: what ``context.get_mapping_key()`` gives.
+        run_tags: tags of the run that user code sees.
+    """
+    return DirectOpContext(
+        dict(resources or {}),
+        dict(resources_config or {}),
+        op_config=config if op_config is None else op_config,
+        run=Run(run_id="EPHEMERAL", job_name="EPHEMERAL", tags=dict(run_tags)) if run_tags else None,
+        mapping_key=mapping_key,
+        instance=instance,
+    )
+
+
+def call_op(op: CallableOp, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """Call the function of `op` with a context (if it takes one), config, resources and input values.
+
+    Raises:
+        DagsterInvalidInvocationError: an argument is missing, or there are too many.
+    """
+    signature = op.signature
+    rest = list(args)
+    context = rest.pop(0) if rest and isinstance(rest[0], OpExecutionContext) else None
+    if signature.takes_context and context is None:
+        raise DagsterInvalidInvocationError(
+            f"Decorated function '{op.name}' has context argument, but no context was provided when invoking."
+        )
+    with ExitStack() as stack:
+        if context is not None:
+            context.op_def = op
+            if isinstance(context, DirectOpContext):
+                context.open_resources(stack)
+        given = dict(kwargs)
+        bound = {**_config(op, context, rest, given), **_resources(signature, context, given)}
+        bound.update(_inputs(op, rest, given))
+        return op.compute_fn(context, **bound) if signature.takes_context else op.compute_fn(**bound)
+
+
+def _config(
+    op: CallableOp, context: OpExecutionContext | None, rest: list[Any], given: dict[str, Any]
+) -> dict[str, Any]:
+    annotation = op.signature.config
+    if annotation is UNSET:
+        return {}
+    if "config" in given:
+        return {"config": given.pop("config")}
+    if isinstance(annotation, type) and rest and isinstance(rest[0], annotation):
+        return {"config": rest.pop(0)}
+    if context is None or op.config_field is None:
+        raise DagsterInvalidInvocationError(f"No value provided for the config of op '{op.name}'.")
+    problems = Problems("config")
+    value = op.config_field.config_type.read(context.op_config, problems, {})
+    if problems.found:
+        raise ConfigErrors(problems.found, where=f"op '{op.name}'")
+    return {"config": config_argument(annotation, value)}
+
+
+def config_argument(annotation: Any, value: Any) -> Any:
+    """What the parameter ``config`` is given: an object of a config class, or the plain value."""
+    make = getattr(annotation, "runplane_from_config", None)
+    return value if make is None else make(value)
+
+
+def _resources(signature: Signature, context: OpExecutionContext | None, given: dict[str, Any]) -> dict[str, Any]:
+    found = {}
+    for key in signature.resources:
+        if key in given:
+            found[key] = given.pop(key)
+        elif context is not None:
+            found[key] = getattr(context.resources, key)
+        else:
+            raise DagsterInvalidInvocationError(f'No value provided for required resource "{key}".')
+    return found
+
+
+def _inputs(op: CallableOp, rest: list[Any], given: dict[str, Any]) -> dict[str, Any]:
+    by_parameter = {p.name for p in op.signature.inputs}
+    names = [n for n, spec in op.input_dict.items() if not spec.type.is_nothing or n in by_parameter]
+    if len(rest) > len(names):
+        raise DagsterInvalidInvocationError(
+            f"Too many input arguments were provided for op '{op.name}'. This may be because an argument was provided for "
+            "the context parameter, but no context parameter was defined for the op."
+        )
+    bound = dict(zip(names, rest, strict=False))
+    for name, value in given.items():
+        if name not in names:
+            raise DagsterInvalidInvocationError(f"op '{op.name}' has no input '{name}'.", expected=", ".join(names))
+        bound[name] = value
+    for name in names:
+        if name in bound:
+            continue
+        spec = op.input_dict[name]
+        if spec.has_default:
+            bound[name] = spec.default_value
+        elif not spec.type.is_nothing:
+            raise DagsterInvalidInvocationError(f'No value provided for required input "{name}".')
+    return bound

@@ -1,0 +1,85 @@
+"""What definitions and user code can be told, with the class names that users catch.
+
+The names are Dagster's, so that an ``except`` clause keeps working when a file changes its import.
+Source: https://docs.dagster.io/api/dagster/errors
+"""
+
+from __future__ import annotations
+
+from ..errors.base import RunplaneError
+from ..errors.exit_codes import ExitCode
+from ..events.causes import FailureCause
+
+
+class DagsterError(RunplaneError):
+    """Base of the errors in this module."""
+
+
+class DagsterInvalidDefinitionError(DagsterError):
+    """A definition that can not work: a bad name, an unknown input, a missing resource."""
+
+    exit_code = ExitCode.BAD_INPUT
+
+
+class DagsterInvalidInvocationError(DagsterError):
+    """An op that is called as a function with the wrong arguments."""
+
+
+class DagsterInvalidSubsetError(DagsterError):
+    """A selection that selects nothing, or names what is not there."""
+
+    exit_code = ExitCode.BAD_INPUT
+
+
+class DagsterUnmetExecutorRequirementsError(DagsterError):
+    """An executor that needs what this run can not give (code that others can load, outputs that others can read)."""
+
+    exit_code = ExitCode.BAD_INPUT
+
+
+class DagsterInvariantViolationError(DagsterError):
+    """Something was used in a way its contract forbids."""
+
+
+class DagsterTypeCheckDidNotPass(DagsterError):
+    """An input or output is not of its declared type."""
+
+
+class DagsterStepOutputNotFoundError(DagsterError):
+    """A step ended without an output that is required."""
+
+
+class DagsterUserCodeExecutionError(DagsterError):
+    """User code raised; the user's exception is the cause."""
+
+
+class DagsterExecutionStepExecutionError(DagsterUserCodeExecutionError):
+    """The body of an op raised."""
+
+
+class DagsterExecutionLoadInputError(DagsterUserCodeExecutionError):
+    """An IO manager could not load an input."""
+
+
+class DagsterExecutionHandleOutputError(DagsterUserCodeExecutionError):
+    """An IO manager could not keep an output."""
+
+
+class DagsterResourceFunctionError(DagsterUserCodeExecutionError):
+    """A resource could not be made."""
+
+
+class RetryRequestedFromPolicy(DagsterError):
+    """User code raised and the op's retry policy asks for another attempt; the user's exception is the cause."""
+
+
+class DagsterExecutionInterruptedError(BaseException):
+    """The step was told to stop: by a cancel request, a time limit, or its run being taken over.
+
+    Attributes:
+        why: what the attempt ends with.
+    """
+
+    def __init__(self, why: FailureCause = FailureCause.CANCELED) -> None:
+        super().__init__(f"the step was interrupted: {why.value}")
+        self.why = why

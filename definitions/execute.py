@@ -1,0 +1,68 @@
+"""``execute_job``: run a job that other processes can load, by its own executor.
+
+Source: https://docs.dagster.io/api/dagster/execution (execute_job)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..errors.base import UnsupportedError
+from .errors import DagsterInvariantViolationError
+from .ports import InProcessRequest, in_process_port
+from .reconstruct import ReconstructableJob
+from .result import JobExecutionResult
+from .run_config import plain_run_config
+from .tags import tags_to_text
+
+
+def execute_job(
+    job: ReconstructableJob,
+    instance: Any,
+    run_config: Any = None,
+    tags: Mapping[str, Any] | None = None,
+    raise_on_error: bool = False,
+    op_selection: Sequence[str] | None = None,
+    reexecution_options: Any = None,
+    asset_selection: Sequence[Any] | None = None,
+) -> JobExecutionResult:
+    """Run a job to its end, its steps where its executor puts them.
+
+    Args:
+        job: what ``reconstructable`` gives.
+        instance: where the run is kept.
+        run_config: config of the run; not given: the job's own.
+        tags: tags of the run, over the job's.
+        raise_on_error: raise the exception of the first step that fails.
+        op_selection: queries naming the ops to run.
+        reexecution_options, asset_selection: not supported yet; refused unless None.
+
+    Raises:
+        DagsterInvariantViolationError: `job` is a job itself, which other processes can not load.
+        UnsupportedError: an argument that is not supported yet.
+        ConfigErrors: the run config is not right.
+    """
+    if reexecution_options is not None or asset_selection is not None:
+        raise UnsupportedError(
+            "execute_job can not re-execute or select assets in this version.",
+            hint="Leave reexecution_options and asset_selection out; `runplane run retry` re-executes.",
+        )
+    if not isinstance(job, ReconstructableJob):
+        raise DagsterInvariantViolationError(
+            "execute_job needs a job that other processes can load.",
+            got=type(job).__name__,
+            hint="Write execute_job(reconstructable(my_job), ...), or my_job.execute_in_process().",
+        )
+    definition = job.get_definition()
+    return in_process_port()(
+        InProcessRequest(
+            job=definition,
+            run_config=definition.run_config if run_config is None else plain_run_config(run_config),
+            instance=instance,
+            origin=job.get_python_origin(),
+            raise_on_error=raise_on_error,
+            op_selection=tuple(op_selection) if op_selection else None,
+            tags=tags_to_text(tags or {}),
+        )
+    )

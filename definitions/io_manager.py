@@ -1,0 +1,324 @@
+"""The contract of IO managers, and the contexts that they are given.
+
+An IO manager keeps the outputs of steps and loads them as inputs of others. Two methods: ``handle_output``, ``load_input``.
+Source: https://docs.dagster.io/api/dagster/io-managers
+"""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
+from typing import Any
+
+from .errors import DagsterInvariantViolationError
+from .ins_outs import UNSET
+from .resources import InitResourceContext, ResourceDefinition, Resources
+from .value_type import ANY, ValueType
+
+
+def _always_current() -> None:
+    """Outside a run there is nobody who could have taken the step over."""
+
+
+class OutputContext:
+    """One output that is to be kept, or that was kept and is to be loaded.
+
+    Attributes:
+        step_key: key of the step that makes it.
+        name: the output's name.
+        run_id: the run that makes it.
+        mapping_key: of a value of a dynamic output, else None.
+        attempt: number of the attempt that makes it, from 1.
+        metadata: of the output's definition.
+        dagster_type: declared type.
+        log: a logger whose lines become events of the run.
+        resources: what the IO manager's definition requires.
+        resource_config: the IO manager's config.
+        op_def: the op that makes it.
+        job_name: the job.
+        location: where it was kept, as recorded with its event; None while it is being kept.
+    """
+
+    def __init__(
+        self,
+        *,
+        step_key: str = "none",
+        name: str = "result",
+        run_id: str = "EPHEMERAL",
+        mapping_key: str | None = None,
+        attempt: int = 1,
+        metadata: Mapping[str, Any] | None = None,
+        output_metadata: Mapping[str, Any] | None = None,
+        dagster_type: ValueType = ANY,
+        log: logging.Logger | None = None,
+        resources: Resources | None = None,
+        resource_config: Any = None,
+        op_def: Any = None,
+        job_name: str | None = None,
+        config: Any = None,
+        version: str | None = None,
+        location: Mapping[str, Any] | None = None,
+        ensure_current: Callable[[], None] = _always_current,
+    ) -> None:
+        self.step_key = step_key
+        self.name = name
+        self.run_id = run_id
+        self.mapping_key = mapping_key
+        self.attempt = attempt
+        self.definition_metadata = dict(metadata or {})
+        self.output_metadata = dict(output_metadata or {})
+        self.dagster_type = dagster_type
+        self.log = log or logging.getLogger("dagster")
+        self.resources = resources or Resources({})
+        self.resource_config = resource_config
+        self.op_def = op_def
+        self.job_name = job_name
+        self.config = config
+        self.version = version
+        self.location = location
+        self.recorded_location: dict[str, Any] = {}
+        self.logged_metadata: dict[str, Any] = {}
+        self._ensure_current = ensure_current
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """Metadata of the output's definition."""
+        return self.definition_metadata
+
+    @property
+    def has_asset_key(self) -> bool:
+        """Whether the output is an asset: never for the output of an op."""
+        return False
+
+    @property
+    def has_partition_key(self) -> bool:
+        """Whether the run is for one partition."""
+        return False
+
+    @property
+    def has_asset_partitions(self) -> bool:
+        """Whether the output is an asset with partitions."""
+        return False
+
+    def get_identifier(self) -> Sequence[str]:
+        """What names this output and no other: run id, step key, output name, and mapping key if it has one."""
+        return self.get_run_scoped_output_identifier()
+
+    def get_run_scoped_output_identifier(self) -> Sequence[str]:
+        """As ``get_identifier``."""
+        parts = [self.run_id, self.step_key, self.name]
+        return parts if self.mapping_key is None else [*parts, self.mapping_key]
+
+    def add_output_metadata(self, metadata: Mapping[str, Any]) -> None:
+        """Show `metadata` with the event that says the output was kept.
+
+        Raises:
+            DagsterInvariantViolationError: a label is there twice.
+        """
+        twice = sorted(set(metadata) & set(self.logged_metadata))
+        if twice:
+            raise DagsterInvariantViolationError(f"metadata was added twice under the label {twice[0]!r}.")
+        self.logged_metadata.update(metadata)
+
+    def get_logged_metadata(self) -> Mapping[str, Any]:
+        """The metadata added so far."""
+        return dict(self.logged_metadata)
+
+    def record_location(self, **location: Any) -> None:
+        """Note where the value is kept (JSON values); it is stored with the output's event and given back when it is loaded."""
+        self.recorded_location.update(location)
+
+    def ensure_current(self) -> None:
+        """Return if this attempt still has the right to write.
+
+        Raises:
+            FencedError: another attempt took the step over. Publish nothing.
+        """
+        self._ensure_current()
+
+
+class InputContext:
+    """One input that is to be loaded.
+
+    Attributes:
+        name: the input's name.
+        upstream_output: the output it is loaded from, or None.
+        metadata: of the input's definition.
+        dagster_type, log, resources, resource_config, op_def, job_name: as of ``OutputContext``.
+        run_id: the run that loads it.
+        step_key: the step that loads it.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str = "input",
+        upstream_output: OutputContext | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        dagster_type: ValueType = ANY,
+        log: logging.Logger | None = None,
+        resources: Resources | None = None,
+        resource_config: Any = None,
+        op_def: Any = None,
+        job_name: str | None = None,
+        run_id: str = "EPHEMERAL",
+        step_key: str | None = None,
+        config: Any = None,
+    ) -> None:
+        self.name = name
+        self.upstream_output = upstream_output
+        self.definition_metadata = dict(metadata or {})
+        self.dagster_type = dagster_type
+        self.log = log or logging.getLogger("dagster")
+        self.resources = resources or Resources({})
+        self.resource_config = resource_config
+        self.op_def = op_def
+        self.job_name = job_name
+        self.run_id = run_id
+        self.step_key = step_key
+        self.config = config
+        self.logged_metadata: dict[str, Any] = {}
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """Metadata of the input's definition."""
+        return self.definition_metadata
+
+    @property
+    def has_input_name(self) -> bool:
+        """Whether it is the input of an op."""
+        return True
+
+    @property
+    def has_asset_key(self) -> bool:
+        """Whether the input is an asset: never for the input of an op."""
+        return False
+
+    @property
+    def has_partition_key(self) -> bool:
+        """Whether the run is for one partition."""
+        return False
+
+    @property
+    def has_asset_partitions(self) -> bool:
+        """Whether the input is an asset with partitions."""
+        return False
+
+    def get_identifier(self) -> Sequence[str]:
+        """The identifier of the output it is loaded from.
+
+        Raises:
+            DagsterInvariantViolationError: it is loaded from none.
+        """
+        if self.upstream_output is None:
+            raise DagsterInvariantViolationError(f"the input '{self.name}' is not connected to an output.")
+        return self.upstream_output.get_identifier()
+
+    def add_input_metadata(self, metadata: Mapping[str, Any], description: str | None = None) -> None:
+        """Show `metadata` with the event that says the input was loaded."""
+        self.logged_metadata.update(metadata)
+
+
+class InputManager(ABC):
+    """Loads inputs."""
+
+    @abstractmethod
+    def load_input(self, context: InputContext) -> Any:
+        """The value of the input."""
+
+
+class IOManager(InputManager):
+    """Keeps outputs and loads them."""
+
+    @abstractmethod
+    def handle_output(self, context: OutputContext, obj: Any) -> None:
+        """Keep the value `obj`."""
+
+
+class IOManagerDefinition(ResourceDefinition):
+    """How an IO manager is made."""
+
+    def __init__(self, resource_fn: Callable[..., Any], *, in_memory_only: bool = False, **arguments: Any) -> None:
+        super().__init__(resource_fn, **arguments)
+        self.in_memory_only = in_memory_only
+
+    @staticmethod
+    def hardcoded_io_manager(value: IOManager, description: str | None = None) -> IOManagerDefinition:
+        """A definition that gives `value`."""
+        return IOManagerDefinition(lambda: value, description=description)
+
+    @contextmanager
+    def open(self, context: InitResourceContext) -> Iterator[Any]:
+        """The IO manager, closed at the end.
+
+        Raises:
+            DagsterInvariantViolationError: the function gave something that is none.
+        """
+        with super().open(context) as made:
+            if not hasattr(made, "load_input"):
+                raise DagsterInvariantViolationError(
+                    "the function of an IO manager gave something that is none.",
+                    got=type(made).__name__,
+                    expected="an IOManager",
+                )
+            yield made
+
+
+def io_manager(
+    config_schema: Any = UNSET,
+    description: str | None = None,
+    output_config_schema: None = None,
+    input_config_schema: None = None,
+    required_resource_keys: AbstractSet[str] | None = None,
+    version: str | None = None,
+) -> Any:
+    """Make an IO manager of a function that gives one, or yields it once and cleans up afterwards.
+
+    Args:
+        config_schema: the shape of its config (or the function, when used without parentheses).
+        description: for people.
+        output_config_schema, input_config_schema: not supported; refused unless None.
+        required_resource_keys: other resources that it uses by ``context.resources``.
+        version: kept.
+
+    Raises:
+        DagsterInvariantViolationError: an argument that is not supported.
+    """
+    if output_config_schema is not None or input_config_schema is not None:
+        raise DagsterInvariantViolationError(
+            "config of single outputs and inputs is not supported in this version.",
+            hint="Leave output_config_schema and input_config_schema out.",
+        )
+    if callable(config_schema) and not isinstance(config_schema, type):
+        return IOManagerDefinition(config_schema, description=config_schema.__doc__)
+
+    def wrap(fn: Callable[..., Any]) -> IOManagerDefinition:
+        return IOManagerDefinition(
+            fn,
+            config_schema=config_schema,
+            description=description or fn.__doc__,
+            required_resource_keys=required_resource_keys,
+            version=version,
+        )
+
+    return wrap
+
+
+def build_output_context(**facts: Any) -> OutputContext:
+    """A context for tests of an IO manager; the arguments are those of ``OutputContext``."""
+    return OutputContext(**{_CONTEXT_NAMES.get(k, k): _resources(k, v) for k, v in facts.items() if v is not None})
+
+
+def build_input_context(**facts: Any) -> InputContext:
+    """A context for tests of an IO manager; the arguments are those of ``InputContext``."""
+    return InputContext(**{_CONTEXT_NAMES.get(k, k): _resources(k, v) for k, v in facts.items() if v is not None})
+
+
+_CONTEXT_NAMES = {"definition_metadata": "metadata"}
+
+
+def _resources(key: str, value: Any) -> Any:
+    return Resources(value) if key == "resources" and isinstance(value, Mapping) else value

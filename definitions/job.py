@@ -1,0 +1,402 @@
+"""``@job`` and ``graph.to_job``: a graph with the resources, executor, tags and config it runs with.
+
+Source: https://docs.dagster.io/api/dagster/jobs
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, overload
+
+from ..errors.base import UnsupportedError
+from ..errors.suggest import nearest
+from .builtin_executors import in_process_executor, multi_or_in_process_executor
+from .composition import Node
+from .errors import DagsterInvalidDefinitionError, DagsterInvariantViolationError
+from .executor_definition import ExecutorDefinition
+from .graph import Graph, graph_of
+from .ins_outs import DEFAULT_IO_MANAGER, GraphIn, GraphOut
+from .names import check_name
+from .ports import InProcessRequest, in_process_port
+from .resources import resource_definition
+from .result import ExecuteInProcessResult
+from .retry_policy import RetryPolicy
+from .run_config import plain_run_config
+from .tags import tags_to_text
+from .wiring import WiredOp
+
+
+class JobDefinition:
+    """A job.
+
+    Attributes:
+        name: its name.
+        graph: its ops.
+        resource_defs: what was given to it, as definitions. Without an `io_manager` the default one is used.
+        outputs_in_memory: that default keeps values in memory (a run in one process) instead of in files.
+        executor_def: what runs its steps.
+        tags: text to text; runs start with them.
+        run_config: config used when a run gives none.
+        op_retry_policy: for ops that have none of their own.
+        input_values: Python values of the graph's inputs, for runs in this process.
+        wiring: all its ops, in plan order, with what each input is made from.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        name: str | None = None,
+        *,
+        description: str | None = None,
+        resource_defs: Mapping[str, Any] | None = None,
+        executor_def: ExecutorDefinition | None = None,
+        tags: Mapping[str, Any] | None = None,
+        run_tags: Mapping[str, Any] | None = None,
+        config: Any = None,
+        metadata: Mapping[str, Any] | None = None,
+        op_retry_policy: RetryPolicy | None = None,
+        input_values: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.name = check_name(name or graph.name)
+        self.graph = graph
+        self.description = description or graph.description
+        self.given_resources: Mapping[str, Any] = dict(resource_defs or {})
+        self.given_executor = executor_def
+        self.resource_defs = {key: resource_definition(key, given) for key, given in self.given_resources.items()}
+        self.outputs_in_memory = False
+        self.executor_def = executor_def or multi_or_in_process_executor
+        self.definition_tags = tags_to_text({**graph.tags, **(tags or {})})
+        self.tags = tags_to_text({**graph.tags, **((run_tags if run_tags is not None else tags) or {})})
+        self.run_config = plain_run_config(config) if config is not None else {}
+        self.metadata = dict(metadata or {})
+        self.op_retry_policy = op_retry_policy
+        self.input_values: Mapping[str, Any] = dict(input_values or {})
+        self._check_input_values()
+        self.wiring = graph.wiring
+        self._by_path: dict[str, WiredOp] = {}
+        self.__doc__ = self.description
+
+    def _check_input_values(self) -> None:
+        for name in self.input_values:
+            if name not in self.graph.input_dict:
+                raise DagsterInvalidDefinitionError(
+                    f"Error when constructing JobDefinition '{self.name}': Input value provided for key '{name}', but job "
+                    "has no top-level input with that name."
+                )
+
+    @property
+    def nodes(self) -> Sequence[Node]:
+        """Its nodes at the top."""
+        return self.graph.nodes
+
+    def wired(self, path: str) -> WiredOp:
+        """The op at `path` with its connections.
+
+        Raises:
+            DagsterInvariantViolationError: there is none.
+        """
+        if not self._by_path:
+            self._by_path.update((op.path, op) for op in self.wiring)
+        if path not in self._by_path:
+            raise DagsterInvariantViolationError(
+                f"{self.name} has no op named {path}.", nearest=nearest(path, self._by_path)
+            )
+        return self._by_path[path]
+
+    def changed(
+        self,
+        *,
+        resource_defs: Mapping[str, Any] | None = None,
+        executor_def: ExecutorDefinition | None = None,
+        input_values: Mapping[str, Any] | None = None,
+        name: str | None = None,
+    ) -> JobDefinition:
+        """The same job with some parts replaced; `resource_defs` and `input_values` are added to what is there."""
+        copy = JobDefinition(
+            self.graph,
+            name or self.name,
+            description=self.description,
+            resource_defs={**self.given_resources, **(resource_defs or {})},
+            executor_def=executor_def or self.given_executor,
+            config=self.run_config,
+            metadata=self.metadata,
+            op_retry_policy=self.op_retry_policy,
+            input_values={**self.input_values, **(input_values or {})},
+        )
+        copy.definition_tags, copy.tags = self.definition_tags, self.tags
+        copy.outputs_in_memory = self.outputs_in_memory
+        return copy
+
+    def with_top_level_resources(self, resource_defs: Mapping[str, Any]) -> JobDefinition:
+        """The job with resources of ``Definitions`` for keys it was given none for."""
+        return self.changed(resource_defs={k: v for k, v in resource_defs.items() if k not in self.given_resources})
+
+    def with_executor_def(self, executor_def: ExecutorDefinition) -> JobDefinition:
+        """The job with this executor."""
+        return self.changed(executor_def=executor_def)
+
+    def for_one_process(self, resources: Mapping[str, Any] | None = None) -> JobDefinition:
+        """The job as ``execute_in_process`` runs it: steps in this process, outputs in memory unless an IO manager was given."""
+        copy = self.changed(resource_defs=resources, executor_def=in_process_executor)
+        copy.outputs_in_memory = DEFAULT_IO_MANAGER not in copy.given_resources
+        return copy
+
+    def execute_in_process(
+        self,
+        run_config: Any = None,
+        instance: Any = None,
+        partition_key: str | None = None,
+        raise_on_error: bool = True,
+        op_selection: Sequence[str] | None = None,
+        asset_selection: Sequence[Any] | None = None,
+        run_id: str | None = None,
+        input_values: Mapping[str, Any] | None = None,
+        tags: Mapping[str, str] | None = None,
+        resources: Mapping[str, Any] | None = None,
+    ) -> ExecuteInProcessResult:
+        """Run the whole job in this process and return what came of it. For tests and scripts.
+
+        Args:
+            run_config: config of the run; not given: the job's own.
+            instance: where the run is kept; None: nowhere.
+            partition_key, asset_selection: not supported yet; refused unless None.
+            raise_on_error: raise the exception of the first step that fails.
+            op_selection: queries naming the ops to run.
+            run_id: UUID text; not given: drawn.
+            input_values: Python values for the graph's inputs.
+            tags: tags of the run, over the job's.
+            resources: resources, or definitions, over the job's.
+
+        Raises:
+            UnsupportedError: a partition or an asset selection was asked for.
+            ConfigErrors: the run config is not right.
+            Exception: what user code raised, with `raise_on_error`.
+        """
+        if partition_key is not None or asset_selection is not None:
+            raise UnsupportedError(
+                "execute_in_process can not select partitions or assets in this version.",
+                hint="Leave partition_key and asset_selection out.",
+            )
+        return in_process_port()(
+            InProcessRequest(
+                job=self.for_one_process(resources).changed(input_values=input_values),
+                run_config=self.run_config if run_config is None else plain_run_config(run_config),
+                instance=instance,
+                raise_on_error=raise_on_error,
+                op_selection=tuple(op_selection) if op_selection else None,
+                run_id=run_id,
+                tags=tags_to_text(tags or {}),
+            )
+        )
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Refused: a job is run, not called."""
+        raise DagsterInvalidDefinitionError(
+            f"job '{self.name}' was called.", hint=f"To run it in this process: {self.name}.execute_in_process()."
+        )
+
+    def __repr__(self) -> str:
+        return f"<job {self.name}>"
+
+
+class GraphDefinition(Graph):
+    """A graph that can be made a job of."""
+
+    def to_job(
+        self,
+        name: str | None = None,
+        description: str | None = None,
+        resource_defs: Mapping[str, Any] | None = None,
+        config: Any = None,
+        tags: Mapping[str, Any] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        logger_defs: None = None,
+        executor_def: ExecutorDefinition | None = None,
+        hooks: None = None,
+        op_retry_policy: RetryPolicy | None = None,
+        op_selection: None = None,
+        partitions_def: None = None,
+        asset_layer: None = None,
+        input_values: Mapping[str, Any] | None = None,
+        run_tags: Mapping[str, Any] | None = None,
+    ) -> JobDefinition:
+        """A job of this graph. The arguments are those of ``@job``."""
+        _refuse_unsupported(
+            f"job '{name or self.name}'",
+            logger_defs=logger_defs,
+            hooks=hooks,
+            op_selection=op_selection,
+            partitions_def=partitions_def,
+            asset_layer=asset_layer,
+        )
+        return JobDefinition(
+            self,
+            name,
+            description=description,
+            resource_defs=resource_defs,
+            executor_def=executor_def,
+            tags=tags,
+            run_tags=run_tags,
+            config=config,
+            metadata=metadata,
+            op_retry_policy=op_retry_policy,
+            input_values=input_values,
+        )
+
+    def execute_in_process(
+        self,
+        run_config: Any = None,
+        instance: Any = None,
+        resources: Mapping[str, Any] | None = None,
+        raise_on_error: bool = True,
+        op_selection: Sequence[str] | None = None,
+        run_id: str | None = None,
+        input_values: Mapping[str, Any] | None = None,
+    ) -> ExecuteInProcessResult:
+        """Run the graph as a job in this process. The arguments are those of ``JobDefinition.execute_in_process``."""
+        return self.to_job(resource_defs=resources).execute_in_process(
+            run_config=run_config,
+            instance=instance,
+            raise_on_error=raise_on_error,
+            op_selection=op_selection,
+            run_id=run_id,
+            input_values=input_values,
+        )
+
+
+@overload
+def graph(compose_fn: Callable[..., Any]) -> GraphDefinition: ...
+
+
+@overload
+def graph(
+    compose_fn: None = None,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    ins: Mapping[str, GraphIn] | None = None,
+    out: GraphOut | Mapping[str, GraphOut] | None = None,
+    tags: Mapping[str, Any] | None = None,
+    config: Any = None,
+) -> Callable[[Callable[..., Any]], GraphDefinition]: ...
+
+
+def graph(
+    compose_fn: Callable[..., Any] | None = None,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    ins: Mapping[str, GraphIn] | None = None,
+    out: GraphOut | Mapping[str, GraphOut] | None = None,
+    tags: Mapping[str, Any] | None = None,
+    config: Any = None,
+) -> Any:
+    """Make a graph of a function that calls ops; it runs once, now.
+
+    Args:
+        name: not given: the function's.
+        description: not given: the docstring.
+        ins: descriptions of its inputs, which are the function's parameters.
+        out: its outputs by name when it returns several.
+        tags: tags of the jobs made of it.
+        config: run config of its nodes.
+
+    Raises:
+        DagsterInvalidDefinitionError: the body connects what can not be connected.
+    """
+
+    def wrap(fn: Callable[..., Any]) -> GraphDefinition:
+        return graph_of(
+            GraphDefinition, "@graph", fn, name, description=description, ins=ins, out=out, tags=tags, config=config
+        )
+
+    return wrap if compose_fn is None else wrap(compose_fn)
+
+
+@overload
+def job(compose_fn: Callable[..., Any]) -> JobDefinition: ...
+
+
+@overload
+def job(
+    compose_fn: None = None,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    resource_defs: Mapping[str, Any] | None = None,
+    config: Any = None,
+    tags: Mapping[str, Any] | None = None,
+    run_tags: Mapping[str, Any] | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    logger_defs: None = None,
+    executor_def: ExecutorDefinition | None = None,
+    hooks: None = None,
+    op_retry_policy: RetryPolicy | None = None,
+    partitions_def: None = None,
+    input_values: Mapping[str, Any] | None = None,
+    owners: Sequence[str] | None = None,
+) -> Callable[[Callable[..., Any]], JobDefinition]: ...
+
+
+def job(
+    compose_fn: Callable[..., Any] | None = None,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    resource_defs: Mapping[str, Any] | None = None,
+    config: Any = None,
+    tags: Mapping[str, Any] | None = None,
+    run_tags: Mapping[str, Any] | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    logger_defs: None = None,
+    executor_def: ExecutorDefinition | None = None,
+    hooks: None = None,
+    op_retry_policy: RetryPolicy | None = None,
+    partitions_def: None = None,
+    input_values: Mapping[str, Any] | None = None,
+    owners: Sequence[str] | None = None,
+) -> Any:
+    """Make a job of a function that calls ops; it runs once, now.
+
+    Args:
+        name: not given: the function's.
+        description: not given: the docstring.
+        resource_defs: resources or their definitions, by key.
+        config: the config of runs that give none.
+        tags: of the job, and of its runs unless `run_tags` is given. Values that are no text become JSON text.
+        run_tags: tags of its runs, in place of `tags`.
+        metadata: kept.
+        logger_defs, hooks, partitions_def: not supported yet; refused unless None.
+        executor_def: what runs its steps; not given: ``multi_or_in_process_executor``.
+        op_retry_policy: for ops that have none of their own.
+        input_values: Python values for its parameters, for runs in this process.
+        owners: kept with the metadata.
+
+    Raises:
+        DagsterInvalidDefinitionError: the body connects what can not be connected.
+        UnsupportedError: an argument that is not supported yet.
+    """
+
+    def wrap(fn: Callable[..., Any]) -> JobDefinition:
+        _refuse_unsupported(
+            f"@job '{name or fn.__name__}'", logger_defs=logger_defs, hooks=hooks, partitions_def=partitions_def
+        )
+        return JobDefinition(
+            graph_of(GraphDefinition, "@job", fn, name, description=description),
+            resource_defs=resource_defs,
+            executor_def=executor_def,
+            tags=tags,
+            run_tags=run_tags,
+            config=config,
+            metadata={**(metadata or {}), **({"owners": list(owners)} if owners else {})},
+            op_retry_policy=op_retry_policy,
+            input_values=input_values,
+        )
+
+    return wrap if compose_fn is None else wrap(compose_fn)
+
+
+def _refuse_unsupported(where: str, **arguments: object) -> None:
+    for name, value in arguments.items():
+        if value:
+            raise UnsupportedError(f"{name} is not supported in this version.", where=where, hint="Leave it out.")

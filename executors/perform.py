@@ -1,0 +1,444 @@
+"""One attempt of one step, from its resources to its outcome.
+
+``perform_step`` is a sentence: open resources, say that the step starts, load inputs, check them, run the user's function, keep
+each output, and tell the outcome as the last fact. It raises nothing for what user code does; what `emit` raises goes through.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import pickle
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ..definitions.direct import config_argument
+from ..definitions.errors import (
+    DagsterError,
+    DagsterExecutionHandleOutputError,
+    DagsterExecutionInterruptedError,
+    DagsterExecutionLoadInputError,
+    DagsterExecutionStepExecutionError,
+    DagsterInvariantViolationError,
+    DagsterResourceFunctionError,
+    DagsterStepOutputNotFoundError,
+    DagsterTypeCheckDidNotPass,
+    DagsterUserCodeExecutionError,
+    RetryRequestedFromPolicy,
+)
+from ..definitions.ins_outs import UNSET, InputDefinition, OutputDefinition
+from ..definitions.metadata import metadata_body
+from ..definitions.op_context import OpExecutionContext
+from ..definitions.results import DynamicOutput, Failure, Output, RetryRequested
+from ..definitions.retry_policy import draw_delay
+from ..definitions.user_errors import error_info
+from ..definitions.value_type import ValueType
+from ..engine.snapshot import StoredOutput
+from ..errors.base import FencedError
+from ..events.causes import ErrorInfo, FailureCause
+from ..events.event import NewEvent
+from ..events.kinds import EventKind
+from .durations import in_words
+from .resource_scope import Emit, ResourceScope
+from .step_context import StepContexts
+from .step_log import captured, step_logger
+from .step_request import StepRequest
+from .user_results import AnyOutput, outputs_of
+
+
+def perform_step(request: StepRequest, emit: Emit) -> None:
+    """Run one attempt of one step and tell by events what happens; exactly one outcome, the last fact.
+
+    Args:
+        request: the attempt.
+        emit: takes the events, in order. What it raises (the attempt lost its authority) ends the attempt and goes through.
+    """
+    _Attempt(request, emit).run()
+
+
+class _Attempt:
+    def __init__(self, request: StepRequest, emit: Emit) -> None:
+        self.request = request
+        self._emit = emit
+        self._broken: BaseException | None = None
+        self.key = request.step_key
+        self.scope = request.scope or ResourceScope(request.job, request.run, request.home, instance=request.instance)
+        self.seen: dict[str, set[str | None]] = {}
+
+    # The sentence ---------------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Everything."""
+        log = step_logger(self.emit, self.request.run, step=self.key, n=self.request.n, level=self.request.log_level)
+        try:
+            self._run_body(log)
+        except BaseException as error:  # noqa: BLE001 - whatever ends user code is the attempt's outcome
+            if self._broken is not None:
+                raise self._broken from None
+            self._conclude(error)
+        finally:
+            if self.request.scope is None and self._broken is None:
+                self.scope.close(self.emit, step=self.key, n=self.request.n)
+
+    def _run_body(self, log: logging.Logger) -> None:
+        contexts = self._open(log)
+        self._announce()
+        began = time.perf_counter()
+        with captured(self.request.managed_loggers, log):
+            arguments = self._arguments(contexts)
+            context = contexts.for_op()
+            for output in self._user_outputs(contexts, arguments, context):
+                self._keep(contexts, output, context)
+            self._check_complete(contexts, context)
+        duration = 1000 * (time.perf_counter() - began)
+        message = f'Finished execution of step "{self.key}" in {in_words(duration)}.'
+        self.tell(EventKind.STEP_SUCCESS, message, duration_ms=duration)
+
+    # Telling --------------------------------------------------------------------------------------------------------------
+
+    def emit(self, event: NewEvent) -> None:
+        """Pass an event on, and remember that it could not be: then nothing more can be told."""
+        try:
+            self._emit(event)
+        except BaseException as error:
+            self._broken = error
+            raise
+
+    def tell(self, kind: EventKind, message: str, **details: Any) -> None:
+        """An event of this attempt."""
+        self.emit(NewEvent(kind.value, self.key, self.request.n, {"message": message, **details}, time.time()))
+
+    # Before user code -----------------------------------------------------------------------------------------------------
+
+    def _open(self, log: logging.Logger) -> StepContexts:
+        request = self.request
+        level = max(self.scope.config.log_level, request.log_level)
+        log.setLevel(level)
+        if request.scope is None:
+            self.scope.open(request.step.resource_keys, self.emit, log, step=self.key, n=request.n)
+        return StepContexts(request, self.scope, log)
+
+    def _announce(self) -> None:
+        if self.request.n == 1:
+            self.tell(EventKind.STEP_START, f'Started execution of step "{self.key}".')
+        else:
+            message = f'Started re-execution (attempt # {self.request.n}) of step "{self.key}".'
+            self.tell(EventKind.STEP_RESTARTED, message)
+
+    def _arguments(self, contexts: StepContexts) -> dict[str, Any]:
+        """What the op's function is called with, context apart."""
+        op = contexts.op
+        by_parameter = {p.name for p in op.signature.inputs}
+        arguments: dict[str, Any] = {}
+        for name, spec in op.input_dict.items():
+            if spec.type.is_nothing:
+                if name in by_parameter:
+                    arguments[name] = None
+                continue
+            value = self._input(contexts, spec)
+            self._check_input(spec, value)
+            arguments[name] = value
+        for key in op.signature.resources:
+            arguments[key] = self.scope[key]
+        if op.signature.config is not UNSET:
+            arguments["config"] = config_argument(op.signature.config, contexts.op_config.config)
+        return arguments
+
+    def _input(self, contexts: StepContexts, spec: InputDefinition) -> Any:
+        plan = next((i for i in self.request.step.inputs if i.name == spec.name), None)
+        if plan is not None and plan.sources:
+            stored = self.request.inputs.get(spec.name, ())
+            values = [self._load(contexts, spec, one) for one in stored]
+            if plan.fan_in or plan.collect:
+                return values
+            if not values:
+                raise DagsterInvariantViolationError(f"step '{self.key}' was started without its input '{spec.name}'.")
+            return values[0]
+        return self._unconnected(contexts, spec)
+
+    def _unconnected(self, contexts: StepContexts, spec: InputDefinition) -> Any:
+        """The value of an input that no output is connected to: run config, the job's input, or the default."""
+        given = contexts.op_config.inputs.get(spec.name)
+        wired = contexts.wired.inputs.get(spec.name)
+        if given is None and wired is not None and wired.graph_input is not None:
+            if wired.graph_input in self.request.job.input_values:
+                return self.request.job.input_values[wired.graph_input]
+            given = self.scope.config.inputs.get(wired.graph_input)
+            outer = self.request.job.graph.input_dict[wired.graph_input]
+            if given is None and outer.has_default:
+                return outer.default_value
+        if given is not None:
+            with self._boundary(contexts, DagsterExecutionLoadInputError, self._loading(spec)):
+                return _from_config(given)
+        if spec.has_default:
+            return spec.default_value
+        raise DagsterInvariantViolationError(f"step '{self.key}' has no value for its input '{spec.name}'.")
+
+    def _load(self, contexts: StepContexts, spec: InputDefinition, stored: StoredOutput) -> Any:
+        out = contexts.upstream_definition(stored)
+        if out.type.is_nothing:
+            return None
+        manager_key = spec.input_manager_key or str((stored.location or {}).get("io_manager") or out.io_manager_key)
+        context = contexts.for_input(spec, stored, manager_key)
+        with self._boundary(contexts, DagsterExecutionLoadInputError, self._loading(spec)):
+            value = self.scope[manager_key].load_input(context)
+        self.tell(
+            EventKind.LOADED_INPUT,
+            f'Loaded input "{spec.name}" using input manager "{manager_key}", from output "{stored.output}" of step '
+            f'"{stored.step}"',
+            input=spec.name,
+            manager_key=manager_key,
+            upstream_output=stored.output,
+            upstream_step=stored.step,
+            metadata=metadata_body(context.logged_metadata),
+        )
+        return value
+
+    def _loading(self, spec: InputDefinition) -> str:
+        return f'Error occurred while loading input "{spec.name}" of step "{self.key}":'
+
+    def _check_input(self, spec: InputDefinition, value: Any) -> None:
+        reason = spec.type.check(value)
+        self.tell(
+            EventKind.STEP_INPUT,
+            f'Got input "{spec.name}" of type "{spec.type.display_name}".{_verdict(reason)}',
+            input=spec.name,
+            type_check=_type_check(spec.name, reason),
+        )
+        _refuse(f'step input "{spec.name}"', spec.type, reason)
+
+    # User code ------------------------------------------------------------------------------------------------------------
+
+    def _user_outputs(
+        self, contexts: StepContexts, arguments: Mapping[str, Any], context: OpExecutionContext
+    ) -> Iterator[AnyOutput]:
+        stream = outputs_of(contexts.op, arguments, context)
+        executing = f'Error occurred while executing op "{self.request.step.node}":'
+        while True:
+            with self._boundary(contexts, DagsterExecutionStepExecutionError, executing):
+                output = next(stream, None)
+            if output is None:
+                return
+            yield output
+
+    @contextmanager
+    def _boundary(
+        self, contexts: StepContexts, wrapper: type[DagsterUserCodeExecutionError], doing: str
+    ) -> Iterator[None]:
+        """Where user code runs: what it raises is wrapped, so that the outcome says what was being done."""
+        try:
+            yield
+        except (DagsterError, RetryRequested, FencedError):
+            raise
+        except Exception as error:
+            if self.request.raised is not None:
+                self.request.raised(error)
+            if isinstance(error, Failure) and (not error.allow_retries or self.request.step.retry is None):
+                raise
+            if self.request.step.retry is not None:
+                raise RetryRequestedFromPolicy(doing) from error
+            raise wrapper(doing) from error
+
+    # After user code ------------------------------------------------------------------------------------------------------
+
+    def _keep(self, contexts: StepContexts, output: AnyOutput, context: OpExecutionContext) -> None:
+        """Check one output, keep it by its IO manager, and say that it is there."""
+        out, mapping_key = self._declared(contexts, output)
+        added = context.get_output_metadata(out.name, mapping_key) or {}
+        metadata = metadata_body({**output.metadata, **added})
+        reason = out.type.check(output.value)
+        # An output that is not of its type is not there: it is neither kept nor announced.
+        _refuse(f'step output "{out.name}"', out.type, reason)
+        location: dict[str, Any] | None = None
+        handled: Mapping[str, Any] = {}
+        if not out.type.is_nothing:
+            location, handled = self._hand_over(contexts, out, mapping_key, output)
+        of_key = f' mapping key "{mapping_key}"' if mapping_key is not None else ""
+        self.tell(
+            EventKind.STEP_OUTPUT,
+            f'Yielded output "{out.name}"{of_key} of type "{out.type.display_name}".{_verdict(reason)}',
+            output=out.name,
+            mapping_key=mapping_key,
+            location=location,
+            type_check=_type_check(out.name, reason),
+            metadata=metadata,
+        )
+        if location is not None:
+            message = f'Handled output "{out.name}" using IO manager "{out.io_manager_key}"'
+            self.tell(
+                EventKind.HANDLED_OUTPUT,
+                message,
+                output=out.name,
+                manager_key=out.io_manager_key,
+                metadata=metadata_body(handled),
+            )
+
+    def _declared(self, contexts: StepContexts, output: AnyOutput) -> tuple[OutputDefinition, str | None]:
+        """The definition of an output that user code gave; refuses what is not declared, or is there twice."""
+        op = contexts.op
+        name = output.output_name
+        if name not in op.output_dict:
+            raise DagsterInvariantViolationError(
+                f'Core compute for op "{op.name}" returned an output "{name}" that does not exist. The available outputs are '
+                f"{list(op.output_dict)}"
+            )
+        out: OutputDefinition = op.output_dict[name]
+        keys = self.seen.setdefault(name, set())
+        if isinstance(output, DynamicOutput):
+            if not out.is_dynamic:
+                raise DagsterInvariantViolationError(
+                    f'Compute for op "{op.name}" yielded a DynamicOutput, but did not use DynamicOut for "{name}".'
+                )
+            if output.mapping_key in keys:
+                raise DagsterInvariantViolationError(
+                    f'Compute for op "{op.name}" yielded a DynamicOutput with mapping_key "{output.mapping_key}" multiple times.'
+                )
+            keys.add(output.mapping_key)
+            return out, output.mapping_key
+        if out.is_dynamic:
+            raise DagsterInvariantViolationError(
+                f'Compute for op "{op.name}" for output "{name}" defined as dynamic must yield DynamicOutput, got Output.'
+            )
+        if keys:
+            raise DagsterInvariantViolationError(
+                f'Compute for op "{op.name}" returned an output "{name}" multiple times'
+            )
+        keys.add(None)
+        return out, None
+
+    def _hand_over(
+        self, contexts: StepContexts, out: OutputDefinition, mapping_key: str | None, output: AnyOutput
+    ) -> tuple[dict[str, Any], Mapping[str, Any]]:
+        context = contexts.for_output(out, mapping_key, output.metadata)
+        handling = f'Error occurred while handling output "{out.name}" of step "{self.key}":'
+        with self._boundary(contexts, DagsterExecutionHandleOutputError, handling):
+            given = self.scope[out.io_manager_key].handle_output(context, output.value)
+            for extra in given if hasattr(given, "__next__") else ():
+                if isinstance(extra, Mapping):
+                    context.add_output_metadata(extra)
+        return {**context.recorded_location, "io_manager": out.io_manager_key}, context.logged_metadata
+
+    def _check_complete(self, contexts: StepContexts, context: OpExecutionContext) -> None:
+        for out in contexts.op.output_dict.values():
+            if out.name in self.seen or out.is_dynamic or not out.is_required:
+                continue
+            if not out.type.is_nothing:
+                raise DagsterStepOutputNotFoundError(
+                    f'Core compute for op "{contexts.op.name}" did not return an output for non-optional output "{out.name}"'
+                )
+            self._keep(contexts, Output(None, out.name), context)
+
+    # The outcome ----------------------------------------------------------------------------------------------------------
+
+    def _conclude(self, error: BaseException) -> None:
+        """The outcome of an attempt that did not succeed: another one, or failure."""
+        if isinstance(error, RetryRequested):
+            self._retry_or_fail(error, error.max_retries, error.seconds_to_wait or 0.0, FailureCause.USER_RETRY)
+            return
+        policy = self.request.step.retry
+        if policy is not None and isinstance(error, (RetryRequestedFromPolicy, DagsterResourceFunctionError)):
+            delay = draw_delay(policy, self.request.retry_number + 1)
+            self._retry_or_fail(error, policy.max_retries, delay, _cause_of(error))
+            return
+        self._fail(error_info(error), error)
+
+    def _retry_or_fail(self, error: BaseException, max_retries: int, delay: float, cause: FailureCause) -> None:
+        info = error_info(error)
+        if not self.request.retries_enabled:
+            self._fail(info, error)
+        elif self.request.retry_number >= max_retries:
+            exhausted = ErrorInfo(
+                f"Exceeded max_retries of {max_retries}\n", info.stack, info.cls_name, info.cause, info.context
+            )
+            self._fail(exhausted, error)
+        else:
+            wait = f" in {_seconds(delay)} seconds" if delay else ""
+            self.tell(
+                EventKind.STEP_UP_FOR_RETRY,
+                f'Execution of step "{self.key}" failed and has requested a retry{wait}.',
+                seconds_to_wait=delay,
+                error=info.to_body(),
+                cause=cause.value,
+            )
+
+    def _fail(self, info: ErrorInfo, error: BaseException) -> None:
+        self.tell(
+            EventKind.STEP_FAILURE,
+            f'Execution of step "{self.key}" failed.',
+            error=info.to_body(),
+            cause=_cause_of(error).value,
+            user_failure=_user_failure(error),
+        )
+
+
+def _from_config(given: Mapping[str, Any]) -> Any:
+    """An input's value as run config gives it: the value, or a JSON or pickle file that holds it."""
+    if "value" in given:
+        return given["value"]
+    if "json" in given:
+        return json.loads(Path(given["json"]["path"]).read_text(encoding="utf-8"))
+    with Path(given["pickle"]["path"]).open("rb") as file:
+        return pickle.load(file)
+
+
+def _verdict(reason: str | None) -> str:
+    return " (Type check passed)." if reason is None else " Warning! Type check failed."
+
+
+def _type_check(label: str, reason: str | None) -> dict[str, Any]:
+    return {"success": reason is None, "label": label, "description": reason, "metadata": {}}
+
+
+def _refuse(what: str, expected: ValueType, reason: str | None) -> None:
+    if reason is not None:
+        raise DagsterTypeCheckDidNotPass(
+            f'Type check failed for {what} - expected type "{expected.display_name}". Description: {reason}'
+        )
+
+
+def _cause_of(error: BaseException) -> FailureCause:
+    """Why the attempt failed, by what was raised in the end and what that was raised from."""
+    if isinstance(error, DagsterExecutionInterruptedError):
+        return error.why
+    if isinstance(error, FencedError):
+        return FailureCause.LOST
+    inner = error.__cause__ or error
+    if isinstance(inner, MemoryError):
+        return FailureCause.OUT_OF_MEMORY
+    if isinstance(error, RetryRequested):
+        return FailureCause.USER_RETRY
+    framework = (DagsterResourceFunctionError, DagsterExecutionLoadInputError)
+    return FailureCause.FRAMEWORK if isinstance(error, framework) or not _is_users(error) else FailureCause.USER_CODE
+
+
+def _is_users(error: BaseException) -> bool:
+    """Whether the user's function is at fault, by what it raised or by what it gave."""
+    theirs = (
+        DagsterUserCodeExecutionError,
+        RetryRequestedFromPolicy,
+        Failure,
+        DagsterInvariantViolationError,
+        DagsterTypeCheckDidNotPass,
+        DagsterStepOutputNotFoundError,
+        SystemExit,
+        KeyboardInterrupt,
+    )
+    return isinstance(error, theirs) or not isinstance(error, Exception)
+
+
+def _user_failure(error: BaseException) -> dict[str, Any] | None:
+    failure = error if isinstance(error, Failure) else error.__cause__
+    if not isinstance(failure, Failure):
+        return None
+    return {
+        "label": "intentional-failure",
+        "description": failure.description,
+        "metadata": metadata_body(failure.metadata),
+    }
+
+
+def _seconds(delay: float) -> str:
+    return f"{round(delay, 2):g}"

@@ -1,0 +1,125 @@
+"""The contexts that user code gets in one attempt of a step: for the op, for the IO managers of its outputs and inputs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from ..definitions.errors import DagsterInvariantViolationError
+from ..definitions.ins_outs import InputDefinition, OutputDefinition
+from ..definitions.io_manager import InputContext, OutputContext
+from ..definitions.op_context import OpExecutionContext
+from ..engine.snapshot import StoredOutput, mapping_key_of, template_key
+from .resource_scope import ResourceScope
+from .step_request import StepRequest
+
+
+class StepContexts:
+    """Makes the contexts of one attempt.
+
+    Args:
+        request: the attempt.
+        scope: where its resources are open.
+        log: its logger.
+    """
+
+    def __init__(self, request: StepRequest, scope: ResourceScope, log: logging.Logger) -> None:
+        self.request = request
+        self.scope = scope
+        self.log = log
+        self.wired = request.job.wired(request.step.node)
+        self.op = self.wired.op
+        self.op_config = scope.config.for_op(request.step.node)
+
+    def for_op(self) -> OpExecutionContext:
+        """What the op's function gets."""
+        request = self.request
+        return OpExecutionContext(
+            op_def=self.op,
+            op_config=self.op_config.config,
+            resources=self.scope.view(self.op.required_resource_keys),
+            log=self.log,
+            run=request.run,
+            job_def=request.job,
+            node=request.step.node,
+            step_key=request.step_key,
+            mapping_key=mapping_key_of(request.step_key),
+            retry_number=request.retry_number,
+            attempt=request.n,
+            instance=request.instance,
+            ensure_current=request.ensure_current,
+        )
+
+    def for_output(
+        self, out: OutputDefinition, mapping_key: str | None, output_metadata: Mapping[str, Any]
+    ) -> OutputContext:
+        """What the IO manager that keeps the output gets."""
+        return OutputContext(
+            step_key=self.request.step_key,
+            name=out.name,
+            run_id=self.request.run.run_id,
+            mapping_key=mapping_key,
+            attempt=self.request.n,
+            metadata=out.metadata,
+            output_metadata=output_metadata,
+            dagster_type=out.type,
+            log=self.log,
+            resources=self._needs(out.io_manager_key),
+            resource_config=self.scope.config.resources.get(out.io_manager_key),
+            op_def=self.op,
+            job_name=self.request.job.name,
+            ensure_current=self.request.ensure_current,
+        )
+
+    def for_input(self, spec: InputDefinition, stored: StoredOutput, manager_key: str) -> InputContext:
+        """What the IO manager that loads `stored` for an input gets."""
+        return InputContext(
+            name=spec.name,
+            upstream_output=self._upstream(stored),
+            metadata=spec.metadata,
+            dagster_type=spec.type,
+            log=self.log,
+            resources=self._needs(manager_key),
+            resource_config=self.scope.config.resources.get(manager_key),
+            op_def=self.op,
+            job_name=self.request.job.name,
+            run_id=self.request.run.run_id,
+            step_key=self.request.step_key,
+        )
+
+    def upstream_definition(self, stored: StoredOutput) -> OutputDefinition:
+        """The definition of an output that this step takes.
+
+        Raises:
+            DagsterInvariantViolationError: the job has no such op, or the op no such output (its code has changed).
+        """
+        op = self.request.job.wired(template_key(stored.step).removesuffix("[?]")).op
+        if stored.output not in op.output_dict:
+            raise DagsterInvariantViolationError(
+                f"op '{op.name}' has no output '{stored.output}' any more.",
+                expected=", ".join(op.output_dict),
+                hint="The job's code differs from the code that made the value.",
+            )
+        found: OutputDefinition = op.output_dict[stored.output]
+        return found
+
+    def _upstream(self, stored: StoredOutput) -> OutputContext:
+        out = self.upstream_definition(stored)
+        return OutputContext(
+            step_key=stored.step,
+            name=stored.output,
+            run_id=stored.run_id,
+            mapping_key=stored.mapping_key,
+            metadata=out.metadata,
+            dagster_type=out.type,
+            log=self.log,
+            resources=self._needs(out.io_manager_key),
+            resource_config=self.scope.config.resources.get(out.io_manager_key),
+            op_def=self.request.job.wired(template_key(stored.step).removesuffix("[?]")).op,
+            job_name=self.request.job.name,
+            location=stored.location,
+        )
+
+    def _needs(self, manager_key: str) -> Any:
+        return self.scope.view(self.scope.definition(manager_key).required_resource_keys)

@@ -1,0 +1,117 @@
+"""What an op's function gives, as a stream of outputs: a value, several, a generator, a coroutine."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from typing import Any, Union
+
+from ..definitions.errors import DagsterInvariantViolationError
+from ..definitions.ins_outs import OutputDefinition
+from ..definitions.op import OpDefinition
+from ..definitions.results import DynamicOutput, Output
+
+AnyOutput = Union[Output[Any], DynamicOutput[Any]]  # noqa: UP007 - used at run time on 3.10
+
+
+def outputs_of(op: OpDefinition, arguments: Mapping[str, Any], context: Any) -> Iterator[AnyOutput]:
+    """Call the op's function and give each output as soon as it is there. Raises what the function raises."""
+    made = op.compute_fn(context, **arguments) if op.signature.takes_context else op.compute_fn(**arguments)
+    if inspect.isgenerator(made):
+        yield from (_checked_yield(op, item) for item in made)
+    elif inspect.isasyncgen(made):
+        yield from (_checked_yield(op, item) for item in _pulled(made))
+    else:
+        yield from _returned(op, asyncio.run(made) if inspect.iscoroutine(made) else made)
+
+
+def _pulled(made: AsyncGenerator[Any, Any]) -> Iterator[Any]:
+    """The items of an asynchronous generator, one loop for all of them."""
+    with asyncio.Runner() if hasattr(asyncio, "Runner") else _OldRunner() as runner:
+        while True:
+            try:
+                item = runner.run(_next_of(made))
+            except StopAsyncIteration:
+                return
+            yield item
+
+
+async def _next_of(made: AsyncGenerator[Any, Any]) -> Any:
+    return await made.__anext__()
+
+
+class _OldRunner:
+    """``asyncio.Runner`` for Python 3.10."""
+
+    def __enter__(self) -> _OldRunner:
+        self._loop = asyncio.new_event_loop()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        self._loop.close()
+
+    def run(self, coroutine: Any) -> Any:
+        return self._loop.run_until_complete(coroutine)
+
+
+def _checked_yield(op: OpDefinition, item: Any) -> AnyOutput:
+    if isinstance(item, (Output, DynamicOutput)):
+        return item
+    raise DagsterInvariantViolationError(
+        f'Compute function for op "{op.name}" yielded a value of type {type(item)} rather than an instance of Output, '
+        "AssetMaterialization, or ExpectationResult. Values yielded by ops must be wrapped in one of these types. If your "
+        "op has a single output and yields no other events, you may want to use `return` instead of `yield` in the body of "
+        "your op compute function. If you are already using `return`, and you expected to return a value of type "
+        f"{type(item)}, you may be inadvertently returning a generator rather than the value you expected."
+    )
+
+
+def _returned(op: OpDefinition, value: Any) -> Iterator[AnyOutput]:
+    outs = list(op.output_dict.values())
+    if len(outs) == 1:
+        yield from _of_one(op, outs[0], value)
+        return
+    if value is None and all(out.type.is_nothing or not out.is_required for out in outs):
+        return
+    if not isinstance(value, tuple):
+        raise DagsterInvariantViolationError(
+            f'op "{op.name}" has multiple outputs, but only one output was returned of type {type(value)}. When using '
+            "multiple outputs, either yield each output, or return a tuple containing a value for each output."
+        )
+    if len(value) != len(outs):
+        raise DagsterInvariantViolationError(
+            f'Length mismatch between returned tuple of outputs and number of output defs on op "{op.name}". '
+            f"Output tuple has {len(value)} outputs, while op has {len(outs)} outputs."
+        )
+    for out, part in zip(outs, value, strict=True):
+        yield from _of_one(op, out, part)
+
+
+def _of_one(op: OpDefinition, out: OutputDefinition, value: Any) -> Iterator[AnyOutput]:
+    if out.is_dynamic:
+        yield from _of_dynamic(op, out, value)
+    elif isinstance(value, DynamicOutput):
+        yield value
+    elif isinstance(value, Output):
+        if value.output_name not in (out.name, "result"):
+            raise DagsterInvariantViolationError(
+                f'Bad state: Output was explicitly named "{value.output_name}", which does not match the output definition '
+                f'specified for position: "{out.name}".'
+            )
+        value.output_name = out.name
+        yield value
+    else:
+        yield Output(value, out.name)
+
+
+def _of_dynamic(op: OpDefinition, out: OutputDefinition, value: Any) -> Iterator[AnyOutput]:
+    if not isinstance(value, list) or not all(isinstance(item, DynamicOutput) for item in value):
+        raise DagsterInvariantViolationError(
+            f'Error with output for op "{op.name}": dynamic output "{out.name}" expected a list of DynamicOutput objects, '
+            f"but instead received instead an object of type {type(value)}."
+        )
+    for item in value:
+        item.output_name = out.name
+        yield item
