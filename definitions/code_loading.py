@@ -25,7 +25,6 @@ from ..events.origin import (
     CodePointer,
     CustomPointer,
     FileCodePointer,
-    JobOrigin,
     ModuleCodePointer,
     PackageCodePointer,
 )
@@ -48,14 +47,14 @@ class CodeLoadError(RunplaneError):
         super().__init__(f"{what} fails when it is imported:\n\n{error_text(error)}")
 
 
-def load_job(origin: JobOrigin) -> JobDefinition:
-    """The job that an origin names.
+def load_job(pointer: CodePointer, job_name: str) -> JobDefinition:
+    """The job called `job_name` of a code location.
 
     Raises:
         NotFoundError: no such file, module, attribute or job; the nearest name is in the text.
         CodeLoadError: the code fails when it is imported.
     """
-    return find_job(load_jobs(origin.repository_origin.code_pointer), origin.job_name)
+    return find_job(load_jobs(pointer), job_name)
 
 
 def load_jobs(pointer: CodePointer) -> Sequence[JobDefinition]:

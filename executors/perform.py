@@ -11,7 +11,6 @@ import logging
 import pickle
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -171,7 +170,7 @@ class _Attempt:
             if given is None and outer.has_default:
                 return outer.default_value
         if given is not None:
-            with self._boundary(contexts, DagsterExecutionLoadInputError, self._loading(spec)):
+            with self._boundary(DagsterExecutionLoadInputError, self._loading(spec)):
                 return _from_config(given)
         if spec.has_default:
             return spec.default_value
@@ -183,7 +182,7 @@ class _Attempt:
             return None
         manager_key = spec.input_manager_key or str((stored.location or {}).get("io_manager") or out.io_manager_key)
         context = contexts.for_input(spec, stored, manager_key)
-        with self._boundary(contexts, DagsterExecutionLoadInputError, self._loading(spec)):
+        with self._boundary(DagsterExecutionLoadInputError, self._loading(spec)):
             value = self.scope[manager_key].load_input(context)
         self.tell(
             EventKind.LOADED_INPUT,
@@ -218,29 +217,14 @@ class _Attempt:
         stream = outputs_of(contexts.op, arguments, context)
         executing = f'Error occurred while executing op "{self.request.step.node}":'
         while True:
-            with self._boundary(contexts, DagsterExecutionStepExecutionError, executing):
+            with self._boundary(DagsterExecutionStepExecutionError, executing):
                 output = next(stream, None)
             if output is None:
                 return
             yield output
 
-    @contextmanager
-    def _boundary(
-        self, contexts: StepContexts, wrapper: type[DagsterUserCodeExecutionError], doing: str
-    ) -> Iterator[None]:
-        """Where user code runs: what it raises is wrapped, so that the outcome says what was being done."""
-        try:
-            yield
-        except (DagsterError, RetryRequested, FencedError):
-            raise
-        except Exception as error:
-            if self.request.raised is not None:
-                self.request.raised(error)
-            if isinstance(error, Failure) and (not error.allow_retries or self.request.step.retry is None):
-                raise
-            if self.request.step.retry is not None:
-                raise RetryRequestedFromPolicy(doing) from error
-            raise wrapper(doing) from error
+    def _boundary(self, wrapper: type[DagsterUserCodeExecutionError], doing: str) -> _Boundary:
+        return _Boundary(self.request, wrapper, doing)
 
     # After user code ------------------------------------------------------------------------------------------------------
 
@@ -314,7 +298,7 @@ class _Attempt:
     ) -> tuple[dict[str, Any], Mapping[str, Any]]:
         context = contexts.for_output(out, mapping_key, output.metadata)
         handling = f'Error occurred while handling output "{out.name}" of step "{self.key}":'
-        with self._boundary(contexts, DagsterExecutionHandleOutputError, handling):
+        with self._boundary(DagsterExecutionHandleOutputError, handling):
             given = self.scope[out.io_manager_key].handle_output(context, output.value)
             for extra in given if hasattr(given, "__next__") else ():
                 if isinstance(extra, Mapping):
@@ -372,6 +356,30 @@ class _Attempt:
             cause=_cause_of(error).value,
             user_failure=_user_failure(error),
         )
+
+
+class _Boundary:
+    """Where user code runs: what it raises is wrapped, so that the outcome says what was being done."""
+
+    def __init__(self, request: StepRequest, wrapper: type[DagsterUserCodeExecutionError], doing: str) -> None:
+        self._request = request
+        self._wrapper = wrapper
+        self._doing = doing
+
+    def __enter__(self) -> None:
+        """Nothing to prepare."""
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        if not isinstance(error, Exception) or isinstance(error, (DagsterError, RetryRequested, FencedError)):
+            return
+        if self._request.raised is not None:
+            self._request.raised(error)
+        policy = self._request.step.retry
+        if isinstance(error, Failure) and (not error.allow_retries or policy is None):
+            return
+        if policy is not None:
+            raise RetryRequestedFromPolicy(self._doing) from error
+        raise self._wrapper(self._doing) from error
 
 
 def _from_config(given: Mapping[str, Any]) -> Any:
