@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, Union, runtime_checkable
+from typing import Any, Protocol, Union, runtime_checkable
 
 from ..engine.snapshot import StepPlan, StoredOutput
 from ..events.causes import FailureCause
@@ -98,6 +98,9 @@ class WritesThroughDriver(Protocol):
     """A runner whose attempts are claimed in the driver's own transaction and write through it (threads, forked children)."""
 
     worker_id: str
+
+    def claim_body(self, ref: AttemptRef) -> Mapping[str, Any]:
+        """Body of the claim's event (STEP_WORKER_STARTED); with no ``message`` it is hidden from Dagster-shaped views."""
 
 
 @runtime_checkable

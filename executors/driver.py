@@ -12,7 +12,7 @@ import heapq
 import queue
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..engine.commands import (
@@ -321,11 +321,11 @@ class Driver:
         if self._leaving:
             return
         ref = AttemptRef(command.step, command.n)
-        local = self._runner.worker_id if isinstance(self._runner, WritesThroughDriver) else None
         if isinstance(self._runner, Announces):
             self._note(self._runner.launching(ref))
-        body = {"message": f'Executing step "{command.step}" in subprocess.'} if local else {}
-        op = Issue(ref, command.pools, command.priority, command.retry_number, local, body)
+        op = Issue(ref, command.pools, command.priority, command.retry_number)
+        if isinstance(self._runner, WritesThroughDriver):
+            op = replace(op, worker=self._runner.worker_id, claim_body=self._runner.claim_body(ref))
         self._ops.append((op, lambda result: self._issued(command, ref, result)))
 
     def _issued(self, command: IssueStep, ref: AttemptRef, result: OpResult) -> None:

@@ -37,9 +37,8 @@ class InProcessRunner:
         report: takes signals.
         job: the job's definition.
         context: run, home and logs.
-        pump: has the driver store what was reported; called now and then from inside a step.
         raised: is told the exceptions that user code raised.
-        instance: the instance that user code sees, or None.
+        scope: resources that outlive the runner; None: it opens and closes its own.
     """
 
     def __init__(
@@ -48,6 +47,7 @@ class InProcessRunner:
         job: JobDefinition,
         context: ExecutorContext,
         raised: Raised | None = None,
+        scope: ResourceScope | None = None,
     ) -> None:
         self.worker_id = f"in-process-{secrets.token_hex(4)}"
         self.pump: Callable[[], None] = _nothing
@@ -55,7 +55,8 @@ class InProcessRunner:
         self._job = job
         self._context = context
         self._raised = raised
-        self._scope = ResourceScope(job, context.run, context.home, instance=context.instance)
+        self._scope = scope or ResourceScope(job, context.run, context.home, instance=context.instance)
+        self._owns_scope = scope is None
         self._running: AttemptRef | None = None
         self._interrupted = False
         self._began = time.perf_counter()
@@ -87,7 +88,9 @@ class InProcessRunner:
         self._report(StepGone(ref, FailureCause.LOST, "it ran in the process of the run's former worker"))
 
     def close(self) -> None:
-        """Close the run's resources."""
+        """Close the run's resources, unless somebody else does."""
+        if not self._owns_scope:
+            return
         notes: list[NewEvent] = []
         self._scope.close(notes.append, step=None, n=None)
         if notes:
@@ -100,6 +103,10 @@ class InProcessRunner:
         self._interrupted = True
         if self._running is not None:
             raise DagsterExecutionInterruptedError
+
+    def claim_body(self, ref: AttemptRef) -> Mapping[str, Any]:
+        """Nothing is started for the step: no event of it is shown."""
+        return {}
 
     def opening(self, step_keys: Sequence[str]) -> Sequence[NewEvent]:
         """See ``Announces``."""
@@ -118,7 +125,12 @@ class InProcessRunner:
     # Inside ---------------------------------------------------------------------------------------------------------------------
 
     def _pump(self) -> None:
+        """Not to be interrupted in the middle of a transaction: an interrupt that comes meanwhile is raised afterwards."""
+        running, self._running = self._running, None
         self.pump()
+        self._running = running
+        if self._interrupted:
+            raise DagsterExecutionInterruptedError
 
     def _open_resources(self) -> None:
         """Once for the run. A resource that fails fails the run, not a step: as Dagster does."""
@@ -152,8 +164,15 @@ class InProcessRunner:
 class InProcessExecutor:
     """The executor called ``in_process``."""
 
-    def __init__(self, settings: DriverSettings, context: ExecutorContext, raised: Raised | None = None) -> None:
+    def __init__(
+        self,
+        settings: DriverSettings,
+        context: ExecutorContext,
+        raised: Raised | None = None,
+        scope: ResourceScope | None = None,
+    ) -> None:
         self.settings = settings
+        self._scope = scope
         self._context = context
         self._raised = raised
         self._job: JobDefinition | None = None
@@ -170,7 +189,7 @@ class InProcessExecutor:
     def make_runner(self, report: Callable[[RunnerSignal], None]) -> InProcessRunner:
         """See ``Executor``."""
         job = self._job if self._job is not None else self._context.load_job()
-        return InProcessRunner(report, job, self._context, self._raised)
+        return InProcessRunner(report, job, self._context, self._raised, self._scope)
 
 
 class _Written:

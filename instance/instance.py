@@ -45,6 +45,7 @@ from .load import from_home as config_from_home
 from .load import from_yaml as config_from_yaml
 from .load import load_instance_config
 from .ref import to_ref
+from .settings import PythonLogs
 from .wire import Wiring
 
 VERB_PATIENCE_S = 5.0
@@ -103,6 +104,7 @@ class Instance:
         self._env = env
         self._say = say
         self._wiring = Wiring(config, env)
+        self.is_ephemeral = False
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
 
     # Ways to make one -----------------------------------------------------------------------------------------------------
@@ -152,6 +154,7 @@ class Instance:
         """An instance in memory; it and a temporary folder for outputs go when it is closed or collected."""
         made = cls.from_yaml("")
         made._wiring.keep_in_memory()
+        made.is_ephemeral = True
         return made
 
     @classmethod
@@ -204,6 +207,11 @@ class Instance:
     def ref(self) -> InstanceRef:
         """The instance as it travels in a request document; environment sources unresolved."""
         return to_ref(self.config)
+
+    @cached_property
+    def python_logs(self) -> PythonLogs:
+        """Which Python loggers become events of runs, from which level, and further handlers."""
+        return self.config.settings(self._env).python_logs
 
     @property
     def resumes_allowed(self) -> int:

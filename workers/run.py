@@ -9,8 +9,10 @@ from typing import Any
 
 from ..config.pointer import ClassPointer, load_class
 from ..definitions.code_loading import load_job
+from ..definitions.errors import DagsterResourceFunctionError
+from ..definitions.user_errors import error_info
 from ..engine.snapshot import PlanSnapshot
-from ..errors import FencedError, RunplaneError
+from ..errors import FencedError, RunplaneError, StorageUnavailableError
 from ..errors.exit_codes import ExitCode
 from ..events.causes import ErrorInfo, FailureCause, RunFailureReason
 from ..events.event import NewEvent
@@ -92,7 +94,20 @@ def _coordinate(instance: Instance, run: Run, claim: RunClaim) -> RunStatus | No
         message = f'Execution of run for "{run.job_name}" failed. {e}'
         _fail(instance, run, claim, RunFailureReason.JOB_INITIALIZATION_FAILURE, message, error=error)
         return RunStatus.FAILURE
-    return _drive(instance, run, plan, claim, executor)
+    try:
+        return _drive(instance, run, plan, claim, executor)
+    except (FencedError, StorageUnavailableError):
+        raise
+    except Exception as e:  # noqa: BLE001 - what ends the coordinator ends the run, with its cause
+        fail_with_exception(instance, run, claim, e)
+        return RunStatus.FAILURE
+
+
+def fail_with_exception(instance: Instance, run: Run, claim: RunClaim, e: BaseException) -> None:
+    """End a run whose coordinator raised: a resource of the run that can not be made, or a fault of ours."""
+    error = error_info(e.__cause__ if isinstance(e, DagsterResourceFunctionError) and e.__cause__ else e)
+    message = f'Execution of run for "{run.job_name}" failed. An exception was thrown during execution.'
+    _fail(instance, run, claim, RunFailureReason.RUN_EXCEPTION, message, error=error)
 
 
 def _drive(instance: Instance, run: Run, plan: PlanSnapshot, claim: RunClaim, executor: Executor) -> RunStatus | None:
@@ -144,7 +159,7 @@ def plan_of(instance: Instance, run: Run) -> PlanSnapshot:
     if run.origin is None:
         raise RunplaneError("the run has neither a plan nor an origin", where=f"run {run.run_id}")
     try:
-        job = load_job(run.origin)
+        job = load_job(run.origin.repository_origin.code_pointer, run.origin.job_name)
         plan = compile_plan(job, run.run_config, selection=run.op_selection, step_keys=run.step_keys)
     except Exception as e:
         raise CodeLoadError.from_exception(e) from e
@@ -166,11 +181,19 @@ def _context(instance: Instance, run: Run, plan: PlanSnapshot) -> ExecutorContex
         if run.origin is None:
             raise RunplaneError("the run has no origin: its code can not be found by another process", where=f"run {run.run_id}")
         try:
-            return load_job(run.origin)
+            return load_job(run.origin.repository_origin.code_pointer, run.origin.job_name)
         except Exception as e:
             raise CodeLoadError.from_exception(e) from e
 
-    return ExecutorContext(run=run, plan=plan, home=instance.home, logs=instance.logs, load_job=load)
+    return ExecutorContext(
+        run=run,
+        plan=plan,
+        home=instance.home,
+        logs=instance.logs,
+        load_job=load,
+        instance=instance,
+        managed_loggers=instance.python_logs.managed_python_loggers,
+    )
 
 
 def _max_runtime_s(instance: Instance, run: Run) -> float | None:
