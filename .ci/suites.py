@@ -72,10 +72,10 @@ class Session:
             return self._note_down(Tally(name, False, minutes_since(started)))
         return self._note_down(Tally(name, True, minutes_since(started)))
 
-    def tool(self, name: str, command: list[str]) -> bool:
+    def tool(self, name: str, command: list[str], **variables: str) -> bool:
         self._title(name)
         started = time.monotonic()
-        code = self._call(command)
+        code = self._call(command, variables)
         return self._note_down(Tally(name, code == 0, minutes_since(started)))
 
     def pytest(self, name: str, paths: list[str], environment: Environment = DEVELOPMENT) -> bool:
@@ -92,11 +92,16 @@ class Session:
         ok = code == 0 and bool(tests["passed"])
         return self._note_down(Tally(name, ok, minutes_since(started), tests, skipped))
 
-    def _call(self, command: list[str]) -> int:
+    def _call(self, command: list[str], variables: dict[str, str] | None = None) -> int:
         limit = 60 * (MINUTES_PER_LONG_SUITE if self.long else MINUTES_PER_SUITE)
         try:
             return subprocess.run(
-                command, check=False, cwd=WORK, env=self.environ, stdin=subprocess.DEVNULL, timeout=limit
+                command,
+                check=False,
+                cwd=WORK,
+                env={**self.environ, **(variables or {})},
+                stdin=subprocess.DEVNULL,
+                timeout=limit,
             ).returncode
         except subprocess.TimeoutExpired:
             print(f"ended after {limit // 60} minutes: {' '.join(command)}")
@@ -167,6 +172,8 @@ def check(session: Session) -> bool:
     session.tool("format", [ruff, "format", "--check", str(ROOT)])
     mypy = [str(DEVELOPMENT.python), "-m", "mypy", "--config-file", settings, "--cache-dir", str(BUILD / "mypy")]
     session.tool("types", [*mypy, "-p", "runplane"])
+    own = ["-p", "services", "-m", "conftest", "-m", "scale", "-m", "suites"]
+    session.tool("types of the tests' services", [*mypy, *own], MYPYPATH=f"{ROOT / 'tests'}:{ROOT / '.ci'}")
     session.tool("layers", [DEVELOPMENT.command("lint-imports"), "--config", settings, "--no-cache"])
     session.pytest("unit", existing(UNIT))
     return True

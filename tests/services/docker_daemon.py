@@ -1,7 +1,8 @@
-"""A Docker daemon for the tests: the one that answers, or one of our own that leaves nothing behind.
+"""A Docker daemon for the tests: the one that answers, or one of our own.
 
-Our own runs beside whatever else the machine has: its data in the clone's cache, its sockets in a folder of `/run` whose
-name comes from the clone's path (the path of a Unix socket may have 107 characters, a clone's path alone may have more).
+Our own leaves no process, container or mount behind (the packet filter keeps Docker's chains, as after any dockerd). Its data is
+in the clone's cache, its sockets are in a folder of `/run` whose name comes from the clone's path: the path of a Unix socket may
+have 107 characters, and a clone's path alone may have more.
 """
 
 from __future__ import annotations
@@ -89,6 +90,7 @@ def install(*packages: str) -> None:
 
 
 def _start() -> None:
+    down()  # one that was killed, or no longer answers
     SOCKETS.mkdir(mode=0o700, exist_ok=True)
     DATA.mkdir(parents=True, exist_ok=True)
     log = DATA.parent / "dockerd.log"
@@ -111,10 +113,10 @@ def _start() -> None:
 
 def down() -> None:
     """Stop our own daemon, if there is one, with its containers, mounts and bridge. Its images are kept for the next time."""
-    pidfile = SOCKETS / "pid"
-    if not pidfile.exists():
+    pid = _our_daemon()
+    if pid is None:
+        shutil.rmtree(SOCKETS, ignore_errors=True)
         return
-    pid = int(pidfile.read_text())
     if answers(HOST):
         listed = _docker("ps", "--all", "--quiet").split()
         if listed:
@@ -128,6 +130,16 @@ def down() -> None:
     if (SOCKETS / "made-bridge").exists() and shutil.which("ip"):
         subprocess.run(["ip", "link", "delete", "docker0"], check=False, capture_output=True)
     shutil.rmtree(SOCKETS, ignore_errors=True)
+
+
+def _our_daemon() -> int | None:
+    """Its process id. A pid file alone proves nothing: after a kill the number may be somebody else's."""
+    try:
+        pid = int((SOCKETS / "pid").read_text())
+        command = Path(f"/proc/{pid}/cmdline").read_text()
+    except (FileNotFoundError, ProcessLookupError, ValueError):
+        return None
+    return pid if str(SOCKETS) in command else None
 
 
 def _docker(*arguments: str) -> str:
