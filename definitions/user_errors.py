@@ -18,6 +18,7 @@ from ..events.causes import ErrorInfo
 
 _PACKAGE = __name__.split(".", 1)[0]
 _USERS_WITHIN = (f"{_PACKAGE}.examples", f"{_PACKAGE}.tests")
+_CARRIERS = frozenset({"asyncio", "contextlib", "importlib", "runpy"})
 _TRUNCATED = "(TRUNCATED)"
 _BY_CAUSE = "The above exception was the direct cause of the following exception:"
 _WHILE_HANDLING = "During handling of the above exception, another exception occurred:"
@@ -67,6 +68,9 @@ def _stack(error: BaseException) -> list[str]:
     """The lines of the traceback that are not ours. An error of ours that is no message for a user keeps them all: it is a bug."""
     frames = list(traceback.walk_tb(error.__traceback__))
     theirs = [pair for pair in frames if not _is_ours(pair[0].f_globals.get("__name__", ""))]
+    # Between our frame and the first of the user's stand those of the library through which we call.
+    while theirs and theirs[0][0].f_globals.get("__name__", "").split(".")[0] in _CARRIERS:
+        del theirs[0]
     if not theirs and not isinstance(error, RunplaneError) and _raised_here(error.__traceback__):
         theirs = frames
     return list(traceback.StackSummary.extract(iter(theirs)).format())

@@ -349,6 +349,9 @@ class _Attempt:
             )
 
     def _fail(self, info: ErrorInfo, error: BaseException) -> None:
+        if self.request.raised is not None:
+            wrapped = isinstance(error, (DagsterUserCodeExecutionError, RetryRequestedFromPolicy, RetryRequested))
+            self.request.raised(error.__cause__ if wrapped and error.__cause__ is not None else error)
         self.tell(
             EventKind.STEP_FAILURE,
             f'Execution of step "{self.key}" failed.',
@@ -372,8 +375,6 @@ class _Boundary:
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
         if not isinstance(error, Exception) or isinstance(error, (DagsterError, RetryRequested, FencedError)):
             return
-        if self._request.raised is not None:
-            self._request.raised(error)
         policy = self._request.step.retry
         if isinstance(error, Failure) and (not error.allow_retries or policy is None):
             return
@@ -424,17 +425,7 @@ def _cause_of(error: BaseException) -> FailureCause:
 
 def _is_users(error: BaseException) -> bool:
     """Whether the user's function is at fault, by what it raised or by what it gave."""
-    theirs = (
-        DagsterUserCodeExecutionError,
-        RetryRequestedFromPolicy,
-        Failure,
-        DagsterInvariantViolationError,
-        DagsterTypeCheckDidNotPass,
-        DagsterStepOutputNotFoundError,
-        SystemExit,
-        KeyboardInterrupt,
-    )
-    return isinstance(error, theirs) or not isinstance(error, Exception)
+    return isinstance(error, (DagsterError, Failure)) or not isinstance(error, Exception)
 
 
 def _user_failure(error: BaseException) -> dict[str, Any] | None:

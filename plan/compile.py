@@ -252,4 +252,17 @@ def _only(steps: Sequence[StepPlan], step_keys: Sequence[str], job_name: str) ->
                 f"the plan of job '{job_name}' has no step '{key}'.", expected="a step key", nearest=nearest(key, known)
             )
         wanted.add(found)
+    _add_templates(wanted, {step.key: step for step in steps})
     return [step for step in steps if step.key in wanted]
+
+
+def _add_templates(wanted: set[str], by_key: Mapping[str, StepPlan]) -> None:
+    """Templates that wanted steps take from: their mapped steps are known one by one, and the engine finds them by the template."""
+    edge = list(wanted)
+    while edge:
+        for spec in by_key[edge.pop()].inputs:
+            for ref in spec.sources:
+                source = by_key.get(ref.step)
+                if source is not None and source.mapped_over is not None and ref.step not in wanted:
+                    wanted.add(ref.step)
+                    edge.append(ref.step)

@@ -1,0 +1,102 @@
+"""Re-execution from failure: what of an earlier run is taken over, and what is run again.
+
+Exactly the complement of what the earlier run finished: what failed, was interrupted, or never ran. What was skipped stays
+skipped, since the missing output that caused it would be missing again. Of mapped steps only the unfinished ones run again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ..engine.snapshot import OutputRef, PlanSnapshot, StepPlan, StoredOutput, mapped_key, mapping_key_of, template_key
+from ..events.event import Event
+from ..events.kinds import EventKind
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a run finished.
+
+    Attributes:
+        steps: keys of the steps that succeeded or were skipped; mapped ones with their own keys (``work[3]``).
+        outputs: what the successes produced.
+    """
+
+    steps: frozenset[str]
+    outputs: tuple[StoredOutput, ...]
+
+
+@dataclass(frozen=True)
+class Remainder:
+    """What is left of a run; empty `step_keys`: nothing.
+
+    Attributes:
+        step_keys: the steps to run, in plan order; mapped ones with their own keys where these are known.
+        known_outputs: what they may take from earlier runs.
+    """
+
+    step_keys: tuple[str, ...]
+    known_outputs: tuple[StoredOutput, ...]
+
+
+def finished_by(run_id: str, events: Iterable[Event]) -> Finished:
+    """What a run finished, by its events. Outputs of attempts that did not succeed are left out."""
+    produced: dict[tuple[str, int], list[StoredOutput]] = {}
+    steps: set[str] = set()
+    outputs: list[StoredOutput] = []
+    for event in events:
+        if event.step is None:
+            continue
+        if event.kind == EventKind.STEP_OUTPUT:
+            body = event.body
+            stored = StoredOutput(run_id, event.step, body["output"], body.get("mapping_key"), body.get("location"))
+            produced.setdefault((event.step, event.n or 0), []).append(stored)
+        elif event.kind == EventKind.STEP_SUCCESS:
+            steps.add(event.step)
+            outputs += produced.get((event.step, event.n or 0), [])
+        elif event.kind == EventKind.STEP_SKIPPED:
+            steps.add(event.step)
+    return Finished(frozenset(steps), tuple(outputs))
+
+
+def remainder_of(plan: PlanSnapshot, finished: Finished) -> Remainder:
+    """What of a run's plan is still to be done, given what the run finished."""
+    known = (*plan.known_outputs, *finished.outputs)
+    mapping_keys = _mapping_keys(known)
+    done = finished.steps | _taken(plan)
+    steps: list[str] = []
+    again: set[str] = set()
+    for step in plan.steps:
+        unfinished = _unfinished(step, done, again, mapping_keys)
+        steps += unfinished
+        if unfinished:
+            again.add(step.key)
+    chosen = frozenset(steps)
+    kept = [o for o in known if o.step not in chosen and template_key(o.step) not in chosen]
+    return Remainder(tuple(steps), tuple(kept))
+
+
+def _mapping_keys(known: Sequence[StoredOutput]) -> dict[OutputRef, list[str]]:
+    """The mapping keys of each dynamic output, in the order they were produced."""
+    found: dict[OutputRef, list[str]] = {}
+    for output in known:
+        if output.mapping_key is not None:
+            found.setdefault(OutputRef(output.step, output.output), []).append(output.mapping_key)
+    return found
+
+
+def _taken(plan: PlanSnapshot) -> frozenset[str]:
+    """Mapped steps that the run itself took from an earlier one."""
+    return frozenset(o.step for o in plan.known_outputs if mapping_key_of(o.step) is not None)
+
+
+def _unfinished(
+    step: StepPlan, finished: Collection[str], again: Collection[str], mapping_keys: Mapping[OutputRef, Sequence[str]]
+) -> list[str]:
+    if step.mapped_over is None:
+        return [] if step.key in finished else [step.key]
+    if step.mapped_over.step in again:
+        return [step.key]  # its mapper runs again and may give other keys
+    keys = [mapped_key(step.key, key) for key in mapping_keys.get(step.mapped_over, ())]
+    return [key for key in keys if key not in finished]
