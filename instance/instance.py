@@ -237,6 +237,10 @@ class Instance:
         """From here on calls wait so long for a database that is away."""
         self.database.set_patience(seconds)
 
+    def disconnect(self) -> None:
+        """Close the connection to the database; the next call opens one."""
+        self.database.release()
+
     def close(self) -> None:
         """Close the database, and remove a temporary folder."""
         if "database" in self.__dict__:

@@ -64,6 +64,10 @@ class PatientDatabase:
         """See ``Database``."""
         return self._inner.wait_for_news(timeout_s)
 
+    def release(self) -> None:
+        """See ``Database``."""
+        self._inner.release()
+
     def close(self) -> None:
         """See ``Database``."""
         self._inner.close()

@@ -92,6 +92,10 @@ class PostgresDatabase:
             return True
         return self._listen(timeout_s)
 
+    def release(self) -> None:
+        """See ``Database.release``."""
+        self.close()
+
     def close(self) -> None:
         """See ``Database.close``."""
         with self._lock:

@@ -1,0 +1,192 @@
+"""The life of a step worker: the body of ``api execute_step``."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from types import FrameType
+
+from ..definitions.code_loading import load_job
+from ..definitions.errors import DagsterExecutionInterruptedError
+from ..definitions.job import JobDefinition
+from ..definitions.user_errors import error_info
+from ..engine.inputs import gather_inputs
+from ..engine.snapshot import PlanSnapshot
+from ..errors import NotFoundError, nearest
+from ..errors.exit_codes import ExitCode
+from ..events.causes import FailureCause
+from ..events.event import Event, NewEvent
+from ..events.kinds import EventKind
+from ..events.requests import ExecuteStepArgs, RetryMode
+from ..events.run import Run
+from ..events.dagster_view import entries_of
+from ..executors.perform import perform_step
+from ..executors.step_request import StepRequest
+from ..instance.instance import Instance
+from ..plan.compile import compile_plan
+from ..storage.contract import AttemptRef, NotClaimed
+from ..storage.liveness import this_process
+from .event_sink import EventSink
+
+
+@dataclass(frozen=True, slots=True)
+class StepOutcome:
+    """How a step worker ended: its exit code, and a sentence for stderr (empty when there is nothing to say).
+
+    A step that failed in user code, or asks for a retry, ends with OK: its outcome is in the event log.
+    """
+
+    code: ExitCode
+    message: str = ""
+
+
+def execute_step(instance: Instance, args: ExecuteStepArgs) -> StepOutcome:
+    """Execute the steps that the document names, one after another.
+
+    Raises:
+        NotFoundError: no such run, or a step that the plan does not have (nothing was written).
+        StorageUnavailableError: the database did not answer at the start.
+    """
+    run = instance.runs.get(args.run_id)
+    job: JobDefinition | None = None
+    if run.plan_id is not None:
+        plan = instance.journal.get_plan(run.plan_id)
+    else:
+        job = _load(args)
+        plan = compile_plan(job, run.run_config, selection=run.op_selection, step_keys=run.step_keys)
+    keys = args.step_keys if args.step_keys is not None else tuple(s.key for s in plan.steps)
+    _check_keys(plan, keys)
+    worker = this_process().worker_id
+    outcome = StepOutcome(ExitCode.OK)
+    for key in keys:
+        outcome, job = _execute_one(instance, args, run, plan, key, worker, job)
+        if outcome.code is not ExitCode.OK:
+            break
+    return outcome
+
+
+def _execute_one(
+    instance: Instance, args: ExecuteStepArgs, run: Run, plan: PlanSnapshot, key: str, worker: str, job: JobDefinition | None
+) -> tuple[StepOutcome, JobDefinition | None]:
+    ref = AttemptRef(key, _attempt_number(args, key))
+    claimed = instance.journal.claim(run.run_id, ref, worker, _started(ref), make=args.issued is None)
+    if isinstance(claimed, NotClaimed):
+        return _left(ref, claimed), job
+    inputs = gather_inputs(plan, key, lambda steps: instance.journal.outputs(run.run_id, steps))
+    instance.disconnect()
+    instance.wait_for_ever()
+    sink = EventSink(instance.journal, run.run_id, ref, claimed, instance.disconnect)
+    printed = _Printed(run, sink) if args.print_serialized_events else None
+    take = printed.take if printed else sink.take
+    loaded = job
+    try:
+        with _interruptible():
+            loaded = job or _load(args)
+            request = StepRequest(
+                job=loaded,
+                run=run,
+                step=plan.step(key),
+                step_key=key,
+                n=ref.n,
+                home=instance.home,
+                retry_number=claimed.retry_number,
+                retries_enabled=args.retry_mode is not RetryMode.DISABLED,
+                inputs=inputs,
+                ensure_current=sink.ensure_current,
+                instance=instance,
+                managed_loggers=instance.python_logs.managed_python_loggers,
+            )
+            perform_step(request, take)
+    except DagsterExecutionInterruptedError as e:
+        take(_failure(ref, e, FailureCause.CANCELED))
+    except Exception as e:  # noqa: BLE001 - code that can not be loaded is the attempt's outcome
+        take(_failure(ref, e, FailureCause.FRAMEWORK))
+    if not sink.close():
+        return StepOutcome(ExitCode.REVOKED, f"Attempt {ref.n} of step {key} was sealed while it ran; its outcome was not taken."), loaded
+    if printed:
+        printed.print()
+    return StepOutcome(ExitCode.OK), loaded
+
+
+def _check_keys(plan: PlanSnapshot, keys: tuple[str, ...]) -> None:
+    for key in keys:
+        try:
+            plan.step(key)
+        except KeyError:
+            known = [s.key for s in plan.steps]
+            raise NotFoundError(
+                f"the plan of job {plan.job_name!r} has no step {key!r}.", nearest=nearest(key, known), expected=", ".join(known[:20])
+            ) from None
+
+
+def _attempt_number(args: ExecuteStepArgs, key: str) -> int:
+    """The attempt that the document is for; a document of Dagster's counts the user's retries only."""
+    if args.issued is not None:
+        return args.issued.attempt
+    return (args.known_state.previous_retry_attempts.get(key, 0) if args.known_state else 0) + 1
+
+
+def _left(ref: AttemptRef, claimed: NotClaimed) -> StepOutcome:
+    where = f"Attempt {ref.n} of step {ref.step}"
+    if claimed.why == "duplicate":
+        return StepOutcome(ExitCode.OK, f"{where} was claimed by another process already. Leaving before user code.")
+    if claimed.why == "done":
+        return StepOutcome(ExitCode.OK, f"{where} has ended already ({claimed.detail}). Leaving before user code.")
+    return StepOutcome(ExitCode.REVOKED, f"{where} may not run: {claimed.detail}. Leaving before user code.")
+
+
+def _load(args: ExecuteStepArgs) -> JobDefinition:
+    return load_job(args.origin.repository_origin.code_pointer, args.origin.job_name)
+
+
+def _started(ref: AttemptRef) -> NewEvent:
+    body = {"message": f'Step worker started for "{ref.step}".', "pid": os.getpid(), "marker_end": "step_process_start"}
+    return NewEvent(EventKind.STEP_WORKER_STARTED, ref.step, ref.n, body, time.time())
+
+
+def _failure(ref: AttemptRef, e: BaseException, cause: FailureCause) -> NewEvent:
+    body = {"cause": cause.value, "error": error_info(e).to_body(), "message": f'Execution of step "{ref.step}" failed.'}
+    return NewEvent(EventKind.STEP_FAILURE, ref.step, ref.n, body, time.time())
+
+
+class _interruptible:  # noqa: N801 - reads as a statement
+    """While inside: SIGTERM and SIGINT raise in user code."""
+
+    def __enter__(self) -> None:
+        self._before = {n: signal.signal(n, _raise) for n in (signal.SIGTERM, signal.SIGINT)}
+
+    def __exit__(self, *exc: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+
+def _raise(_number: int, _frame: FrameType | None) -> None:
+    raise DagsterExecutionInterruptedError
+
+
+class _Printed:
+    """Prints the attempt's events when it is over, one line of Dagster's form each (``print_serialized_events``)."""
+
+    def __init__(self, run: Run, sink: EventSink) -> None:
+        self._run = run
+        self._sink = sink
+        self._events: list[NewEvent] = []
+
+    def take(self, event: NewEvent) -> None:
+        self._events.append(event)
+        self._sink.take(event)
+
+    def print(self) -> None:
+        for e in self._events:
+            event = Event(self._run.run_id, 0, e.kind, e.step, e.n, e.body, e.written_at, e.written_at)
+            for entry in entries_of(event, self._run.job_name):
+                nested = json.loads(entry)["dagster_event"]
+                if nested is not None:
+                    sys.stdout.write(json.dumps(nested, sort_keys=True) + "\n")
+        sys.stdout.flush()
+
+
