@@ -109,12 +109,12 @@ def test_every_folder_of_tests_is_a_suite_that_runs() -> None:
     suites = (ROOT / ".ci" / "suites.py").read_text()
     listed = re.search(r"^FOLDERS = (\(.*?\))$", suites, re.MULTILINE)
     assert listed is not None
-    known = {"unit", "services", *ast.literal_eval(listed.group(1))}
+    known = {"unit", "services", "fixtures", *ast.literal_eval(listed.group(1))}
     folders = {p.name for p in (ROOT / "tests").iterdir() if p.is_dir() and any(p.rglob("*.py"))}
     markers = {line.split(":")[0] for line in pyproject_list("tool.pytest.ini_options", "markers")}
 
     assert folders <= known
-    assert known - {"services"} <= markers
+    assert known - {"services", "fixtures"} <= markers
 
 
 def test_the_version_is_said_once() -> None:
