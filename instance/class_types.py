@@ -46,7 +46,7 @@ def to_schema(shape: Any, *, where: str) -> Schema:
     if shape is None:
         return EMPTY
     if isinstance(shape, Mapping):
-        return Shape({str(key): _field(value, f"{where}.{key}") for key, value in shape.items()})
+        return Shape(to_fields(shape, where=where))
     if isinstance(shape, list) and len(shape) == 1:
         return ListOf(to_schema(shape[0], where=f"{where}[]"))
     if isinstance(shape, type) and shape in _OF_TYPE:
@@ -59,8 +59,12 @@ def to_schema(shape: Any, *, where: str) -> Schema:
     )
 
 
-def _field(value: Any, where: str) -> Field:
-    return value if isinstance(value, Field) else Field(to_schema(value, where=where), required=True)
+def to_fields(shape: Mapping[Any, Any], *, where: str) -> dict[str, Field | Schema]:
+    """The keys of a mapping of names to types. Raises RunplaneError as ``to_schema``."""
+    return {
+        str(key): value if isinstance(value, Field) else Field(to_schema(value, where=f"{where}.{key}"), required=True)
+        for key, value in shape.items()
+    }
 
 
 def shape_of_class(found: type[Any], *, where: str) -> Schema:

@@ -10,7 +10,7 @@ from ..config.pointer import ClassPointer, load_class
 from ..config.schema import type_name
 from ..errors import ConfigErrors, Problems, RunplaneError
 from ..events.requests import ConfigurableClassData, InstanceRef
-from .class_types import to_schema
+from .class_types import to_fields
 from .config import STORAGE_TRIO, InstanceConfig
 from .defaults import composite_part, custom_parts, default_parts, server_parts, sqlite_parts
 from .document_schema import CLASS_KEYS, CLASS_POINTER, MOST_SLOTS, MOST_SLOTS_ENV, check_conflicts, document_schema
@@ -84,7 +84,7 @@ def from_yaml(text: str, home: Path, env: Mapping[str, str], *, where: str = FIL
         problems.add("wrong type", got=type_name(document), expected="a mapping")
         raise ConfigErrors(problems.found, where=where)
     instance_class = _instance_class(document, where)
-    further = {key: to_schema(shape, where=where) for key, shape in _further_keys(instance_class).items()}
+    further = to_fields(_further_keys(instance_class), where=f"{where}: instance_class")
     document_schema(further).check(document, problems)
     check_conflicts(document, _most_slots(env), problems)
     for part in _named_parts(document, where):
@@ -156,6 +156,7 @@ def _parts(
         if key in document:
             parts[key] = _pointed(key, document[key], f"{key}.config", where)
     if "storage" in document:
+        parts = {key: part for key, part in parts.items() if key not in STORAGE_TRIO}
         parts.update(_unified_storage(document["storage"], where))
     elif any(key in document for key in STORAGE_TRIO):
         parts["storage"] = composite_part({key: parts[key] for key in STORAGE_TRIO}, where)
