@@ -257,13 +257,13 @@ class Driver:
         elif isinstance(signal, EndAsked):
             self._end_run(signal.intent, "Sending run termination request.")
         else:
-            self._leaving = True
-            self._leave_by = time.monotonic() + self._settings.drain_s
+            self._leave()
 
     def _on_wrote(self, wrote: StepWrote) -> None:
         events = wrote.events
-        if self._stopping.get(wrote.ref) is FailureCause.TIMED_OUT:
-            # It was interrupted because of its time limit: that is the cause, not the interrupt it felt.
+        leaving = self._leaving and self._engine.intent == "none"
+        if leaving or self._stopping.get(wrote.ref) is FailureCause.TIMED_OUT:
+            # The interrupt it felt is not its outcome: the time limit is the cause, or the next coordinator runs it again.
             events = [e for e in events if e.body.get("cause") != FailureCause.CANCELED]
         if not events:
             return
@@ -278,6 +278,15 @@ class Driver:
             raise FencedError("another coordinator took the run over", where=f"run {self._run.run_id}")
         if seen.intent != "none":
             self._stimulate(IntentSet(seen.intent))
+
+    def _leave(self) -> None:
+        """Told to end while the run may go on elsewhere; unless it was canceled, and this is how we are told."""
+        head = self._journal.head(self._run.run_id)
+        if head.intent != "none":
+            self._stimulate(IntentSet(head.intent))
+            return
+        self._leaving = True
+        self._leave_by = time.monotonic() + self._settings.drain_s
 
     def _end_run(self, intent: str, message: str) -> None:
         """Store the intent, so that a coordinator after this one goes on with it; then act on it."""
