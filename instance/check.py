@@ -13,7 +13,7 @@ from typing import Any
 
 from ..config.pointer import public_module
 from ..config.schema import HIDDEN, FreeMap, Schema
-from ..errors import ConfigErrors, Problem, Problems, RunplaneError
+from ..errors import ConfigErrors, Problem, Problems, RunplaneError, UnsupportedError
 from .config import STORAGE_TRIO, InstanceConfig
 from .known_classes import is_dagsters
 from .load import check_part, from_yaml
@@ -99,10 +99,10 @@ def check_config(config: InstanceConfig, env: Mapping[str, str], *, allow_missin
                 schema.resolve(part.config, env, Problems(part.path, problems.found))
     for name, section in config.sections.items():
         _check_section(name, section, None if allow_missing_env else env, problems)
-    _check_storage(config, env, allow_missing_env, problems)
+    storage_warnings = [] if problems.found or allow_missing_env else _check_storage(config, env, problems)
     if config.refuse_literal_secrets:
         problems.found.extend(literals.found)
-    warnings = [*_later(config), *([] if config.refuse_literal_secrets else literals.found)]
+    warnings = [*_later(config), *storage_warnings, *([] if config.refuse_literal_secrets else literals.found)]
     return CheckReport(_once(problems.found), _once(warnings), resolved)
 
 
@@ -188,20 +188,21 @@ def _check_section(name: str, section: Any, env: Mapping[str, str] | None, probl
         schema.resolve(section, env, at_section)
 
 
-def _check_storage(config: InstanceConfig, env: Mapping[str, str], allow_missing_env: bool, problems: Problems) -> None:
-    """With the environment at hand, whether the storage is one database."""
-    if problems.found or allow_missing_env:
-        return
+def _check_storage(config: InstanceConfig, env: Mapping[str, str], problems: Problems) -> list[Problem]:
+    """With the environment at hand: whether the storage is one database. Returns a warning for one that is not built yet."""
     try:
         location = storage_location(config, env)
     except ConfigErrors as error:
         problems.found.extend(error.problems)
+    except UnsupportedError as error:
+        if not any(_is_later(part) for part in storage_parts(config.parts).values()):
+            return [_as_problem(error, "storage")]
     except RunplaneError as error:
-        if not _is_later(config.storage):
-            problems.found.append(_as_problem(error, "storage"))
+        problems.found.append(_as_problem(error, "storage"))
     else:
         if isinstance(location, CustomStorage):
             _schema(location.part, problems)
+    return []
 
 
 def _is_later(part: Part) -> bool:
