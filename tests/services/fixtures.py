@@ -39,8 +39,10 @@ def docker_host() -> str | None:
     found = docker_daemon.running()
     if found:
         os.environ["DOCKER_HOST"] = found
-    # Ryuk, which testcontainers starts to clean up after killed tests, is an image of a registry that may be out of reach.
-    os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")
+    if images.makes_its_own_base():
+        # Ryuk, with which testcontainers cleans up after killed tests, is an image of a registry. Our own daemon removes
+        # what is left when it is stopped.
+        os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")
     return found
 
 

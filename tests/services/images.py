@@ -29,7 +29,7 @@ class BuildFailedError(Exception):
 
 def bases() -> tuple[str, str]:
     """The image to build services on, and the one with a Python to build runplane's own image on."""
-    if not _can_debootstrap():
+    if not makes_its_own_base():
         return PUBLIC_DEBIAN, PUBLIC_PYTHON
     if not exists(LOCAL_BASE):
         _debootstrap(LOCAL_BASE)
@@ -78,7 +78,8 @@ def size_of(name: str) -> int:
     return int(asked.stdout)
 
 
-def _can_debootstrap() -> bool:
+def makes_its_own_base() -> bool:
+    """Is this a machine where no image registry is asked for anything?"""
     return os.geteuid() == 0 and shutil.which("apt-get") is not None
 
 
