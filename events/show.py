@@ -16,6 +16,7 @@ import yaml
 from ..errors import DocumentError
 from ..serdes.compression import is_compressed
 from ..serdes.json_text import parse
+from ..serdes.limits import Bounds, check_depth
 from .wire import REGISTRY, REQUEST_BOUNDS, plain_text
 
 _OTHER_CLASSES = frozenset(
@@ -143,8 +144,9 @@ def _yaml_inside(text: Any) -> Any:
     try:
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=_Inner)):
             return text  # a few aliases can stand for gigabytes
-        found = yaml.load(text, Loader=_Inner)  # noqa: S506 - derived from SafeLoader
-    except (yaml.YAMLError, ValueError, RecursionError):
+        found = yaml.load(text, Loader=_Inner)
+        check_depth(found, Bounds(depth=30))
+    except (yaml.YAMLError, ValueError, RecursionError, DocumentError):
         return text
     return found if type(found) is dict and all(type(key) is str for key in found) else text
 
