@@ -309,8 +309,8 @@ def no_item_twice(items: list[Any]) -> list[Any]:
 
 
 def set_text(marker: str, items: list[tuple[Any, str]]) -> str:
-    """The text of a set, sorted as Dagster sorts: text by itself, anything else by its JSON."""
-    items.sort(key=lambda item: item[0] if isinstance(item[0], str) else item[1])
+    """The text of a set, sorted as Dagster sorts: by the items' ``str``, which for an object names its fields in order."""
+    items.sort(key=lambda item: item[1] if isinstance(item[0], frozenset) else str(item[0]))
     return f'{{"{marker}": [' + ", ".join([text for _, text in items]) + "]}"
 
 

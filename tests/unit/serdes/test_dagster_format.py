@@ -313,3 +313,12 @@ def test_a_scalar_of_another_type_is_not_written(shape: Any) -> None:
     registry.add(Leaf, "Leaf", [Field("name", shape)])
     with pytest.raises(DocumentError, match="name: not "):
         registry.write(Leaf(1.5))  # type: ignore[arg-type]
+
+
+def test_objects_in_a_set_are_sorted_by_their_fields_in_order() -> None:
+    text = REGISTRY.write({Leaf("b", 1), Leaf("a", 2), Leaf("a", None)})
+    assert [(leaf["leaf_name"], leaf["weight"]) for leaf in json.loads(text)["__set__"]] == [
+        ("a", 2),
+        ("a", None),
+        ("b", 1),
+    ]
