@@ -186,6 +186,8 @@ def _module(name: str, working_directory: str | None) -> ModuleType:
 def _module_of_file(pointer: FileCodePointer) -> ModuleType:
     _put_on_path(pointer.working_directory)
     path = Path(pointer.python_file).absolute()
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))  # last: modules beside the file are found, and hide nothing
     if not path.is_file():
         siblings = [p.name for p in path.parent.glob("*.py")] if path.parent.is_dir() else []
         raise NotFoundError(

@@ -90,6 +90,8 @@ class DynamicWire:
         result = fn(Wire(self.wire.composition, self.wire.source, self.wire.label, mapped=True))
         if result is None:
             return None
+        if isinstance(result, DynamicWire):
+            return result  # mapped twice: refused where the graph is wired, with the names of both dynamic outputs
         if isinstance(result, Wire):
             return DynamicWire(result)
         if isinstance(result, tuple) and all(isinstance(r, Wire) for r in result):

@@ -12,6 +12,7 @@ from ..errors.base import UnsupportedError
 from ..errors.suggest import nearest
 from .builtin_executors import in_process_executor, multi_or_in_process_executor
 from .composition import Node
+from .config_schema import Permissive
 from .errors import DagsterInvalidDefinitionError, DagsterInvariantViolationError
 from .executor_definition import ExecutorDefinition
 from .graph import Graph, graph_of
@@ -137,7 +138,7 @@ class JobDefinition:
 
     def for_one_process(self, resources: Mapping[str, Any] | None = None) -> JobDefinition:
         """The job as ``execute_in_process`` runs it: steps in this process, outputs in memory unless an IO manager was given."""
-        copy = self.changed(resource_defs=resources, executor_def=in_process_executor)
+        copy = self.changed(resource_defs=resources, executor_def=_ANY_CONFIG_IN_PROCESS)
         copy.outputs_in_memory = DEFAULT_IO_MANAGER not in copy.given_resources
         return copy
 
@@ -394,6 +395,10 @@ def job(
         )
 
     return wrap if compose_fn is None else wrap(compose_fn)
+
+
+_ANY_CONFIG_IN_PROCESS = in_process_executor.configured(lambda _config: {}, config_schema=Permissive())
+"""What ``execute_in_process`` runs steps with: config that is meant for the job's own executor is no error, and of no effect."""
 
 
 def _refuse_unsupported(where: str, **arguments: object) -> None:

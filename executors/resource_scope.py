@@ -103,10 +103,6 @@ class ResourceScope:
         """Whether the resource is open."""
         return key in self._open
 
-    def is_open(self, key: str) -> bool:
-        """Whether the resource is open."""
-        return key in self._open
-
     def __getitem__(self, key: str) -> Any:
         """The open resource."""
         return self._open[key]
