@@ -1,20 +1,22 @@
 """The plain sections of dagster.yaml: their shapes, and what they mean once resolved.
 
 Names and defaults are Dagster's (https://docs.dagster.io/deployment/oss/dagster-yaml). What is written is kept as it is and
-travels in an InstanceRef; defaults are applied here, where a section is asked for.
+travels in an InstanceRef; defaults are applied here, where a section is asked for. (Named tuples, because a dozen of
+dataclasses would cost every worker five milliseconds.)
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from ..config.schema import Bool, Field, FreeMap, Int, ListOf, OneOrMany, Schema, Shape, Text, resolve
 from ..errors import Problems, nearest
 from .class_schemas import RUN_QUEUE, TAG_CONCURRENCY_LIMITS
 
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 LOG_LEVELS = ("CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG", "NOTSET")
 _SECONDS = Int(minimum=0)
 _COUNT = Int(minimum=1)
@@ -124,8 +126,7 @@ SECTIONS: Mapping[str, Schema] = {
 """Shape of each section that an InstanceRef carries in `settings`."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunMonitoring:
+class RunMonitoring(NamedTuple):
     """Watching over runs. Times in seconds; 0 for `max_runtime_seconds` is no limit.
 
     `max_resume_run_attempts` is None when it was not given: then the budget is the protocol's default. An explicit 0 is 0.
@@ -142,8 +143,7 @@ class RunMonitoring:
     free_slots_after_run_end_seconds: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class RunRetries:
+class RunRetries(NamedTuple):
     """Automatic retries of failed runs: at most `max_retries` new runs per group."""
 
     enabled: bool
@@ -151,8 +151,7 @@ class RunRetries:
     retry_on_asset_or_op_failure: bool
 
 
-@dataclass(frozen=True, slots=True)
-class PythonLogs:
+class PythonLogs(NamedTuple):
     """Loggers whose lines become events of the run.
 
     Attributes:
@@ -163,13 +162,12 @@ class PythonLogs:
 
     managed_python_loggers: tuple[str, ...] = ()
     python_log_level: str | None = None
-    handlers: Mapping[str, Any] = field(default_factory=dict)
-    formatters: Mapping[str, Any] = field(default_factory=dict)
-    filters: Mapping[str, Any] = field(default_factory=dict)
+    handlers: Mapping[str, Any] = _NOTHING
+    formatters: Mapping[str, Any] = _NOTHING
+    filters: Mapping[str, Any] = _NOTHING
 
 
-@dataclass(frozen=True, slots=True)
-class CodeServers:
+class CodeServers(NamedTuple):
     """Time limits of code servers, in seconds."""
 
     local_startup_timeout: int
@@ -177,8 +175,7 @@ class CodeServers:
     wait_for_local_processes_on_shutdown: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Threads:
+class Threads(NamedTuple):
     """How a daemon loop spreads its work."""
 
     use_threads: bool
@@ -186,8 +183,7 @@ class Threads:
     num_submit_workers: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Purge:
+class Purge(NamedTuple):
     """After how many days ticks of each outcome are dropped; -1 keeps them."""
 
     skipped: int = -1
@@ -196,8 +192,7 @@ class Purge:
     started: int = -1
 
 
-@dataclass(frozen=True, slots=True)
-class Retention:
+class Retention(NamedTuple):
     """Purging of ticks, per kind."""
 
     schedule: Purge
@@ -205,8 +200,7 @@ class Retention:
     auto_materialize: Purge
 
 
-@dataclass(frozen=True, slots=True)
-class AutoMaterialize:
+class AutoMaterialize(NamedTuple):
     """Declarative automation. `minimum_interval_seconds` None: the loop's own."""
 
     enabled: bool
@@ -219,8 +213,7 @@ class AutoMaterialize:
     num_workers: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class TagLimit:
+class TagLimit(NamedTuple):
     """At most `limit` runs at once whose tag `key` has `value`, or per value of that tag, or with that tag at all."""
 
     key: str
@@ -229,8 +222,7 @@ class TagLimit:
     per_value: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Pools:
+class Pools(NamedTuple):
     """Limits of pools.
 
     Attributes:
@@ -244,8 +236,7 @@ class Pools:
     op_granularity_run_buffer: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RunQueue:
+class RunQueue(NamedTuple):
     """The queue of runs, put together from `run_queue` or the coordinator's config, and `concurrency.runs`.
 
     Attributes:
