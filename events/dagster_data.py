@@ -46,12 +46,13 @@ _PLAIN: dict[type, tuple[str, str]] = {
 _PLAIN_OF = {"TextMetadataEntryData": "text", "JsonMetadataEntryData": "data"} | dict.fromkeys(
     ("BoolMetadataEntryData", "IntMetadataEntryData", "FloatMetadataEntryData"), "value"
 )
+_TYPED = ("MetadataEntryData", "MetadataValue")
 _NULL = {"__class__": "NullMetadataEntryData"}
 
 
 def metadata_value(value: Any) -> Tree:
     """Dagster's form of one metadata value of a body."""
-    if isinstance(value, Mapping) and "__class__" in value:
+    if isinstance(value, Mapping) and str(value.get("__class__", "")).endswith(_TYPED):
         return dict(value)
     if value is None:
         return dict(_NULL)

@@ -68,8 +68,8 @@ def entries_of(event: Event, job_name: str) -> list[str]:
         DocumentError: its body lacks what Dagster's form needs.
     """
     kind, body = event.kind, event.body
-    if kind in _HIDDEN:
-        return []
+    if kind in _HIDDEN or (kind == EventKind.STEP_WORKER_STARTED and not body):
+        return []  # a claim that says nothing is of a step that was started in its coordinator's own process
     try:
         because = list(body.get("because") or [])
         if kind == EventKind.STEP_ABANDONED:
@@ -273,6 +273,8 @@ def _event(tree: Tree, seq: int, n: int | None) -> Event:
     message = nested.get("message") if nested else None
     if type(message) is str and message != default_message(kind, job_name, step, n, body):
         body["message"] = message
+    if kind == EventKind.STEP_WORKER_STARTED:
+        body.setdefault("pid", None)
     _keep_the_rest(event, tree, nested, job_name)
     return event
 

@@ -3,6 +3,9 @@
 A *fact* moves an arc of the tables in ``engine/arcs.py``. An *internal* fact does too, and is hidden from Dagster-shaped views
 because Dagster has no such event. An *annotation* never moves anything. A kind that this version does not know is read as an
 annotation.
+
+Any body may have ``message`` (left out when it is what ``messages.py`` says anyway), ``pid``, and ``metadata``: label -> text, number,
+boolean, None, list or mapping; a richer value (Markdown, a path) is a mapping in Dagster's form, with its ``__class__``.
 """
 
 from enum import Enum
@@ -54,14 +57,18 @@ class EventKind(str, Enum):
     STEP_START = "STEP_START"
     STEP_RESTARTED = "STEP_RESTARTED"
     STEP_INPUT = "STEP_INPUT"
+    """Body: input, type_check (success, label, description, metadata)."""
     LOADED_INPUT = "LOADED_INPUT"
+    """Body: input, manager_key, upstream_output, upstream_step."""
     HANDLED_OUTPUT = "HANDLED_OUTPUT"
+    """Body: output, manager_key."""
     RESOURCE_INIT_STARTED = "RESOURCE_INIT_STARTED"
     RESOURCE_INIT_SUCCESS = "RESOURCE_INIT_SUCCESS"
     RESOURCE_INIT_FAILURE = "RESOURCE_INIT_FAILURE"
     LOGS_CAPTURED = "LOGS_CAPTURED"
+    """Body: log_key (text or list), step_keys, pid."""
     ENGINE_EVENT = "ENGINE_EVENT"
-    """Body: message, metadata, error, marker_start, marker_end."""
+    """Body: message, metadata, error, marker_start, marker_end; reported (true when a launcher, daemon or CLI says it)."""
     HOOK_COMPLETED = "HOOK_COMPLETED"
     HOOK_ERRORED = "HOOK_ERRORED"
     HOOK_SKIPPED = "HOOK_SKIPPED"

@@ -26,16 +26,16 @@ def default_message(kind: str, job_name: str, step: str | None, n: int | None, b
 
 
 def duration(milliseconds: float) -> str:
-    """``32ms``, ``1.27s``, ``1m1s``, ``2h3m``."""
+    """``3.21ms``, ``114ms``, ``1.2s``, ``2m5s``, ``1h2m``."""
+    if milliseconds < 10:
+        return f"{round(milliseconds, 2)}ms"
     if milliseconds < 1000:
         return f"{int(milliseconds)}ms"
     seconds = milliseconds / 1000
     if seconds < 60:
-        return f"{seconds:.2f}s"
+        return f"{round(seconds, 2)}s"
     minutes, rest = divmod(int(seconds), 60)
-    if minutes < 60:
-        return f"{minutes}m{rest}s"
-    return f"{minutes // 60}h{minutes % 60}m"
+    return f"{minutes}m{rest}s" if minutes < 60 else f"{minutes // 60}h{minutes % 60}m"
 
 
 def skipped_text(step: str, because: list[str]) -> str:

@@ -103,6 +103,7 @@ def ours_only(instance: InstanceRef | None) -> dict[str, Any]:
 
 ERROR = {"message": "ValueError: x\n", "stack": ["  line\n"], "cls_name": "ValueError", "cause": None, "context": None}
 BODIES: dict[str, dict[str, Any]] = {
+    "STEP_WORKER_STARTED": {"pid": 3},
     "STEP_OUTPUT": {"output": "result", "mapping_key": "k", "metadata": {"n": 1, "f": 1.5, "b": True, "none": None, "j": [1], "m": {"__class__": "MarkdownMetadataEntryData", "md_str": "# x"}}},
     "STEP_INPUT": {"input": "x", "type_check": {"success": False, "label": "Int", "description": "no"}},
     "LOADED_INPUT": {"input": "x", "upstream_step": "b", "upstream_output": "result"},

@@ -192,6 +192,23 @@ def test_internal_kinds_are_hidden(kind: EventKind) -> None:
     assert entries(event(kind, "a", 1)) == []
 
 
+def test_a_claim_in_the_coordinators_own_process_is_hidden() -> None:
+    assert entries(event(EventKind.STEP_WORKER_STARTED, "a", 1)) == []
+    told = next(t for t in ENTRIES if '"STEP_WORKER_STARTED"' in t)
+    tree = json.loads(told)
+    tree["dagster_event"] |= {"pid": None, "message": 'Step worker started for "a".'}
+    tree["dagster_event"]["event_specific_data"]["metadata_entries"] = []
+    tree["user_message"] = tree["dagster_event"]["message"]
+    text = json.dumps(tree, sort_keys=True)
+    assert entries_of(event_from_entry(text), "allj") == [text]
+
+
+def test_a_users_mapping_is_json_whatever_its_keys() -> None:
+    shown = entry(event(EventKind.STEP_OUTPUT, "a", 1, output="x", metadata={"m": {"__class__": "Mine", "a": 1}}))
+    (only,) = shown["dagster_event"]["event_specific_data"]["metadata_entries"]
+    assert only["entry_data"] == {"__class__": "JsonMetadataEntryData", "data": {"__class__": "Mine", "a": 1}}
+
+
 def test_an_abandoned_step_is_an_error_line() -> None:
     shown = entry(event(EventKind.STEP_ABANDONED, "after", because=["boom"]))
     assert shown["dagster_event"] is None
@@ -303,7 +320,15 @@ def test_an_event_without_what_its_form_needs_is_an_error() -> None:
 
 @pytest.mark.parametrize(
     ("ms", "text"),
-    [(0.4, "0ms"), (32.9, "32ms"), (1000, "1.00s"), (1270.2, "1.27s"), (61_200, "1m1s"), (7_380_000, "2h3m")],
+    [
+        (0.4, "0.4ms"),
+        (3.214, "3.21ms"),
+        (32.9, "32ms"),
+        (1000, "1.0s"),
+        (1270.2, "1.27s"),
+        (61_200, "1m1s"),
+        (7_380_000, "2h3m"),
+    ],
 )
 def test_durations(ms: float, text: str) -> None:
     assert duration(ms) == text
