@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import inspect
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -78,10 +79,10 @@ def jobs_of(target: Any, where: str) -> Sequence[JobDefinition]:
         return [target]
     if isinstance(target, GraphDefinition):
         return [target.to_job()]
-    if callable(target) and not isinstance(target, type):
+    if inspect.isfunction(target):
         with _users_errors(where):
             made = target()
-        if not callable(made):
+        if not inspect.isfunction(made):
             return jobs_of(made, where)
     raise NotFoundError(
         "this is not a code location.",

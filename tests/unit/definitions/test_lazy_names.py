@@ -1,0 +1,39 @@
+"""The package's public names: lazy, complete, and clear about what is not there."""
+
+import subprocess
+import sys
+
+import pytest
+
+import runplane
+
+
+def _modules_after(statement):
+    code = f"import sys; {statement}; print(' '.join(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_every_name_of_the_table_is_there():
+    for name in runplane.__all__:
+        assert getattr(runplane, name) is not None
+
+
+def test_importing_the_package_loads_next_to_nothing():
+    loaded = {m for m in _modules_after("import runplane") if m.startswith("runplane")}
+    assert loaded == {"runplane"}
+
+
+def test_defining_a_job_loads_nothing_heavy():
+    loaded = _modules_after("from runplane import op, job, In, Out, Definitions, RetryPolicy, k8s_job_executor")
+    heavy = {"pydantic", "sqlalchemy", "alembic", "kubernetes", "celery", "grpc", "rich", "yaml", "sqlite3"}
+    assert not heavy & loaded
+
+
+def test_a_name_that_is_not_there_says_so():
+    with pytest.raises(AttributeError, match="this version does not have it yet"):
+        runplane.MultiToSingleDimensionPartitionMapping  # noqa: B018
+    with pytest.raises(ImportError, match="cannot import name 'aset'"):
+        exec("from runplane import aset")
+    with pytest.raises(AttributeError, match="Did you mean 'multiprocess_executor'"):
+        runplane.multiproces_executor  # noqa: B018
