@@ -99,7 +99,9 @@ class _Attempt:
     # Telling --------------------------------------------------------------------------------------------------------------
 
     def emit(self, event: NewEvent) -> None:
-        """Pass an event on, and remember that it could not be: then nothing more can be told."""
+        """Pass an event on. Once that was refused nothing more is told, whatever user code makes of the refusal."""
+        if self._broken is not None:
+            raise self._broken
         try:
             self._emit(event)
         except BaseException as error:

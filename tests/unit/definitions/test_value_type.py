@@ -12,6 +12,11 @@ class Thing:
     pass
 
 
+NOT_A_DICT = (
+    "Value of type <class 'int'> failed type check for Dagster type dict, expected value to be of Python type dict."
+)
+
+
 @pytest.mark.parametrize(
     ("declared", "name", "good", "bad", "reason"),
     [
@@ -25,14 +30,13 @@ class Thing:
         (Optional[int], "Int?", None, "x", 'Value "x" of python type "str" must be a int.'),  # noqa: UP045
         (int | None, "Int?", 3, "x", 'Value "x" of python type "str" must be a int.'),
         (Dict[str, int], "Dict[String,Int]", {"a": 1}, 3, "Value should be a dict, got a <class 'int'>"),  # noqa: UP006
-        (dict, "dict", {}, 3, "Value of type <class 'int'> failed type check for Dagster type dict, "
-         "expected value to be of Python type dict."),
+        (dict, "dict", {}, 3, NOT_A_DICT),
         (Tuple[int, str], "Tuple[Int,String]", (1, "a"), [1], "Value should be a tuple, got a <class 'list'>"),  # noqa: UP006
         (Set[int], "Set[Int]", {1}, {"a"}, 'Value "a" of python type "str" must be a int.'),  # noqa: UP006
         (type(None), "Nothing", None, 3, "Value must be None or unset, got a <class 'int'>"),
         (Nothing, "Nothing", None, 3, "Value must be None or unset, got a <class 'int'>"),
     ],
-)  # fmt: skip
+)
 def test_a_value_is_checked(declared, name, good, bad, reason):
     kind = value_type(declared)
     assert kind.display_name == name
