@@ -1,13 +1,13 @@
 """The shapes a field of a document can have: each reads its JSON node and writes its value as JSON text.
 
-A shape is a value made once, when a class is registered; reading checks types, so that what comes out fits the dataclass.
+A shape is made once, when a class is registered (a plain class: a dataclass costs every start a millisecond of CPU); reading checks
+types, so that what comes out fits the dataclass.
 Writing makes text at once, without a tree between: that is what makes a request cost microseconds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Any, Protocol
@@ -64,12 +64,14 @@ class Text:
             raise Misfit("not text", got=type(value).__name__, expected="text") from exc
 
 
-@dataclass(frozen=True, slots=True)
 class Scalar:
     """A value of one plain type. A bool is not a number here."""
 
-    cls: type
-    called: str
+    __slots__ = ("called", "cls")
+
+    def __init__(self, cls: type, called: str) -> None:
+        self.cls = cls
+        self.called = called
 
     def read(self, node: Any, coder: Coder) -> Any:
         """See ``Shape``."""
@@ -84,9 +86,10 @@ class Scalar:
         return sorted_text(value)
 
 
-@dataclass(frozen=True, slots=True)
 class TrueOrNull:
     """A flag that is written ``true`` or ``null``, never ``false``; all three are read."""
+
+    __slots__ = ()
 
     def read(self, node: Any, coder: Coder) -> bool:
         """See ``Shape``."""
@@ -99,12 +102,14 @@ class TrueOrNull:
         return "true" if value else "null"
 
 
-@dataclass(frozen=True, slots=True)
 class Json:
     """Plain JSON that is kept as it came, markers and all; `cls` is the type it must have at the top."""
 
-    cls: type = object
-    called: str = "a value"
+    __slots__ = ("called", "cls")
+
+    def __init__(self, cls: type = object, called: str = "a value") -> None:
+        self.cls = cls
+        self.called = called
 
     def read(self, node: Any, coder: Coder) -> Any:
         """See ``Shape``."""
@@ -117,9 +122,10 @@ class Json:
         return json_text(value)
 
 
-@dataclass(frozen=True, slots=True)
 class Free:
     """Any value: plain, a set, an enum member, an object of any class."""
+
+    __slots__ = ()
 
     def read(self, node: Any, coder: Coder) -> Any:
         """See ``Shape``."""
@@ -130,11 +136,13 @@ class Free:
         return coder.write_value(value)
 
 
-@dataclass(frozen=True, slots=True)
 class Optional:
     """`inner`, or null, which is read as None."""
 
-    inner: Shape
+    __slots__ = ("inner",)
+
+    def __init__(self, inner: Shape) -> None:
+        self.inner = inner
 
     def read(self, node: Any, coder: Coder) -> Any:
         """See ``Shape``."""
@@ -145,12 +153,14 @@ class Optional:
         return "null" if value is None else self.inner.write(value, coder)
 
 
-@dataclass(frozen=True, slots=True)
 class OrEmpty:
     """`inner`, or null, which is read as if nothing were in it; always written."""
 
-    inner: Shape
-    empty: Any
+    __slots__ = ("empty", "inner")
+
+    def __init__(self, inner: Shape, empty: Any) -> None:
+        self.inner = inner
+        self.empty = empty
 
     def read(self, node: Any, coder: Coder) -> Any:
         """See ``Shape``."""
@@ -161,11 +171,13 @@ class OrEmpty:
         return self.inner.write(value, coder)
 
 
-@dataclass(frozen=True, slots=True)
 class ListOf:
     """A list, held as a tuple."""
 
-    inner: Shape
+    __slots__ = ("inner",)
+
+    def __init__(self, inner: Shape) -> None:
+        self.inner = inner
 
     def read(self, node: Any, coder: Coder) -> tuple[Any, ...]:
         """See ``Shape``."""
@@ -180,11 +192,13 @@ class ListOf:
         return "[" + ", ".join([self.inner.write(item, coder) for item in value]) + "]"
 
 
-@dataclass(frozen=True, slots=True)
 class SetOf:
     """A set, held as a frozenset; both markers are read, ``__set__`` is written."""
 
-    inner: Shape
+    __slots__ = ("inner",)
+
+    def __init__(self, inner: Shape) -> None:
+        self.inner = inner
 
     def read(self, node: Any, coder: Coder) -> frozenset[Any]:
         """See ``Shape``."""
@@ -198,11 +212,13 @@ class SetOf:
         return set_text("__set__", [(item, self.inner.write(item, coder)) for item in value])
 
 
-@dataclass(frozen=True, slots=True)
 class MapOf:
     """A mapping from text to `inner`."""
 
-    inner: Shape
+    __slots__ = ("inner",)
+
+    def __init__(self, inner: Shape) -> None:
+        self.inner = inner
 
     def read(self, node: Any, coder: Coder) -> dict[str, Any]:
         """See ``Shape``."""
@@ -223,11 +239,13 @@ class MapOf:
         return object_text({key: self.inner.write(item, coder) for key, item in value.items()})
 
 
-@dataclass(frozen=True, slots=True)
 class Member:
     """A member of an enum."""
 
-    cls: type[Enum]
+    __slots__ = ("cls",)
+
+    def __init__(self, cls: type[Enum]) -> None:
+        self.cls = cls
 
     def read(self, node: Any, coder: Coder) -> Any:
         """See ``Shape``."""
