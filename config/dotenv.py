@@ -8,22 +8,15 @@ https://docs.dagster.io/guides/operate/configuration/using-environment-variables
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from pathlib import Path
 
 FILE_NAME = ".env"
-_LINE = re.compile(
-    r"""
-    [^\S\n]*(?:export[^\S\n]+)?
-    (?:'(?P<quoted_name>[^'\n]+)'|(?P<name>[^=\#\s]+))
-    (?:[^\S\n]*=[^\S\n]*
-        (?: '(?P<single>(?:\\.|[^'\\])*)' | "(?P<double>(?:\\.|[^"\\])*)" | (?P<plain>(?!['"])[^\n]*) )
-    )?
-    [^\S\n]*(?:\#[^\n]*)?(?:\n|\Z)
-    """,
-    re.VERBOSE | re.DOTALL,
-)
-_REST_OF_LINE = re.compile(r"[^\n]*(?:\n|\Z)")
+_NAME = re.compile(r"\s*(?:export[^\S\n]+)?(?:'(?P<quoted>[^']+)'|(?P<plain>(?!')[^=\#\s]+))[^\S\n]*")
+_EQUALS = re.compile(r"=[^\S\n]*")
+_QUOTED = {"'": re.compile(r"'((?:\\.|[^'\\])*)'", re.DOTALL), '"': re.compile(r'"((?:\\.|[^"\\])*)"', re.DOTALL)}
+_REST_OF_LINE = re.compile(r"[^\n]*")
+_END_OF_LINE = re.compile(r"[^\S\n]*(?:\#[^\n]*)?(?:\n|\Z)")
 _COMMENT = re.compile(r"\s+#.*")
 _ESCAPE = {"'": re.compile(r"\\[\\']"), '"': re.compile(r"\\[\\'\"abfnrtv]")}
 _ESCAPED = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
@@ -52,26 +45,39 @@ def load_dotenv(directory: Path, env: MutableMapping[str, str]) -> list[str]:
     return list(found)
 
 
-def _assignments(text: str) -> list[tuple[str, str]]:
-    found, position = [], 0
+def _assignments(text: str) -> Iterator[tuple[str, str]]:
+    """Each `NAME=value` that can be read. What can not is skipped to the end of the line where reading stopped."""
+    position = 0
     while position < len(text):
-        match = _LINE.match(text, position)
-        if match is None:
-            rest = _REST_OF_LINE.match(text, position)
-            position = rest.end() if rest else len(text)
-            continue
-        position = match.end()
-        value = _value(match)
-        if value is not None:
-            found.append((match["quoted_name"] or match["name"], value))
-    return found
+        name, value, position = _assignment(text, position)
+        end = _END_OF_LINE.match(text, position)
+        if end is not None and name is not None and value is not None:
+            yield name, value
+        position = end.end() if end else _rest(text, position) + 1
 
 
-def _value(match: re.Match[str]) -> str | None:
-    for quote, group in (("'", "single"), ('"', "double")):
-        if match[group] is not None:
-            return _ESCAPE[quote].sub(lambda m: _ESCAPED.get(m[0][1], m[0][1]), match[group])
-    return None if match["plain"] is None else _COMMENT.sub("", match["plain"], count=1).rstrip()
+def _assignment(text: str, position: int) -> tuple[str | None, str | None, int]:
+    """Name, value and where they end; None for what is not there. No value is also a quote that is never closed."""
+    name = _NAME.match(text, position)
+    if name is None:
+        return None, None, position
+    equals = _EQUALS.match(text, name.end())
+    if equals is None:
+        return None, None, name.end()
+    found, start = name["quoted"] or name["plain"], equals.end()
+    quote = text[start : start + 1]
+    if quote in _QUOTED:
+        quoted = _QUOTED[quote].match(text, start)
+        if quoted is None:
+            return None, None, _rest(text, start)
+        return found, _ESCAPE[quote].sub(lambda m: _ESCAPED.get(m[0][1], m[0][1]), quoted[1]), quoted.end()
+    end = _rest(text, start)
+    return found, _COMMENT.sub("", text[equals.start() + 1 : end], count=1).strip(), end
+
+
+def _rest(text: str, position: int) -> int:
+    match = _REST_OF_LINE.match(text, position)
+    return match.end() if match else len(text)
 
 
 def _expand(match: re.Match[str], above: Mapping[str, str], env: Mapping[str, str]) -> str:

@@ -53,11 +53,11 @@ _VALUES = st.text(st.sampled_from("ab 'x\"#=\\n$\t"), max_size=8)
 
 
 @given(st.lists(st.tuples(st.sampled_from("ABC"), _VALUES, st.sampled_from(["", "'", '"'])), max_size=4))
-@example([("A", "'x' y", "")])
+@example([("A", "'x' y", ""), ("B", "1", "")])
+@example([("A", "'open", ""), ("B", "'closed'", "")])
 def test_lines_of_one_assignment_read_as_with_python_dotenv(
     tmp_path_factory: pytest.TempPathFactory, lines: list[tuple[str, str, str]]
 ) -> None:
-    """Values as a person writes them: quoted whole with the quote escaped, or plain without a quote in front."""
     folder = tmp_path_factory.mktemp("env")
     text = ""
     for name, value, quote in lines:
@@ -65,7 +65,7 @@ def test_lines_of_one_assignment_read_as_with_python_dotenv(
             escaped = value.replace("\\", "\\\\").replace(quote, "\\" + quote)
             text += f"{name}={quote}{escaped}{quote}\n"
         else:
-            text += f"{name}={value.strip().lstrip(chr(39) + chr(34))}\n"
+            text += f"{name}={value}\n"
     (folder / ".env").write_text(text)
 
     assert read_dotenv(folder, {}) == theirs(text)

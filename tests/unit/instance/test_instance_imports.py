@@ -10,7 +10,19 @@ from pathlib import Path
 import pytest
 
 DESCRIPTION = Path(__file__).resolve().parents[2] / "fixtures" / "description"
-HEAVY = {"sqlalchemy", "alembic", "psycopg", "sqlite3", "pydantic", "rich", "click", "kubernetes", "celery", "grpc", "dotenv"}
+HEAVY = {
+    "sqlalchemy",
+    "alembic",
+    "psycopg",
+    "sqlite3",
+    "pydantic",
+    "rich",
+    "click",
+    "kubernetes",
+    "celery",
+    "grpc",
+    "dotenv",
+}
 PROGRAM = """
 import json, sys
 from runplane.events.wire import read_step_args
