@@ -19,6 +19,7 @@ from enum import Enum
 from typing import Any
 
 from ..events import Run, RunStatus
+from ..events.argv import entry_command
 from ..events.origin import JobOrigin
 
 
@@ -107,7 +108,9 @@ class LaunchRunContext:
     @property
     def command(self) -> list[str]:
         """The argument list of the worker: the origin's entry point, `api`, the verb, the document."""
-        return [*_entry_point(self.job_code_origin), "api", self._verb, self.document]
+        origin = self.job_code_origin
+        entry = entry_command(origin) if origin else [sys.executable, "-m", "runplane"]
+        return [*entry, "api", self._verb, self.document]
 
     @property
     def _verb(self) -> str:
@@ -123,13 +126,6 @@ class ResumeRunContext(LaunchRunContext):
     @property
     def _verb(self) -> str:
         return "resume_run"
-
-
-def _entry_point(origin: JobOrigin | None) -> list[str]:
-    repository = origin.repository_origin if origin else None
-    if repository and repository.entry_point:
-        return list(repository.entry_point)
-    return [repository.executable_path if repository else sys.executable, "-m", "runplane"]
 
 
 class WorkerStatus(Enum):
