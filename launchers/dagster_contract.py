@@ -198,8 +198,8 @@ class RunLauncher(abc.ABC):
         """Whether `check_run_worker_health` is there."""
         return False
 
-    def join(self, timeout: int = 30) -> None:  # noqa: B027 - a default of the contract: nothing to wait for
+    def join(self, timeout: int = 30) -> None:
         """Wait for the runs that this process holds."""
 
-    def dispose(self) -> None:  # noqa: B027 - a default of the contract: nothing to close
+    def dispose(self) -> None:
         """Called when the instance closes."""
