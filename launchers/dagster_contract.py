@@ -199,7 +199,9 @@ class RunLauncher(abc.ABC):
         return False
 
     def join(self, timeout: int = 30) -> None:
-        """Wait for the runs that this process holds."""
+        """Wait for the runs that this process holds. By default there are none."""
+        return
 
     def dispose(self) -> None:
-        """Called when the instance closes."""
+        """Called when the instance closes. By default there is nothing to close."""
+        return
