@@ -19,8 +19,11 @@ RUN_ARGS_ENV = "DAGSTER_EXECUTE_RUN_ARGS"
 COMPRESSED_RUN_ARGS_ENV = "DAGSTER_COMPRESSED_EXECUTE_RUN_ARGS"
 STEP_ARGS_ENV = "DAGSTER_EXECUTE_STEP_ARGS"
 COMPRESSED_STEP_ARGS_ENV = "DAGSTER_COMPRESSED_EXECUTE_STEP_ARGS"
+RESUME_ARGS_ENV = "RUNPLANE_RESUME_RUN_ARGS"
 COMPRESSED_RESUME_ARGS_ENV = "RUNPLANE_COMPRESSED_RESUME_RUN_ARGS"
-"""Ours: Dagster's ``resume_run`` takes its document as an argument only."""
+"""Ours, both: Dagster's ``resume_run`` takes its document as an argument only."""
+PARENT_ENV = "RUNPLANE_PARENT_PID"
+"""Id of the process with which a worker is to end (``job execute``)."""
 
 
 def entry_command(origin: JobOrigin) -> list[str]:

@@ -1,4 +1,4 @@
-"""The only code that talks to code servers: where the definitions of other processes are asked for.
+"""The only code that talks to code locations: where the definitions of other processes are asked for.
 
-Admission test: it asks somebody else about user code, and never imports it. Nothing is here yet.
+Admission test: it asks another process about user code, or it is that process. Nobody who asks ever imports user code.
 """

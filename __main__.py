@@ -1,0 +1,5 @@
+"""``python -m runplane``: the command, whatever its entry point is called."""
+
+from .cli.main import main
+
+main()

@@ -1,0 +1,147 @@
+"""``api``: the verbs that launchers and executors put into the command lines of containers and processes.
+
+Flags, variables and exit codes are Dagster's (https://docs.dagster.io/api/clis/cli); ``errors/exit_codes.py`` adds names for what
+ends with a bare 1 there.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from ..errors import NotFoundError
+from ..errors.exit_codes import ExitCode
+from ..events.argv import (
+    COMPRESSED_RESUME_ARGS_ENV,
+    COMPRESSED_RUN_ARGS_ENV,
+    COMPRESSED_STEP_ARGS_ENV,
+    PARENT_ENV,
+    RESUME_ARGS_ENV,
+    RUN_ARGS_ENV,
+    STEP_ARGS_ENV,
+)
+from .verb import Refusal, WorkerVerb
+
+START_WAIT_ENV = "RUNPLANE_DB_START_WAIT"
+START_WAIT_S = 300.0
+"""How long a worker waits for its database before it begins."""
+_DOCUMENTS = (
+    RUN_ARGS_ENV,
+    COMPRESSED_RUN_ARGS_ENV,
+    RESUME_ARGS_ENV,
+    COMPRESSED_RESUME_ARGS_ENV,
+    STEP_ARGS_ENV,
+    COMPRESSED_STEP_ARGS_ENV,
+)
+T = TypeVar("T")
+_compressed = "The document, compressed: base64 of zlib of its JSON."
+
+
+@click.group("api", hidden=True)
+def api() -> None:
+    """Verbs for containers and processes. A person does not call them: see `job` and `run`."""
+
+
+@api.command("execute_run", cls=WorkerVerb)
+@click.argument("input_json", required=False, envvar=RUN_ARGS_ENV)
+@click.option("--compressed-input-json", envvar=COMPRESSED_RUN_ARGS_ENV, help=_compressed)
+def execute_run(input_json: str | None, compressed_input_json: str | None) -> None:
+    """Coordinate a run to its end. INPUT_JSON is an ExecuteRunArgs.
+
+    A run that fails ends with 0, unless the document says set_exit_code_on_failure.
+    """
+    document = _document(input_json, compressed_input_json)
+    _end_with_parent()
+    from ..events.wire import read_run_args
+
+    _run(read_run_args(document))
+
+
+@api.command("resume_run", cls=WorkerVerb)
+@click.argument("input_json", envvar=RESUME_ARGS_ENV, required=False)
+@click.option("--compressed-input-json", envvar=COMPRESSED_RESUME_ARGS_ENV, help=_compressed)
+@click.pass_context
+def resume_run(ctx: click.Context, input_json: str | None, compressed_input_json: str | None) -> None:
+    """Take a run over from a worker that is gone, and coordinate it to its end. INPUT_JSON is a ResumeRunArgs."""
+    if input_json is None and compressed_input_json is None:
+        raise click.MissingParameter(ctx=ctx, param_hint="'INPUT_JSON'", param_type="argument")
+    document = _document(input_json, compressed_input_json)
+    from ..events.wire import read_resume_args
+
+    _run(read_resume_args(document))
+
+
+@api.command("execute_step", cls=WorkerVerb)
+@click.argument("input_json", required=False, envvar=STEP_ARGS_ENV)
+@click.option("--compressed-input-json", envvar=COMPRESSED_STEP_ARGS_ENV, help=_compressed)
+def execute_step(input_json: str | None, compressed_input_json: str | None) -> None:
+    """Execute one step of a run, or several. INPUT_JSON is an ExecuteStepArgs.
+
+    A step that fails ends with 0: its outcome is in the event log.
+    """
+    document = _document(input_json, compressed_input_json)
+    from ..events.wire import read_step_args
+    from ..workers.step import execute_step as work
+
+    args = read_step_args(document)
+    outcome = _on_instance(args.instance, lambda instance: work(instance, args))
+    _leave(outcome.code, outcome.message)
+
+
+def _document(plain: str | None, compressed: str | None) -> str:
+    """The document that was given. It leaves the environment, where user code and what that starts would find it."""
+    for name in _DOCUMENTS:
+        os.environ.pop(name, None)
+    given = [text for text in (plain, compressed) if text is not None]
+    if len(given) != 1:
+        got = "neither" if not given else "both"
+        raise Refusal(
+            f"the document is given as INPUT_JSON or as --compressed-input-json, exactly one of them (got {got})",
+            ExitCode.FAILED,
+            label="",
+        )
+    return given[0]
+
+
+def _run(args: Any) -> None:
+    from ..events.status import RunStatus
+    from ..workers.run import execute_run as work
+
+    outcome = _on_instance(args.instance, lambda instance: work(instance, args.run_id))
+    failed = outcome.status is RunStatus.FAILURE and args.set_exit_code_on_failure
+    _leave(ExitCode.FAILED if failed and outcome.code is ExitCode.OK else outcome.code, outcome.message)
+
+
+def _on_instance(ref: Any, work: Callable[[Any], T]) -> T:
+    """Do the work on the document's instance, else on that of the environment; never on an empty default."""
+    from ..instance.instance import Instance
+
+    with Instance.for_worker(ref, say=_say) as instance:
+        instance.wait_at_most(float(os.environ.get(START_WAIT_ENV, START_WAIT_S)))
+        try:
+            return work(instance)
+        except NotFoundError as error:
+            # As there: a run, or a step of it, that is not stored is 1, and not bad usage.
+            raise Refusal(str(error), ExitCode.FAILED, label="") from error
+
+
+def _end_with_parent() -> None:
+    parent = os.environ.pop(PARENT_ENV, None)
+    if parent is not None:
+        from ..workers.foreground import end_with
+
+        end_with(int(parent))
+
+
+def _leave(code: ExitCode, message: str) -> None:
+    if message:
+        _say(message)
+    if code is not ExitCode.OK:
+        raise click.exceptions.Exit(int(code))
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)

@@ -1,0 +1,176 @@
+"""``job``: list jobs, execute one here, launch one through the instance."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from ..engine.snapshot import PlanSnapshot
+from ..errors import ConfigErrors, NotFoundError, RunplaneError
+from ..errors.exit_codes import ExitCode
+from ..events.origin import JobOrigin
+from ..instance.home import NoInstanceError
+from ..instance.instance import Instance, RunRequest
+from ..instance.load import load_instance_config
+from ..locations.contract import CodeSource
+from ..locations.subprocess_source import STARTUP_TIMEOUT_S
+from .code_options import CodeOptions, RunOptions, with_code_options, with_run_options
+from .report import as_json, print_end, short
+from .verb import Refusal, Verb
+
+
+@click.group("job")
+def job() -> None:
+    """Jobs of a file, module or package."""
+
+
+@job.command("list", cls=Verb)
+@with_code_options
+@click.option("--json", "as_document", is_flag=True, help="For programs.")
+def list_jobs(code: CodeOptions, as_document: bool) -> None:
+    """List the jobs that a file, module or package defines."""
+    with code.open(startup_timeout_s()) as source:
+        listings = source.jobs()
+    if as_document:
+        found = [
+            {"name": j.name, "description": j.description, "tags": dict(j.tags), "ops": list(j.ops)} for j in listings
+        ]
+        click.echo(as_json(found))
+        return
+    for listing in listings:
+        click.echo(click.style(listing.name, bold=True))
+        if listing.description:
+            click.echo(f"    {listing.description.strip().splitlines()[0]}")
+        click.echo(f"    ops: {', '.join(listing.ops)}")
+
+
+@job.command("execute", cls=Verb)
+@with_code_options
+@with_run_options
+def execute(code: CodeOptions, asked: RunOptions) -> None:
+    """Execute a job here and now, and show how it goes.
+
+    Ends with 1 when the run fails, with 130 when it was interrupted. The first Ctrl-C cancels the run, a second one kills it.
+    """
+    from .watch import execute_here
+
+    prepared = prepare(code, asked)
+    with Instance.get(say=say) as instance:
+        run = instance.create(prepared.request(asked))
+        ended = execute_here(instance, run, prepared.plan)
+        print_end(instance, instance.runs.get(run.run_id), ended.story)
+    if ended.code is not ExitCode.OK:
+        raise click.exceptions.Exit(int(ended.code))
+
+
+@job.command("launch", cls=Verb)
+@with_code_options
+@with_run_options
+@click.option("--json", "as_document", is_flag=True, help="For programs.")
+def launch(code: CodeOptions, asked: RunOptions, as_document: bool) -> None:
+    """Hand a run of a job to the instance, which launches it; print its id."""
+    prepared = prepare(code, asked)
+    with Instance.get(say=say) as instance:
+        submit(instance, prepared.request(asked), as_document)
+
+
+def submit(instance: Instance, request: RunRequest, as_document: bool) -> None:
+    """Submit a run and say what it is called and what can be done with it."""
+    from ..instance.wire import set_run_here
+    from ..workers.run import execute_run
+
+    set_run_here(lambda run_id: void(execute_run(instance, run_id)))
+    before = instance.runs.page
+    try:
+        run = instance.submit(request)
+    except RunplaneError as error:
+        stored = request.run_id is not None and _is_stored(instance, request.run_id)
+        raise Refusal(str(error), ExitCode.FAILED if stored else ExitCode.BAD_INPUT) from error
+    del before
+    if as_document:
+        click.echo(as_json({"run_id": run.run_id, "job_name": run.job_name, "status": run.status.value}))
+        return
+    click.echo(run.run_id)
+    name = short(run.run_id)
+    say(
+        f"{run.job_name} is {run.status}. Next: runplane run events {name} --follow, run logs {name} --follow, run cancel {name}"
+    )
+
+
+def _is_stored(instance: Instance, run_id: str) -> bool:
+    try:
+        instance.runs.get(run_id)
+    except NotFoundError:
+        return False
+    return True
+
+
+def void(_: Any) -> None:
+    """Nothing is done with the outcome: it is stored with the run."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A job that can be run: its name, where its code is, and the plan of this run."""
+
+    job: str
+    origin: JobOrigin
+    plan: PlanSnapshot
+
+    def request(self, asked: RunOptions) -> RunRequest:
+        """What the instance is asked for."""
+        return RunRequest(
+            job_name=self.job,
+            origin=self.origin,
+            plan=self.plan,
+            run_config=asked.run_config or {},
+            tags=asked.tags,
+            op_selection=asked.selection,
+            run_id=asked.run_id,
+        )
+
+
+def prepare(code: CodeOptions, asked: RunOptions) -> Prepared:
+    """Everything that can be wrong is found here, before anything is written.
+
+    Raises:
+        RunplaneError: no such file or job, code that fails; ConfigErrors: the run config or the instance's dagster.yaml.
+    """
+    with code.open(startup_timeout_s()) as source:
+        name = asked.job or _only_job(source)
+        plan = source.snapshot(name, selection=asked.selection, run_config=asked.run_config)
+        if not isinstance(plan, PlanSnapshot):
+            raise ConfigErrors(plan, where=f"run config of job '{name}'")
+        return Prepared(name, source.origin(name), plan)
+
+
+def _only_job(source: CodeSource) -> str:
+    names = [listing.name for listing in source.jobs()]
+    if len(names) != 1:
+        raise NotFoundError(
+            f"there are {len(names)} jobs." if names else "there is no job.",
+            got=", ".join(names),
+            hint="Say which one: -j NAME.",
+        )
+    return names[0]
+
+
+def startup_timeout_s() -> float:
+    """How long an import may take: as the instance says, where there is one.
+
+    Raises:
+        ConfigErrors, RunplaneError: there is one, and it is not right.
+    """
+    try:
+        config = load_instance_config(os.environ, may_make_home=False)
+    except NoInstanceError:
+        return STARTUP_TIMEOUT_S
+    return float(config.settings(os.environ).code_servers.local_startup_timeout)
+
+
+def say(text: str) -> None:
+    """Tell a person; stdout is for what was asked for."""
+    click.echo(text, err=True)

@@ -1,0 +1,69 @@
+"""How every verb ends: an error becomes one message on stderr and an exit code, never a traceback of ours."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from typing import Any
+
+import click
+
+from ..errors import RunplaneError
+from ..errors.exit_codes import ExitCode
+
+TRACEBACK_ENV = "RUNPLANE_TRACEBACK"
+"""Set: a fault of ours is printed with its traceback."""
+
+
+class Refusal(click.ClickException):
+    """One message on stderr, and an exit code."""
+
+    def __init__(self, message: str, code: ExitCode, *, label: str = "Error: ") -> None:
+        super().__init__(message)
+        self.exit_code = int(code)
+        self._label = label
+
+    def show(self, file: Any = None) -> None:
+        """Print the message."""
+        click.echo(f"{self._label}{self.message}", err=True)
+
+
+class Verb(click.Command):
+    """A verb for people: whatever it can not do is exit code 2 and one message."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the verb."""
+        try:
+            return super().invoke(ctx)
+        except RunplaneError as error:
+            raise Refusal(str(error), ExitCode.BAD_INPUT) from error
+        except KeyboardInterrupt:
+            ctx.exit(ExitCode.INTERRUPTED)
+
+
+class WorkerVerb(click.Command):
+    """A verb for containers: the exit code says what happened, and a sentence why."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the verb."""
+        try:
+            return super().invoke(ctx)
+        except RunplaneError as error:
+            raise Refusal(str(error), error.exit_code, label="") from error
+        except KeyboardInterrupt:
+            ctx.exit(ExitCode.INTERRUPTED)
+        except (click.exceptions.Exit, click.ClickException, click.Abort):
+            raise
+        except Exception as error:
+            raise Refusal(_fault(error), ExitCode.FAILED, label="") from error
+
+
+def _fault(error: Exception) -> str:
+    if os.environ.get(TRACEBACK_ENV):
+        traceback.print_exception(error, file=sys.stderr)
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return (
+        f"A fault of runplane, at {place.filename}:{place.lineno}: {type(error).__name__}: {error}. "
+        f"{TRACEBACK_ENV}=1 prints where it came from."
+    )

@@ -1,0 +1,60 @@
+"""What whoever needs definitions (the command line, the daemon, the web server) asks for, without importing them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from ..engine.snapshot import PlanSnapshot, StoredOutput
+from ..errors import Problem
+from ..events.origin import JobOrigin
+
+
+@dataclass(frozen=True, slots=True)
+class JobListing:
+    """A job that a code location offers: its name, what its author says of it, its tags, the paths of its ops in plan order."""
+
+    name: str
+    description: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    ops: tuple[str, ...] = ()
+
+
+class CodeSource(Protocol):
+    """A code location that can be asked. A subprocess of this machine now; a code server later.
+
+    Every method raises a ``RunplaneError`` when the code can not be loaded or what is asked for is not there.
+    """
+
+    @property
+    def image(self) -> str | None:
+        """Container image of the code, if it has one."""
+
+    @property
+    def container_context(self) -> Mapping[str, Any] | None:
+        """What the code location wants in its pods, or None."""
+
+    def jobs(self) -> Sequence[JobListing]:
+        """Its jobs, in the order they are defined."""
+
+    def origin(self, job: str) -> JobOrigin:
+        """Where another process finds the code of `job`."""
+
+    def snapshot(
+        self,
+        job: str,
+        *,
+        selection: Sequence[str] | None = None,
+        run_config: Mapping[str, Any] | None = None,
+        step_keys: Sequence[str] | None = None,
+        known: Sequence[StoredOutput] = (),
+    ) -> PlanSnapshot | list[Problem]:
+        """The plan of a run of `job`; or everything that is wrong with `run_config`.
+
+        Args:
+            selection: op selection queries; None: all ops.
+            run_config: as given; None: the job's own.
+            step_keys: only these steps; None: all.
+            known: outputs of earlier runs that are taken in place of running their steps.
+        """
