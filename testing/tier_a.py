@@ -1,0 +1,314 @@
+"""The tier A suite: wrong, lost or doubled work must be impossible, whatever dies when.
+
+Inherit from ``TierA``, give it the fixture ``place`` (where the runs are kept) and `job` (which job, and so which executor)::
+
+    class TestTierAOnSqlite(TierA):
+        job = "tier_a_in_process"
+
+        @pytest.fixture()
+        def place(self, tmp_path):
+            return Place.in_sqlite(tmp_path)
+
+Crash points are numbered database calls of the run worker (``testing/crashing.py``), so that a failure names the point that shows it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from ..engine.snapshot import PlanSnapshot
+from ..events.argv import RUN_ARGS_ENV
+from ..events.event import Event
+from ..events.kinds import EventKind
+from ..events.origin import JobOrigin, ModuleCodePointer, RepositoryOrigin
+from ..events.status import RunStatus
+from ..definitions.code_loading import load_job
+from ..instance.instance import LEASE_TTL_ENV, Instance, RunRequest
+from ..plan.compile import compile_plan
+from .crashing import CRASH_AT_ENV
+from .tier_a_job import LOG_ENV, NAP_ENV, WIDTH_ENV
+
+MODULE = "runplane.testing.tier_a_job"
+BODIES = {"first": 1, "twice": 1, "flaky": 2, "nothing": 1, "spread": 1, "collect": 1, "gather": 1}
+"""Steps of the job and how often each body ends in a run in which nothing dies; ``mapped[i]`` once each."""
+WORKER_TIMEOUT_S = 60.0
+
+
+@dataclass
+class Place:
+    """Where the runs of a test are kept.
+
+    Attributes:
+        home: the instance's folder, with its dagster.yaml.
+        log: where step bodies write that they ran.
+    """
+
+    home: Path
+    log: Path
+    env: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, folder: Path, storage: dict[str, Any], more: str = "") -> Place:
+        """A folder whose dagster.yaml names a crashing database with this config."""
+        home = folder / "home"
+        home.mkdir()
+        custom = {"module": "runplane.testing.crashing", "class": "CrashingDatabase", "config": storage}
+        (home / "dagster.yaml").write_text(f"storage:\n  custom: {json.dumps(custom)}\n{more}", encoding="utf-8")
+        log = folder / "bodies.jsonl"
+        log.touch()
+        return cls(home, log)
+
+    @classmethod
+    def in_sqlite(cls, folder: Path) -> Place:
+        """SQLite in the home."""
+        return cls.of(folder, {"path": str(folder / "home" / "runs.db")})
+
+    @classmethod
+    def in_postgres(cls, folder: Path, url: str, schema: str) -> Place:
+        """A schema of its own in a Postgres database."""
+        return cls.of(folder, {"url": url, "schema": schema})
+
+    def instance(self) -> Instance:
+        """The instance, in this process."""
+        return Instance.from_home(self.home)
+
+    def environment(self, **more: str) -> dict[str, str]:
+        """A worker's environment."""
+        return {
+            **os.environ,
+            "DAGSTER_HOME": str(self.home),
+            LOG_ENV: str(self.log),
+            LEASE_TTL_ENV: "2",
+            **self.env,
+            **more,
+        }
+
+
+class Runs:
+    """Starts runs and their workers, and looks at what they did."""
+
+    def __init__(self, place: Place, job: str, *, nap_s: float = 0.01, width: int = 3) -> None:
+        self.place = place
+        self.instance = place.instance()
+        self.job = job
+        self._extra = {NAP_ENV: str(nap_s), WIDTH_ENV: str(width)}
+        self._workers: list[subprocess.Popen[bytes]] = []
+        self._plan, self._origin = _plan_and_origin(job)
+
+    def create(self) -> str:
+        """A new run; its id."""
+        return self.instance.create(RunRequest(self.job, self._origin, self._plan)).run_id
+
+    def worker(self, run_id: str, **env: str) -> subprocess.Popen[bytes]:
+        """A worker of this run: ``api execute_run``."""
+        document = self.instance.document(self.instance.runs.get(run_id))
+        environment = self.place.environment(**self._extra, **env, **{RUN_ARGS_ENV: document})
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "runplane", "api", "execute_run"],
+            env=environment,
+            cwd=self.place.home,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        self._workers.append(worker)
+        return worker
+
+    def run_to_end(self, run_id: str, **env: str) -> int:
+        """Start a worker and wait for it; its exit code (negative: the signal that ended it)."""
+        worker = self.worker(run_id, **env)
+        worker.communicate(timeout=WORKER_TIMEOUT_S)
+        return worker.returncode
+
+    def events(self, run_id: str) -> list[Event]:
+        """All events."""
+        return self.instance.tail(run_id, 0, 100_000)
+
+    def status(self, run_id: str) -> RunStatus:
+        """Where the run stands."""
+        return self.instance.journal.head(run_id).status
+
+    def bodies(self, run_id: str) -> list[dict[str, Any]]:
+        """What the bodies of this run wrote, in order."""
+        lines = self.place.log.read_text(encoding="utf-8").splitlines()
+        return [b for b in map(json.loads, lines) if b["run"] == run_id]
+
+    def wait_for(self, what: str, is_there: Callable[[], bool], timeout_s: float = 20.0) -> None:
+        """Wait for a named moment."""
+        end = time.monotonic() + timeout_s
+        while not is_there():
+            if time.monotonic() > end:
+                pytest.fail(f"{what} did not come within {timeout_s} s")
+            time.sleep(0.01)
+
+    def left_running(self) -> list[int]:
+        """Process ids of everything that was started for this place and still lives."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get(LOG_ENV) == str(self.place.log) and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process.pid)
+            except (psutil.NoSuchProcess, psutil.AccessDenied):
+                continue
+        return [pid for pid in found if pid != os.getpid()]
+
+    def close(self) -> None:
+        """End what is left."""
+        for worker in self._workers:
+            worker.kill()
+            worker.communicate()
+        self.instance.close()
+
+
+def _plan_and_origin(job: str) -> tuple[PlanSnapshot, JobOrigin]:
+    pointer = ModuleCodePointer(MODULE, job)
+    return compile_plan(load_job(pointer, job), {}), JobOrigin(job, RepositoryOrigin(sys.executable, pointer))
+
+
+def check_events(events: Sequence[Event]) -> None:
+    """What holds for every run: no gap, nothing after the end but annotations, one outcome for each attempt."""
+    assert [e.seq for e in events] == list(range(1, len(events) + 1))
+    outcomes: dict[tuple[str | None, int | None], str] = {}
+    for e in events:
+        if e.kind in (EventKind.STEP_SUCCESS, EventKind.STEP_FAILURE, EventKind.STEP_UP_FOR_RETRY):
+            assert (e.step, e.n) not in outcomes, f"attempt {e.n} of {e.step} has two outcomes"
+            outcomes[e.step, e.n] = e.kind
+    ends = [e.seq for e in events if e.kind in (EventKind.RUN_SUCCESS, EventKind.RUN_FAILURE, EventKind.RUN_CANCELED)]
+    assert len(ends) <= 1, "the run ended twice"
+
+
+def check_no_success_ran_again(events: Sequence[Event], bodies: Sequence[dict[str, Any]]) -> None:
+    """No body of a step whose success is stored started under a later attempt, and none started twice under one attempt."""
+    succeeded = {e.step: e.n for e in events if e.kind == EventKind.STEP_SUCCESS}
+    started: dict[tuple[str, int], int] = {}
+    for body in bodies:
+        if body["what"] == "start":
+            key = (body["step"], body["n"])
+            started[key] = started.get(key, 0) + 1
+            assert body["n"] <= (succeeded.get(body["step"]) or body["n"]), f"{body['step']} ran again after its success"
+    twice = {k: v for k, v in started.items() if v > 1}
+    assert not twice, f"bodies started twice under one attempt: {twice}"
+
+
+class TierA:
+    """The suite. See the module's docstring for what to give it."""
+
+    job: str
+    crash_points: Sequence[int] = ()
+    """Which numbered database calls to crash at; empty: none."""
+
+    @pytest.fixture
+    def runs(self, place: Place) -> Any:
+        """Runs of this place; whatever is left running is ended afterwards."""
+        made = Runs(place, self.job)
+        yield made
+        made.close()
+
+    def test_a_run_without_accident_runs_each_body_once(self, runs: Runs) -> None:
+        run_id = runs.create()
+        code = runs.run_to_end(run_id)
+        assert code == 0
+        assert runs.status(run_id) is RunStatus.SUCCESS
+        check_events(runs.events(run_id))
+        ended = [b["step"] for b in runs.bodies(run_id) if b["what"] == "end"]
+        expected = {**BODIES, **{f"mapped[{i}]": 1 for i in range(3)}}
+        assert {s: ended.count(s) for s in ended} == expected
+        assert runs.left_running() == []
+
+    def test_killed_at_a_numbered_point_and_resumed(self, runs: Runs, crash_point: int) -> None:
+        run_id = runs.create()
+        code = runs.run_to_end(run_id, **{CRASH_AT_ENV: str(crash_point)})
+        if code == 0:
+            pytest.skip(f"the run has fewer than {crash_point} points")
+        assert code == -signal.SIGKILL
+        assert runs.run_to_end(run_id) == 0
+        events = runs.events(run_id)
+        assert runs.status(run_id) is RunStatus.SUCCESS, runs.instance.runs.get(run_id)
+        check_events(events)
+        check_no_success_ran_again(events, runs.bodies(run_id))
+        assert runs.left_running() == []
+
+    def test_canceled_at_a_random_moment(self, place: Place, cancel_seed: int) -> None:
+        runs = Runs(place, self.job, nap_s=0.05)
+        try:
+            run_id = runs.create()
+            worker = runs.worker(run_id)
+            time.sleep(random.Random(cancel_seed).uniform(0.0, 1.2))
+            runs.instance.cancel(run_id)
+            worker.communicate(timeout=WORKER_TIMEOUT_S)
+            assert runs.left_running() == []
+            events = runs.events(run_id)
+            check_events(events)
+            status = runs.status(run_id)
+            canceling = [e.seq for e in events if e.kind == EventKind.RUN_CANCELING]
+            assert status is (RunStatus.CANCELED if canceling else RunStatus.SUCCESS)
+            after = [b for b in runs.bodies(run_id) if b["what"] == "start" and canceling and b["at"] > _at(events, canceling[0]) + 1.0]
+            assert after == [], "a body started after the cancel was stored"
+        finally:
+            runs.close()
+
+    def test_frozen_replaced_and_thawed(self, place: Place) -> None:
+        runs = Runs(place, self.job, nap_s=1.0)
+        try:
+            run_id = runs.create()
+            frozen = runs.worker(run_id)
+            runs.wait_for("the first body", lambda: any(b["what"] == "start" for b in runs.bodies(run_id)))
+            frozen.send_signal(signal.SIGSTOP)
+            second = runs.worker(run_id)
+            runs.wait_for("the take-over", lambda: runs.instance.journal.head(run_id).epoch == 2, 30)
+            frozen.send_signal(signal.SIGCONT)
+            frozen.communicate(timeout=WORKER_TIMEOUT_S)
+            assert frozen.returncode == 70, "a coordinator that was replaced leaves with FENCED"
+            second.communicate(timeout=WORKER_TIMEOUT_S)
+            events = runs.events(run_id)
+            check_events(events)
+            assert runs.status(run_id) is RunStatus.SUCCESS
+            assert runs.left_running() == []
+        finally:
+            runs.close()
+
+    def test_a_second_worker_of_a_live_run_leaves(self, place: Place) -> None:
+        runs = Runs(place, self.job, nap_s=0.5)
+        try:
+            run_id = runs.create()
+            first = runs.worker(run_id)
+            runs.wait_for("the first body", lambda: any(b["what"] == "start" for b in runs.bodies(run_id)))
+            assert runs.run_to_end(run_id) == 0
+            first.communicate(timeout=WORKER_TIMEOUT_S)
+            events = runs.events(run_id)
+            assert [e.kind for e in events if e.kind == EventKind.RUN_RESUMED] == []
+            check_no_success_ran_again(events, runs.bodies(run_id))
+        finally:
+            runs.close()
+
+    def test_told_to_leave_it_hands_the_run_on(self, place: Place) -> None:
+        runs = Runs(place, self.job, nap_s=0.5)
+        try:
+            run_id = runs.create()
+            worker = runs.worker(run_id)
+            runs.wait_for("the first body", lambda: any(b["what"] == "start" for b in runs.bodies(run_id)))
+            worker.terminate()
+            worker.communicate(timeout=WORKER_TIMEOUT_S)
+            assert runs.status(run_id) is RunStatus.STARTED
+            assert runs.left_running() == []
+            assert runs.run_to_end(run_id) == 0
+            assert runs.status(run_id) is RunStatus.SUCCESS
+            check_no_success_ran_again(runs.events(run_id), runs.bodies(run_id))
+        finally:
+            runs.close()
+
+
+def _at(events: Sequence[Event], seq: int) -> float:
+    return events[seq - 1].at

@@ -1,0 +1,100 @@
+"""The job of the tier A suite: plain steps, a fan-in, mapped steps and their collector, an optional output, a retry.
+
+Each body writes a line when it starts and one when it ends to the file named by ``RUNPLANE_TIER_A_LOG``, so that the suite can tell
+what ran, how often, and under which attempt.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+
+from ..definitions.builtin_executors import in_process_executor, multiprocess_executor
+from ..definitions.job import graph
+from ..definitions.ins_outs import DynamicOut, Out
+from ..definitions.op import op
+from ..definitions.op_context import OpExecutionContext
+from ..definitions.results import DynamicOutput, Output, RetryRequested
+
+LOG_ENV = "RUNPLANE_TIER_A_LOG"
+NAP_ENV = "RUNPLANE_TIER_A_NAP"
+"""How long a body takes, seconds."""
+WIDTH_ENV = "RUNPLANE_TIER_A_WIDTH"
+"""How many mapped steps."""
+
+
+def _say(context: OpExecutionContext, what: str) -> None:
+    line = json.dumps(
+        {"step": context.step_key, "n": context.attempt, "pid": os.getpid(), "what": what, "run": context.run_id, "at": time.time()}
+    )
+    fd = os.open(os.environ[LOG_ENV], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    os.write(fd, f"{line}\n".encode())
+    os.close(fd)
+
+
+def _work(context: OpExecutionContext) -> None:
+    _say(context, "start")
+    time.sleep(float(os.environ.get(NAP_ENV, "0.01")))
+    _say(context, "end")
+
+
+@op
+def first(context: OpExecutionContext) -> int:
+    """One number."""
+    _work(context)
+    return 1
+
+
+@op
+def twice(context: OpExecutionContext, number: int) -> int:
+    """Doubles it."""
+    _work(context)
+    return 2 * number
+
+
+@op
+def flaky(context: OpExecutionContext, number: int) -> int:
+    """Asks to be run again once."""
+    _work(context)
+    if context.retry_number == 0:
+        raise RetryRequested(max_retries=1)
+    return number + 10
+
+
+@op(out=Out(is_required=False))
+def nothing(context: OpExecutionContext, number: int):  # type: ignore[no-untyped-def]
+    """Produces its optional output never."""
+    _work(context)
+    if number < 0:
+        yield Output(number)
+
+
+@op(out=DynamicOut())
+def spread(context: OpExecutionContext, number: int):  # type: ignore[no-untyped-def]
+    """Some numbers."""
+    _work(context)
+    for i in range(int(os.environ.get(WIDTH_ENV, "3"))):
+        yield DynamicOutput(number + i, mapping_key=str(i))
+
+
+@op
+def total(context: OpExecutionContext, numbers: list) -> int:  # type: ignore[type-arg]
+    """Their sum."""
+    _work(context)
+    return sum(numbers)
+
+
+@graph
+def tier_a() -> None:
+    """All shapes."""
+    number = first()
+    twice.alias("after_nothing")(nothing(number))
+    mapped = spread(number).map(twice.alias("mapped"))
+    total.alias("gather")([total.alias("collect")(mapped.collect()), flaky(number), twice(number)])
+
+
+tier_a_in_process = tier_a.to_job(name="tier_a_in_process", executor_def=in_process_executor)
+tier_a_multiprocess = tier_a.to_job(
+    name="tier_a_multiprocess", executor_def=multiprocess_executor.configured({"max_concurrent": 2})
+)
