@@ -83,7 +83,7 @@ class Session:
         started = time.monotonic()
         report = REPORTS / f"{name.replace(' ', '-')}.xml"
         report.unlink(missing_ok=True)
-        command = [str(environment.python), "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), f"--rootdir={ROOT}"]
+        command = [str(environment.python), "-m", "pytest", "-c", str(ROOT / "tests" / "pytest.ini")]
         command += ["-q", f"--junitxml={report}", *(str(ROOT / p) for p in paths)]
         command += ["-n2", "--dist=loadfile"] if name.split()[0] in IN_PARALLEL else []
         command += [] if self.long else ["-m", "not long"]

@@ -111,10 +111,17 @@ def test_every_folder_of_tests_is_a_suite_that_runs() -> None:
     assert listed is not None
     known = {"unit", "services", "fixtures", *ast.literal_eval(listed.group(1))}
     folders = {p.name for p in (ROOT / "tests").iterdir() if p.is_dir() and any(p.rglob("*.py"))}
-    markers = {line.split(":")[0] for line in pyproject_list("tool.pytest.ini_options", "markers")}
+    settings = (ROOT / "tests" / "pytest.ini").read_text()
+    markers = set(re.findall(r"^    (\w+): ", settings, re.MULTILINE))
 
     assert folders <= known
     assert known - {"services", "fixtures"} <= markers
+
+
+def test_pytest_stays_below_the_package(request: pytest.FixtureRequest) -> None:
+    above = [str(node.path) for node in request.node.listchain() if isinstance(node, pytest.Package)]
+
+    assert above == [], "pytest imported the package's own __init__ as a part of the tests"
 
 
 def test_the_version_is_said_once() -> None:
