@@ -301,7 +301,7 @@ def compose(where: str, fn: Callable[..., Any], inputs: Sequence[str], outputs: 
     Args:
         where: ``@job name`` or ``@graph name``, for messages.
         inputs: the names of the graph's inputs, which are the parameters of `fn`.
-        outputs: the declared names of its outputs; None: one called ``result`` if the body returns something.
+        outputs: the declared names of its outputs (none for a job); None: one called ``result`` if the body returns something.
 
     Raises:
         DagsterInvalidDefinitionError: the body connects what can not be connected.
@@ -335,6 +335,13 @@ def _graph_outputs(where: str, returned: Any, declared: Sequence[str] | None) ->
                 f"{name[0]} '{name[1]}' returned problematic value of type {type(value)}. Expected return value from "
                 "invoked node or dict mapping output name to return values from invoked nodes"
             )
+    if declared is not None and not declared and found:
+        source = _graph_output(next(iter(found.values())))[0]
+        decorator, name = where.split(" ", 1)
+        raise DagsterInvalidDefinitionError(
+            f"Returned a single output ({source.node}.{source.name}) in {decorator} '{name}' but 0 outputs are defined. "
+            "Return a dict to map defined outputs."
+        )
     for name_ in declared or ():
         if name_ not in found:
             raise DagsterInvalidDefinitionError(

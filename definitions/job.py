@@ -383,7 +383,7 @@ def job(
             f"@job '{name or fn.__name__}'", logger_defs=logger_defs, hooks=hooks, partitions_def=partitions_def
         )
         return JobDefinition(
-            graph_of(GraphDefinition, "@job", fn, name, description=description),
+            graph_of(GraphDefinition, "@job", fn, name, description=description, out={}),
             resource_defs=resource_defs,
             executor_def=executor_def,
             tags=tags,

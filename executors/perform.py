@@ -130,18 +130,14 @@ class _Attempt:
             self.tell(EventKind.STEP_RESTARTED, message)
 
     def _arguments(self, contexts: StepContexts) -> dict[str, Any]:
-        """What the op's function is called with, context apart."""
+        """What the op's function is called with, context apart. All inputs are loaded before the first is checked."""
         op = contexts.op
         by_parameter = {p.name for p in op.signature.inputs}
-        arguments: dict[str, Any] = {}
-        for name, spec in op.input_dict.items():
-            if spec.type.is_nothing:
-                if name in by_parameter:
-                    arguments[name] = None
-                continue
-            value = self._input(contexts, spec)
-            self._check_input(spec, value)
-            arguments[name] = value
+        loaded = {name: self._input(contexts, spec) for name, spec in op.input_dict.items() if not spec.type.is_nothing}
+        for name, value in loaded.items():
+            self._check_input(op.input_dict[name], value)
+        nothings = {n: None for n, spec in op.input_dict.items() if spec.type.is_nothing and n in by_parameter}
+        arguments: dict[str, Any] = {**loaded, **nothings}
         for key in op.signature.resources:
             arguments[key] = self.scope[key]
         if op.signature.config is not UNSET:

@@ -33,7 +33,7 @@ def made():
     return first
 
 def make(n, suffix=""):
-    return job(name=f"job_{n}{suffix}")(lambda: one())
+    return job(name=f"job_{n}{suffix}")(lambda: one() and None)
 
 defs = Definitions(jobs=[first, second])
 number = 3
