@@ -30,6 +30,8 @@ class Dialect:
         prefix: put before every table name (``"runplane".``, or nothing).
         now: the database's time, seconds since the epoch.
         greatest: name of the function that returns its largest argument.
+        numbers_feed: whether a transaction may number its feed rows itself, since writers are alone.
+        notify: an expression that wakes waiting readers when the transaction commits; the parameter ``:run`` is the run.
         lock_rows: what makes a SELECT lock its rows until the end of the transaction; SQLite's writers are alone anyway.
     """
 
@@ -38,6 +40,8 @@ class Dialect:
     now: str
     greatest: str
     lock_rows: str
+    numbers_feed: bool
+    notify: str
 
     def rows(self, param: str, columns: Sequence[tuple[str, str]]) -> str:
         """A table expression: the JSON array of arrays in parameter `param`, as rows with an `ord` from 1.
@@ -53,10 +57,19 @@ class Dialect:
         return f"(SELECT j.ord, {picks} FROM jsonb_array_elements(CAST(:{param} AS jsonb)) WITH ORDINALITY j(value, ord))"
 
 
-SQLITE = Dialect("sqlite", "", "now_s()", "max", "")
+SQLITE = Dialect("sqlite", "", "now_s()", "max", "", True, "0")
 
 
 def postgresql(schema: str) -> Dialect:
     """The dialect of a Postgres database whose tables stand in `schema`."""
     quoted = schema.replace('"', '""')
-    return Dialect("postgresql", f'"{quoted}".', "extract(epoch from clock_timestamp())::float8", "greatest", " FOR UPDATE")
+    channel = schema.replace("'", "''")
+    return Dialect(
+        "postgresql",
+        f'"{quoted}".',
+        "extract(epoch from clock_timestamp())::float8",
+        "greatest",
+        " FOR UPDATE",
+        False,
+        f"pg_notify('{channel}', :run)",
+    )

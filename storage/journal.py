@@ -41,7 +41,7 @@ from .contract import (
 )
 from .database import Database
 from .dialect import Outcome
-from .rules import OPS_PER_BATCH, Rules, Transaction
+from .rules import OPS_PER_BATCH, STEP_ENDS, Rules, Transaction
 
 LEVEL = "1.0"
 """Protocol level of this version: major.minor."""
@@ -59,6 +59,8 @@ class Journal:
         self.database = database
         self.rules = Rules(database.dialect)
         self.default_pool_slots = default_pool_slots
+        # Runs that this process was the first to coordinate and that took no slot since: nobody else issues, so nothing is to free.
+        self._slotless: set[str] = set()
 
     # Making and launching -------------------------------------------------------------------------------------------------
 
@@ -147,19 +149,22 @@ class Journal:
             before: annotations to store before it.
 
         Raises:
-            ConflictError: the run's status has no such arc, or a coordinator holds it.
+            ConflictError: the run's status has no such arc, or a coordinator held it (take it over first).
             NotFoundError: no such run.
         """
+        if event.kind in (EventKind.RUN_START, EventKind.RUN_RESUMED):
+            raise ConflictError(f"{event.kind} is a coordinator's to store", where=f"run {run_id}")
         t = self.rules.as_service(run_id)
         if before:
-            self.rules.append(t, Append(before))
-        self.rules.status(t, event)
+            self.rules.annotate(t, before)
+        self.rules.status(t, event, unclaimed=True)
         outcomes = self.database.transact(t.close())
         if outcomes[t.guards[-1]].matched == 0:
             head = self.head(run_id)
             arc = RUN_ARCS[EventKind(event.kind)]
+            held = head.epoch > 0 and head.status in arc.sources
             raise ConflictError(
-                f"{event.kind} makes no sense for a run that is {head.status}",
+                f"{event.kind} makes no sense for a run that is {head.status}{' and has a coordinator' if held else ''}",
                 where=f"run {run_id}",
                 expected=" or ".join(s.value for s in arc.sources),
             )
@@ -169,10 +174,11 @@ class Journal:
         """Append annotations in a service's name; return the head. They are taken after the run's end too.
 
         Raises:
+            ConflictError: one of them is more than an annotation.
             NotFoundError: no such run.
         """
         t = self.rules.as_service(run_id)
-        self.rules.append(t, Append(events))
+        self.rules.annotate(t, events)
         outcomes = self.database.transact(t.close())
         if outcomes[0].matched == 0:
             raise NotFoundError(f"no run {run_id} is stored")
@@ -192,9 +198,12 @@ class Journal:
         """
         t = self.rules.claiming_run(run_id, json.dumps(owner.to_body()), LEVEL)
         if events:
-            self.rules.append(t, Append(events))
+            self.rules.annotate(t, events)
         self.rules.status(t, start)
-        return self._authority(run_id, owner, self.database.transact(t.close()), resumed=False)
+        claim = self._authority(run_id, owner, self.database.transact(t.close()), resumed=False)
+        if claim is not None:
+            self._slotless.add(run_id)
+        return claim
 
     def take_over(self, seen: Head, owner: Owner, event: NewEvent) -> RunClaim | None:
         """Become the coordinator in place of the one whose beat stood still at `seen`, or who is proven gone.
@@ -246,8 +255,10 @@ class Journal:
         if len(ops) > OPS_PER_BATCH:
             raise ConflictError("too many operations in one batch", got=str(len(ops)), expected=f"at most {OPS_PER_BATCH}")
         now = time.time()
-        t = self.rules.as_coordinator(run_id, epoch, batch)
         pools = [p for op in ops if isinstance(op, Issue) for p in op.pools]
+        if pools:
+            self._slotless.discard(run_id)
+        t = self.rules.as_coordinator(run_id, epoch, batch, may_hold_slots=run_id not in self._slotless)
         if pools:
             self.rules.lock_pools(t, pools, self.default_pool_slots)
         nonces: list[str | None] = []
@@ -256,7 +267,9 @@ class Journal:
         outcomes = self.database.transact(t.close())
         if not outcomes[-1].rows:
             return self._committed_before(run_id, epoch, batch, ops)
-        head, status, intent, clock, _ = outcomes[-1].rows[0]
+        head, status, intent, clock = outcomes[-1].rows[0][:4]
+        if RunStatus(status).is_final:
+            self._slotless.discard(run_id)
         accepted = [outcomes[i].matched > 0 for i in t.guards]
         results = self._results(run_id, ops, accepted, nonces, int(head))
         first = int(head) - sum(_width(op) for op, ok in zip(ops, accepted, strict=True) if ok) + 1
@@ -274,7 +287,8 @@ class Journal:
         opened = [a.ref for a in self.attempts(run_id) if a.state in OPEN_ATTEMPT_STATES]
         notes: list[Op] = [Append(before)] if before else []
         seals: list[Op] = [Seal(ref, cause, evidence) for ref in opened]
-        return self.commit(run_id, epoch, 1, [*notes, *seals, Finish(event)])
+        rows = self.database.read(self._sql("SELECT batch FROM {run_head} WHERE run_id = :run"), {"run": run_id})
+        return self.commit(run_id, epoch, int(rows[0][0]) + 1, [*notes, *seals, Finish(event)])
 
     def _add_op(self, t: Transaction, op: Op, now: float) -> str | None:
         if isinstance(op, Append):
@@ -308,6 +322,11 @@ class Journal:
         if isinstance(op, Issue):
             if row is not None:
                 return Refused("exists", (row.state.value,))
+            others = [a for a in self.attempts(run_id) if a.ref.step == op.ref.step]
+            if any(a.state in OPEN_ATTEMPT_STATES for a in others):
+                return Refused("open_attempts", (op.ref.step,))
+            if any(a.ref.n == 0 or a.ref.n > op.ref.n or a.outcome in STEP_ENDS for a in others):
+                return Refused("exists", tuple(a.state.value for a in others))
             head = self.head(run_id)
             if head.status is not RunStatus.STARTED or head.intent != "none":
                 return Refused("run_is_ending", (head.intent,))
@@ -319,49 +338,34 @@ class Journal:
     def _committed_before(self, run_id: str, epoch: int, batch: int, ops: Sequence[Op]) -> Committed:
         """The answer of a batch whose first reply was lost; or the reason why there is none."""
         rows = self.database.read(
-            self._sql("SELECT epoch, batch, status, intent, head, clock FROM {run_head} WHERE run_id = :run"), {"run": run_id}
+            self._sql("SELECT epoch, batch, status, intent, head, clock, taken FROM {run_head} WHERE run_id = :run"), {"run": run_id}
         )
         if not rows:
             raise NotFoundError(f"no run {run_id} is stored")
-        found_epoch, found_batch, status, intent, head, clock = rows[0]
+        found_epoch, found_batch, status, intent, head, clock, taken = rows[0]
         if found_epoch != epoch:
             raise self._fenced(run_id, epoch)
         if found_batch != batch:
-            raise ConflictError(f"the run is {status}", where=f"run {run_id}")
-        accepted, nonces = [], []
-        for op in ops:
-            ok, nonce = self._was_accepted(run_id, op)
-            accepted.append(ok)
-            nonces.append(nonce)
-        results = tuple(
-            Accepted(0, nonce) if ok else self._refusal(run_id, op)
-            for op, ok, nonce in zip(ops, accepted, nonces, strict=True)
-        )
-        return Committed(results, int(head), 0, float(clock), RunStatus(status), intent)
-
-    def _was_accepted(self, run_id: str, op: Op) -> tuple[bool, str | None]:
-        if isinstance(op, Finish):
-            return self.head(run_id).status is RUN_ARCS[EventKind(op.event.kind)].target, None
-        if isinstance(op, Issue):
-            rows = self.database.read(
-                self._sql("SELECT nonce FROM {attempt} WHERE run_id = :run AND step = :step AND n = :n"),
-                {"run": run_id, "step": op.ref.step, "n": op.ref.n},
+            if RunStatus(status).is_final:
+                raise ConflictError(f"the run is {status}", where=f"run {run_id}")
+            raise ConflictError(
+                "batches are numbered from 1 without gaps", where=f"run {run_id}", got=str(batch), expected=str(found_batch + 1)
             )
-            return bool(rows), rows[0][0] if rows else None
-        if isinstance(op, Seal):
-            row = self.attempt(run_id, op.ref)
-            return row is not None and row.state is AttemptState.SEALED, None
-        if not op.events:
-            return True, None
-        last = op.events[-1]
-        rows = self.database.read(
-            self._sql(
-                "SELECT count(*) FROM {event} WHERE run_id = :run AND day = (SELECT h.day FROM {run_head} h WHERE h.run_id = :run)"
-                " AND kind = :kind AND coalesce(step, '') = :step AND written_at = :at"
-            ),
-            {"run": run_id, "kind": last.kind, "step": last.step or "", "at": last.written_at},
+        firsts = {int(index): int(first) for index, first in (entry.split(":") for entry in taken.split())}
+        results = tuple(
+            Accepted(firsts[i], self._nonce_of(run_id, op)) if i in firsts else self._refusal(run_id, op)
+            for i, op in enumerate(ops)
         )
-        return rows[0][0] > 0, None
+        return Committed(results, int(head), min(firsts.values(), default=int(head) + 1), float(clock), RunStatus(status), intent)
+
+    def _nonce_of(self, run_id: str, op: Op) -> str | None:
+        if not isinstance(op, Issue) or op.worker is None:
+            return None
+        rows = self.database.read(
+            self._sql("SELECT nonce FROM {attempt} WHERE run_id = :run AND step = :step AND n = :n"),
+            {"run": run_id, "step": op.ref.step, "n": op.ref.n},
+        )
+        return rows[0][0] if rows else None
 
     def intend(self, run_id: str, intent: str, event: NewEvent, canceled: NewEvent) -> Head:
         """Ask for the run's end (``cancel`` or ``deadline``). A run that no worker has seen ends at once. Idempotent."""
@@ -402,8 +406,8 @@ class Journal:
         if outcomes[0].matched == 0:
             raise NotFoundError(f"no run {run_id} is stored")
         if outcomes[t.guards[0]].matched:
-            row = self.attempt(run_id, ref)
-            return Claimed(ref.n, nonce, row.retry_number if row else 0, int(outcomes[-1].rows[0][4]))
+            retry_number = int(outcomes[-2].rows[0][0])
+            return Claimed(ref.n, nonce, retry_number, int(outcomes[-1].rows[0][4]))
         return self._not_claimed(run_id, ref, worker)
 
     def _not_claimed(self, run_id: str, ref: AttemptRef, worker: str) -> Claimed | NotClaimed:
@@ -421,6 +425,9 @@ class Journal:
         if head.status is not RunStatus.STARTED or head.intent != "none":
             return NotClaimed("revoked", f"the run is {head.status}")
         if not rows:
+            holders = [a for a in self.attempts(run_id) if a.ref.step == ref.step and a.state in OPEN_ATTEMPT_STATES]
+            if holders:
+                return NotClaimed("duplicate", holders[0].worker or "")
             return NotClaimed("revoked", "no such attempt was issued")
         if rows[0][0] == "running":
             return NotClaimed("duplicate", rows[0][1] or "")
@@ -432,16 +439,16 @@ class Journal:
         Returns:
             False when the attempt was sealed, or is done and these are more than annotations.
         """
-        t = self.rules.as_attempt(run_id, ref, nonce, batch)
-        self.rules.append(t, Append(events, ref, nonce))
+        t = self.rules.as_service(run_id)
+        self.rules.append(t, Append(events, ref, nonce), batch)
         outcomes = self.database.transact(t.close())
-        if outcomes[t.guards[0]].matched and outcomes[t.guards[1]].matched:
+        if outcomes[t.guards[0]].matched:
             return True
         rows = self.database.read(
             self._sql("SELECT nonce, batch FROM {attempt} WHERE run_id = :run AND step = :step AND n = :n"),
             {"run": run_id, "step": ref.step, "n": ref.n},
         )
-        return bool(rows) and rows[0][0] == nonce and int(rows[0][1]) >= batch and not outcomes[t.guards[0]].matched
+        return bool(rows) and rows[0][0] == nonce and int(rows[0][1]) >= batch
 
     # Reading --------------------------------------------------------------------------------------------------------------------
 
@@ -519,7 +526,7 @@ class Journal:
 
     def _authority(self, run_id: str, owner: Owner, outcomes: Sequence[Outcome], *, resumed: bool) -> RunClaim | None:
         if outcomes[0].matched:
-            head, _, _, _, epoch = outcomes[-1].rows[0]
+            head, _, _, _, epoch = outcomes[-1].rows[0][:5]
             return RunClaim(int(epoch), int(head), LEVEL, resumed)
         now = self.head(run_id)
         if now.owner is not None and now.owner.worker_id == owner.worker_id:

@@ -1,14 +1,14 @@
-"""Postgres: one pipelined round trip per transaction, no session state.
+"""Postgres: one pipelined round trip per transaction (``pipeline.py``), no session state that matters.
 
-No session state means that a transaction-pooling pgBouncer works: time-outs are set inside each transaction, statements are
-prepared only on a direct connection. Sources: https://www.psycopg.org/psycopg3/docs/advanced/pipeline.html,
-https://www.pgbouncer.org/features.html.
+Through a transaction-pooling pgBouncer each transaction may meet another server process: time-outs are then set inside the
+transaction and nothing is kept prepared. On a direct connection both are set once. Which of the two it is, the connection is asked.
+
+Sources: https://www.pgbouncer.org/features.html, https://www.postgresql.org/docs/current/runtime-config-client.html.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import select
 import threading
 import time
@@ -16,24 +16,36 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import psycopg
-from psycopg import conninfo, sql
+from psycopg import conninfo, errors, sql
 
 from ..errors import RunplaneError, StorageUnavailableError
 from .dialect import Dialect, Outcome, Statement, postgresql
+from .pipeline import NoAnswerError, Pipeline
 from .schema import ddl
 from .version import check_version
 
-LOCK_TIMEOUT = "5s"
-IDLE_IN_TRANSACTION_TIMEOUT = "10s"
+LOCK_TIMEOUT_S = 5.0
+IDLE_IN_TRANSACTION_S = 10.0
+ANSWER_WITHIN_S = 30.0
+"""A server that is frozen, or cut off without a word, is silent; a statement of ours is never under way for so long."""
 POLL_S = 0.25
-_NAMED = re.compile(r"(?<!:):([a-z_]+)")
-_LIMITS = (
-    f"SELECT set_config('lock_timeout', '{LOCK_TIMEOUT}', true),"
-    f" set_config('idle_in_transaction_session_timeout', '{IDLE_IN_TRANSACTION_TIMEOUT}', true)"
+_KEEPALIVES = {
+    "keepalives": 1,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+_AWAY = (
+    errors.OperationalError,
+    errors.InterfaceError,
+    errors.ReadOnlySqlTransaction,
+    errors.IdleInTransactionSessionTimeout,
+    errors.DeadlockDetected,
+    NoAnswerError,
 )
-_KEEPALIVES = {"keepalives": 1, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000}
+"""What may be over when the same transaction is sent again."""
 _DIALECTS: dict[str, Dialect] = {}
-_TEXTS: dict[str, str] = {}
 
 
 class PostgresDatabase:
@@ -42,20 +54,37 @@ class PostgresDatabase:
     Args:
         url: libpq connection string or URL.
         schema: the schema that holds our tables.
-        direct_url: a connection string that does not lead through a pooler, for LISTEN; None: news are polled for.
+        direct_url: a connection string that does not lead through a pooler, for LISTEN; None: `url`, if that is found to be direct,
+            else news are polled for.
         autocreate: make schema and tables in a database that has none.
+        answer_within_s: how long the server may be silent before it counts as away.
+        lock_timeout_s: how long a transaction waits for a lock.
     """
 
-    def __init__(self, url: str, *, schema: str = "runplane", direct_url: str | None = None, autocreate: bool = True) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        schema: str = "runplane",
+        direct_url: str | None = None,
+        autocreate: bool = True,
+        answer_within_s: float = ANSWER_WITHIN_S,
+        lock_timeout_s: float = LOCK_TIMEOUT_S,
+    ) -> None:
         self.dialect: Dialect = _DIALECTS.setdefault(schema, postgresql(schema))
         self.schema = schema
         self._url = url
         self._direct_url = direct_url
         self._autocreate = autocreate
+        self._answer_within_s = answer_within_s
+        self._lock_timeout_s = lock_timeout_s
         self._lock = threading.RLock()
         self._pid = os.getpid()
         self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
+        self._pipeline: Pipeline | None = None
+        self._limits: list[Statement] = []
         self._listener: psycopg.Connection[tuple[Any, ...]] | None = None
+        self._listener_lock = threading.Lock()
         self._checked = False
 
     @property
@@ -65,32 +94,34 @@ class PostgresDatabase:
         return f"postgres {parts.get('host', 'localhost')}:{parts.get('port', 5432)}/{parts.get('dbname', '')}"
 
     def transact(self, statements: Sequence[Statement]) -> list[Outcome]:
-        """See ``Database.transact``: BEGIN, all statements and COMMIT travel together."""
+        """See ``Database.transact``: all statements and the end of the transaction travel together."""
         with self._lock:
-            connection = self._connected()
+            pipeline = self._connected()
             try:
-                return _pipelined(connection, statements)
-            except (psycopg.OperationalError, psycopg.InterfaceError) as e:
+                return pipeline.run([*self._limits, *statements])[len(self._limits) :]
+            except errors.LockNotAvailable as e:
+                self._free_frozen(pipeline)
+                raise StorageUnavailableError(
+                    f"a lock was not to be had within {self._lock_timeout_s:g} s: {str(e).strip()}", where=self.where
+                ) from e
+            except _AWAY as e:
                 raise self._unavailable(e) from e
-            except psycopg.Error:
-                self._recover(connection)
-                raise
 
     def read(self, text: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """See ``Database.read``."""
         with self._lock:
-            connection = self._connected()
+            pipeline = self._connected()
             try:
-                return connection.execute(_psycopg_text(text), dict(params)).fetchall()
-            except (psycopg.OperationalError, psycopg.InterfaceError) as e:
+                return pipeline.run([Statement(text, dict(params))])[0].rows
+            except _AWAY as e:
                 raise self._unavailable(e) from e
 
     def wait_for_news(self, timeout_s: float) -> bool:
-        """With a direct URL, wait for a notification; without, sleep for one poll interval."""
+        """Wait for a notification, or for one poll interval: only statuses and outcomes are told, the rest is polled for."""
         if self._direct_url is None:
             time.sleep(min(timeout_s, POLL_S))
             return True
-        return self._listen(timeout_s)
+        return self._listen(min(timeout_s, POLL_S))
 
     def release(self) -> None:
         """See ``Database.release``."""
@@ -102,77 +133,90 @@ class PostgresDatabase:
             for connection in (self._connection, self._listener):
                 if connection is not None:
                     connection.close()
-            self._connection = self._listener = None
+            self._connection = self._listener = self._pipeline = None
 
-    def _connected(self) -> psycopg.Connection[tuple[Any, ...]]:
+    def _connected(self) -> Pipeline:
         if os.getpid() != self._pid:
-            raise RunplaneError("a Postgres connection was carried through a fork; open the database in the child instead")
-        if self._connection is None or self._connection.closed:
+            raise RunplaneError(
+                "a Postgres connection was carried through a fork; open the database in the child instead"
+            )
+        if self._pipeline is None:
             try:
-                self._connection = self._open()
-                if not self._checked:
-                    _prepare_schema(self._connection, self.schema, self.where, autocreate=self._autocreate)
-                    self._checked = True
-            except (psycopg.OperationalError, psycopg.InterfaceError) as e:
+                self._open()
+            except _AWAY as e:
                 raise self._unavailable(e) from e
-        return self._connection
+        assert self._pipeline is not None  # made by _open
+        return self._pipeline
 
-    def _open(self) -> psycopg.Connection[tuple[Any, ...]]:
+    def _open(self) -> None:
         given = conninfo.conninfo_to_dict(self._url)
         extra: dict[str, Any] = {k: v for k, v in _KEEPALIVES.items() if k not in given}
         extra.setdefault("connect_timeout", given.get("connect_timeout", 10))
         extra.setdefault("application_name", given.get("application_name", "runplane"))
-        connection = psycopg.connect(self._url, autocommit=True, prepare_threshold=None, **extra)
-        if _is_direct(connection):
-            connection.prepare_threshold = 2
-        return connection
+        connection = self._connection = psycopg.connect(self._url, autocommit=True, prepare_threshold=None, **extra)
+        direct = _is_direct(connection)
+        if direct:
+            connection.execute(self._session_settings())
+            self._direct_url = self._direct_url or self._url
+        self._limits = [] if direct else [Statement(self._transaction_settings(), {})]
+        if not self._checked:
+            _prepare_schema(connection, self.schema, self.where, autocreate=self._autocreate)
+            self._checked = True
+        self._pipeline = Pipeline(connection.pgconn, prepares=direct, answer_within_s=self._answer_within_s)
 
-    def _recover(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
+    def _session_settings(self) -> str:
+        # Our statements are short and touch rows by key: planning each of them again costs more than a better plan could save.
+        return (
+            f"SET lock_timeout = {int(self._lock_timeout_s * 1000)}; SET plan_cache_mode = force_generic_plan; SET jit = off;"
+            f" SET idle_in_transaction_session_timeout = {int(IDLE_IN_TRANSACTION_S * 1000)}"
+        )
+
+    def _transaction_settings(self) -> str:
+        return (
+            f"SELECT set_config('lock_timeout', '{int(self._lock_timeout_s * 1000)}', true),"
+            f" set_config('idle_in_transaction_session_timeout', '{int(IDLE_IN_TRANSACTION_S * 1000)}', true)"
+        )
+
+    def _free_frozen(self, pipeline: Pipeline) -> None:
+        """End transactions of ours whose client went silent in the middle of sending them.
+
+        ``idle_in_transaction_session_timeout`` does not see these: the server is waiting for the rest of a pipeline, which does
+        not count as idle.
+        """
+        text = (
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database()"
+            " AND usename = current_user AND application_name = current_setting('application_name') AND pid <> pg_backend_pid()"
+            " AND wait_event = 'ClientRead' AND backend_xid IS NOT NULL"
+            f" AND xact_start < clock_timestamp() - interval '{IDLE_IN_TRANSACTION_S:g} seconds'"
+        )
         try:
-            connection.execute("ROLLBACK")
-        except psycopg.Error:
-            connection.close()
+            pipeline.run([Statement(text, {})])
+        except _AWAY as e:
+            raise self._unavailable(e) from e
 
     def _unavailable(self, e: Exception) -> StorageUnavailableError:
         # What is left of the connection after an error in a pipeline is not worth keeping.
         if self._connection is not None:
             self._connection.close()
-            self._connection = None
+        self._connection = self._pipeline = None
         return StorageUnavailableError(f"the database does not answer: {str(e).strip()}", where=self.where)
 
     def _listen(self, timeout_s: float) -> bool:
-        try:
-            if self._listener is None or self._listener.closed:
-                self._listener = psycopg.connect(self._direct_url or "", autocommit=True, connect_timeout=5)
-                self._listener.execute(sql.SQL("LISTEN {}").format(sql.Identifier(self.schema)))
-            ready, _, _ = select.select([self._listener.fileno()], [], [], timeout_s)
-            for _ in self._listener.notifies(timeout=0):
-                pass
-            return bool(ready)
-        except psycopg.Error:
-            # News are a convenience; the reader polls all the same.
-            self._listener = None
-            time.sleep(min(timeout_s, POLL_S))
-            return True
-
-
-def _pipelined(connection: psycopg.Connection[tuple[Any, ...]], statements: Sequence[Statement]) -> list[Outcome]:
-    cursors = []
-    with connection.pipeline():
-        connection.execute("BEGIN")
-        connection.execute(_LIMITS)
-        for text, params in statements:
-            cursors.append(connection.execute(_psycopg_text(text), params))
-        connection.execute("COMMIT")
-    return [Outcome(c.rowcount, c.fetchall() if c.description else []) for c in cursors]
-
-
-def _psycopg_text(text: str) -> str:
-    """``:name`` -> ``%(name)s``; texts are few and kept."""
-    found = _TEXTS.get(text)
-    if found is None:
-        found = _TEXTS[text] = _NAMED.sub(r"%(\1)s", text.replace("%", "%%"))
-    return found
+        with self._listener_lock:
+            try:
+                if self._listener is None or self._listener.closed:
+                    self._listener = psycopg.connect(
+                        self._direct_url or "", autocommit=True, connect_timeout=5, application_name="runplane listener"
+                    )
+                    self._listener.execute(sql.SQL("LISTEN {}").format(sql.Identifier(self.schema)))
+                select.select([self._listener.fileno()], [], [], timeout_s)
+                for _ in self._listener.notifies(timeout=0):
+                    pass
+            except psycopg.Error:
+                # News are a convenience; the reader polls all the same.
+                self._listener = None
+                time.sleep(min(timeout_s, POLL_S))
+        return True
 
 
 def _is_direct(connection: psycopg.Connection[tuple[Any, ...]]) -> bool:
@@ -181,7 +225,9 @@ def _is_direct(connection: psycopg.Connection[tuple[Any, ...]]) -> bool:
     return row is not None and row[0] == connection.info.backend_pid
 
 
-def _prepare_schema(connection: psycopg.Connection[tuple[Any, ...]], schema: str, where: str, *, autocreate: bool) -> None:
+def _prepare_schema(
+    connection: psycopg.Connection[tuple[Any, ...]], schema: str, where: str, *, autocreate: bool
+) -> None:
     """Make our tables where there are none; check their version. Two processes that start at once both pass."""
     version_table = sql.Identifier(schema, "schema_version")
     exists = "SELECT to_regclass(%s)"
@@ -190,7 +236,8 @@ def _prepare_schema(connection: psycopg.Connection[tuple[Any, ...]], schema: str
     if row is None or row[0] is None:
         if not autocreate:
             raise RunplaneError(
-                "the database has no tables of runplane, and `should_autocreate_tables` is off", where=where,
+                "the database has no tables of runplane, and `should_autocreate_tables` is off",
+                where=where,
                 hint="Run `runplane instance migrate`.",
             )
         with connection.transaction():

@@ -72,6 +72,7 @@ run_head = Table(
     Column("epoch", Integer, nullable=False, server_default="0"),
     Column("head", _BIG, nullable=False, server_default="0", comment="number of the newest event"),
     Column("batch", _BIG, nullable=False, server_default="0", comment="newest batch of the coordinator"),
+    Column("taken", Text, nullable=False, server_default="", comment="accepted ops of that batch: index:first number"),
     Column("mark", _BIG, nullable=False, server_default="0", comment="which op of the transaction is at work"),
     Column("clock", Float(53), nullable=False, server_default="0", comment="time of the newest transaction, never falls"),
     Column("beat", _BIG, nullable=False, server_default="0"),
@@ -167,6 +168,13 @@ feed = Table(
     Index(
         "feed_unnumbered", "id", sqlite_where=text("number IS NULL"), postgresql_where=text("number IS NULL")
     ),
+)
+
+feed_head = Table(
+    "feed_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("last", _BIG, nullable=False, comment="newest number given; this row is the sequencer's lock"),
 )
 
 lease = Table(

@@ -1,4 +1,24 @@
 """What plug-in authors get: conformance suites, stubs, replay.
 
 Admission test: a stranger's test imports it. Our own backends run the same suites.
+
+The names are looked up when they are asked for: the suites need pytest, the stubs do not.
 """
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .journal_contract import JournalContract as JournalContract
+
+_NAMES = {"JournalContract": "journal_contract"}
+
+__all__ = ["JournalContract"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _NAMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_NAMES[name]}", __name__), name)

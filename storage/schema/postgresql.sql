@@ -69,6 +69,11 @@ CREATE TABLE feed (
 	body TEXT NOT NULL,
 	PRIMARY KEY (id)
 );
+CREATE TABLE feed_head (
+	id INTEGER NOT NULL,
+	last BIGINT NOT NULL,
+	PRIMARY KEY (id)
+);
 CREATE TABLE lease (
 	name TEXT NOT NULL,
 	holder TEXT,
@@ -96,6 +101,7 @@ CREATE TABLE run_head (
 	epoch INTEGER DEFAULT '0' NOT NULL,
 	head BIGINT DEFAULT '0' NOT NULL,
 	batch BIGINT DEFAULT '0' NOT NULL,
+	taken TEXT DEFAULT '' NOT NULL,
 	mark BIGINT DEFAULT '0' NOT NULL,
 	clock FLOAT(53) DEFAULT '0' NOT NULL,
 	beat BIGINT DEFAULT '0' NOT NULL,
@@ -130,13 +136,16 @@ COMMENT ON COLUMN pool.slots IS 'null: no limit';
 COMMENT ON COLUMN pool.is_default IS 'made from the default limit';
 COMMENT ON COLUMN feed.id IS 'order of insertion; not an order to read by';
 COMMENT ON COLUMN feed.number IS 'given afterwards by one sequencer; null until then';
+COMMENT ON COLUMN feed_head.last IS 'newest number given; this row is the sequencer''s lock';
 COMMENT ON COLUMN schema_version.version_num IS 'alembic''s own table, by this name';
 COMMENT ON COLUMN run_head.day IS 'of the run''s creation, days since the epoch';
 COMMENT ON COLUMN run_head.intent IS 'none, cancel, deadline';
 COMMENT ON COLUMN run_head.level IS 'protocol level of the coordinator';
 COMMENT ON COLUMN run_head.head IS 'number of the newest event';
 COMMENT ON COLUMN run_head.batch IS 'newest batch of the coordinator';
+COMMENT ON COLUMN run_head.taken IS 'accepted ops of that batch: index:first number';
 COMMENT ON COLUMN run_head.mark IS 'which op of the transaction is at work';
 COMMENT ON COLUMN run_head.clock IS 'time of the newest transaction, never falls';
 COMMENT ON COLUMN run_head.owner IS 'the coordinator''s process, JSON';
+INSERT INTO feed_head (id, last) VALUES (1, 0);
 INSERT INTO schema_version (version_num) VALUES ('0001');

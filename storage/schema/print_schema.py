@@ -22,6 +22,7 @@ def schema_text(dialect: str) -> str:
     metadata.create_all(engine, checkfirst=False)
     # Indexes of a table come in no fixed order.
     statements.sort(key=_rank)
+    statements.append("INSERT INTO feed_head (id, last) VALUES (1, 0)")
     statements.append(f"INSERT INTO schema_version (version_num) VALUES ('{SCHEMA_VERSION}')")
     lines = [line.rstrip() for s in statements for line in f"{s};\n".splitlines()]
     return "\n".join(lines) + "\n"

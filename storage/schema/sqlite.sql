@@ -71,6 +71,11 @@ CREATE TABLE feed (
 	body TEXT NOT NULL,
 	PRIMARY KEY (id)
 );
+CREATE TABLE feed_head (
+	id INTEGER NOT NULL,
+	last INTEGER NOT NULL,
+	PRIMARY KEY (id)
+);
 CREATE TABLE lease (
 	name TEXT NOT NULL,
 	holder TEXT,
@@ -98,6 +103,7 @@ CREATE TABLE run_head (
 	epoch INTEGER DEFAULT '0' NOT NULL,
 	head INTEGER DEFAULT '0' NOT NULL,
 	batch INTEGER DEFAULT '0' NOT NULL,
+	taken TEXT DEFAULT '' NOT NULL,
 	mark INTEGER DEFAULT '0' NOT NULL,
 	clock FLOAT DEFAULT '0' NOT NULL,
 	beat INTEGER DEFAULT '0' NOT NULL,
@@ -124,4 +130,5 @@ CREATE INDEX run_head_by_status ON run_head (status);
 CREATE INDEX run_tag_by_value ON run_tag ("key", value);
 CREATE INDEX slot_by_pool ON slot (pool);
 CREATE UNIQUE INDEX feed_by_number ON feed (number);
+INSERT INTO feed_head (id, last) VALUES (1, 0);
 INSERT INTO schema_version (version_num) VALUES ('0001');
