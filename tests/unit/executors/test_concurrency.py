@@ -116,5 +116,5 @@ def test_config_beats_the_variable_and_the_variable_beats_the_machine(tmp_path: 
     ("configured", "env"), [(-1, {}), (None, {MAX_CONCURRENT_ENV: "many"}), (0, {MAX_CONCURRENT_ENV: "0"})]
 )
 def test_a_setting_that_can_not_be_used_is_named(configured: int | None, env: dict[str, str]) -> None:
-    with pytest.raises(ConfigErrors, match="max_concurrent|MAX_CONCURRENT"):
+    with pytest.raises(ConfigErrors, match=r"max_concurrent|MAX_CONCURRENT"):
         max_concurrent_of(configured, env)

@@ -1,0 +1,60 @@
+"""From a job's origin to what runs one attempt of one of its steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...definitions.code_loading import load_job
+from ...events.run import Run
+from ..perform import perform_step
+from ..step_request import StepRequest
+from .step_process import Emit, Perform
+from .wire import Task
+
+
+@dataclass(frozen=True, slots=True)
+class JobArgument:
+    """What the processes of a run are told once.
+
+    Attributes:
+        run: the run; its origin says where the code is.
+        home: the instance's folder.
+        managed_loggers: names of Python loggers whose lines become events.
+    """
+
+    run: Run
+    home: Path
+    managed_loggers: tuple[str, ...] = ()
+
+
+def load(argument: Any) -> Perform:
+    """Import the job's code.
+
+    Raises:
+        NotFoundError: no such file, module or job.
+        CodeLoadError: the code fails when it is imported.
+    """
+    told: JobArgument = argument
+    origin = told.run.origin
+    if origin is None:
+        raise ValueError(f"run {told.run.run_id} has no origin: its code can not be found by another process")
+    job = load_job(origin.repository_origin.code_pointer, origin.job_name)
+
+    def perform(task: Task, emit: Emit) -> None:
+        request = StepRequest(
+            job=job,
+            run=told.run,
+            step=task.step,
+            step_key=task.ref.step,
+            n=task.ref.n,
+            home=told.home,
+            retry_number=task.retry_number,
+            retries_enabled=task.retries_enabled,
+            inputs=task.inputs,
+            managed_loggers=told.managed_loggers,
+        )
+        perform_step(request, emit)
+
+    return perform

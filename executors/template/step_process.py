@@ -1,0 +1,194 @@
+"""The life of a step's process: it waits for its order, runs one attempt, tells everything, and ends.
+
+Its descriptors 1 and 2 become the log's files, so what is printed is kept whatever happens next. SIGTERM becomes an exception in user
+code, once, and never in the middle of a frame.
+"""
+
+from __future__ import annotations
+
+import atexit
+import io
+import logging
+import os
+import random
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, NoReturn
+
+from ...definitions.code_loading import CodeLoadError
+from ...definitions.errors import DagsterExecutionInterruptedError
+from ...definitions.user_errors import error_info
+from ...events.causes import ErrorInfo
+from ...events.event import NewEvent
+from ...events.kinds import EventKind
+from .wire import Receiver, Task, told, told_event
+
+Emit = Callable[[NewEvent], None]
+Perform = Callable[[Task, Emit], None]
+Load = Callable[[Any], Perform]
+"""A program: from its argument (user code is imported here) to what runs one attempt."""
+
+OUTCOMES = frozenset({EventKind.STEP_SUCCESS.value, EventKind.STEP_FAILURE.value, EventKind.STEP_UP_FOR_RETRY.value})
+_OUT_OF_MEMORY = told("left", "MemoryError", "")
+
+
+def live(receiver: Receiver, ready: Callable[[], Perform]) -> NoReturn:
+    """Wait for the order, carry it out, and end.
+
+    Args:
+        receiver: the socket pair to the coordinator.
+        ready: gives what runs the attempt; may import user code.
+    """
+    receiver.sock.sendall(told("born", os.getpid()))
+    try:
+        perform = ready()
+    except BaseException as error:  # noqa: BLE001 - whatever an import raises is told
+        receiver.sock.sendall(told("failed", error_of(error).to_body()))
+        _leave(1)
+    message = receiver.receive()
+    if message is None:
+        _leave(0)
+    task: Task = message[1]
+    _print_to(receiver.fds.popleft(), receiver.fds.popleft())
+    _leave(_attempt(receiver.sock, task, perform))
+
+
+def error_of(error: BaseException) -> ErrorInfo:
+    """What failed when code was imported: the user's own error where there is one."""
+    return error.error if isinstance(error, CodeLoadError) else error_info(error)
+
+
+class Voice:
+    """Tells the coordinator what happens.
+
+    Args:
+        sock: the socket pair's end.
+        task: whose events they are.
+    """
+
+    def __init__(self, sock: socket.socket, task: Task) -> None:
+        self._sock = sock
+        self._task = task
+        self._is = _identity(sock)
+        self._turn = threading.Lock()
+        self._main = threading.main_thread()
+        self._speaking = False
+        self._waiting = False
+        self._deaf = False
+
+    def emit(self, event: NewEvent) -> None:
+        """Tell one event. It is with the coordinator when this returns.
+
+        Raises:
+            DagsterExecutionInterruptedError: the step was told to stop meanwhile.
+            ConnectionError: the connection is not there any more.
+        """
+        frame = told_event(event)
+        with self._undisturbed():
+            if _identity(self._sock) != self._is:
+                # The number now stands for something of the user's; what is written there would spoil it.
+                raise ConnectionError("user code closed the connection of the step's process to its coordinator")
+            with self._turn:
+                self._sock.sendall(frame)
+            if event.kind in OUTCOMES and event.step == self._task.ref.step:
+                # From here on there is nothing left to interrupt.
+                self._deaf = True
+
+    def say(self, frame: bytes) -> None:
+        """Tell something that is no event, as far as there is somebody who listens."""
+        self._deaf = True
+        if _identity(self._sock) == self._is:
+            self._sock.sendall(frame)
+
+    def interrupt(self, number: int, frame: FrameType | None) -> None:
+        """The handler of SIGTERM: raise in user code, once."""
+        if self._deaf:
+            return
+        if self._speaking:
+            self._waiting = True
+            return
+        self._deaf = True
+        raise DagsterExecutionInterruptedError
+
+    @contextmanager
+    def _undisturbed(self) -> Iterator[None]:
+        """Signal handlers run in the main thread: only there a frame could be torn."""
+        if threading.current_thread() is not self._main:
+            yield
+            return
+        self._speaking = True
+        try:
+            yield
+        finally:
+            self._speaking = False
+        if self._waiting and not self._deaf:
+            self._deaf = True
+            raise DagsterExecutionInterruptedError
+
+
+def _attempt(sock: socket.socket, task: Task, perform: Perform) -> int:
+    """Run one attempt; the exit code."""
+    voice = Voice(sock, task)
+    signal.signal(signal.SIGTERM, voice.interrupt)
+    try:
+        perform(task, voice.emit)
+    except SystemExit as leaving:
+        voice.say(told("left", "sys.exit", str(leaving.code)))
+        return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+    except MemoryError:
+        voice.say(_OUT_OF_MEMORY)
+        return 1
+    except BaseException as error:  # noqa: BLE001 - nobody else is there to tell it
+        voice.say(told("left", type(error).__name__, error_info(error).message.strip()))
+        return 1
+    voice.say(told("left", "return", ""))
+    return 0
+
+
+def _identity(sock: socket.socket) -> tuple[int, int]:
+    try:
+        found = os.fstat(sock.fileno())
+    except OSError:
+        return (0, 0)
+    return (found.st_dev, found.st_ino)
+
+
+def _print_to(out: int, err: int) -> None:
+    """What the process prints goes to these files, line by line."""
+    for fd, standard in ((out, 1), (err, 2)):
+        os.dup2(fd, standard)
+        os.close(fd)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(line_buffering=True, errors="backslashreplace")
+
+
+def forget_the_template() -> None:
+    """In a forked child: what would be shared with its siblings and must not be.
+
+    What the import registered to be done at exit (remove a folder, say) is the template's to do. Random numbers start anew, as they
+    do in a process of one's own.
+    """
+    atexit._clear()
+    random.seed()
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None:
+        numpy_random.seed()
+
+
+def _leave(code: int) -> NoReturn:
+    """End as a program ends (threads, exit handlers, buffers), without taking the interpreter down object by object."""
+    try:
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+        logging.shutdown()
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None and not stream.closed:
+                stream.flush()
+        os._exit(code)
