@@ -101,7 +101,6 @@ def _document(plain: str | None, compressed: str | None) -> str:
         raise Refusal(
             f"the document is given as INPUT_JSON or as --compressed-input-json, exactly one of them (got {got})",
             ExitCode.FAILED,
-            label="",
         )
     return given[0]
 
@@ -125,7 +124,7 @@ def _on_instance(ref: Any, work: Callable[[Any], T]) -> T:
             return work(instance)
         except NotFoundError as error:
             # As there: a run, or a step of it, that is not stored is 1, and not bad usage.
-            raise Refusal(str(error), ExitCode.FAILED, label="") from error
+            raise Refusal(str(error), ExitCode.FAILED) from error
 
 
 def _end_with_parent() -> None:

@@ -83,13 +83,11 @@ def submit(instance: Instance, request: RunRequest, as_document: bool) -> None:
     from ..workers.run import execute_run
 
     set_run_here(lambda run_id: void(execute_run(instance, run_id)))
-    before = instance.runs.page
     try:
         run = instance.submit(request)
     except RunplaneError as error:
         stored = request.run_id is not None and _is_stored(instance, request.run_id)
         raise Refusal(str(error), ExitCode.FAILED if stored else ExitCode.BAD_INPUT) from error
-    del before
     if as_document:
         click.echo(as_json({"run_id": run.run_id, "job_name": run.job_name, "status": run.status.value}))
         return

@@ -51,7 +51,9 @@ def coloured(text: str, status: Any) -> str:
 
 
 def seconds(value: float) -> str:
-    """``0.12 s``, ``12.3 s``, ``2 m 03 s``, ``1 h 02 m``."""
+    """``12 ms``, ``1.23 s``, ``12.3 s``, ``2 m 03 s``, ``1 h 02 m``."""
+    if value < 0.9995:
+        return f"{value * 1000:.0f} ms"
     if value < 10:
         return f"{value:.2f} s"
     if value < 60:

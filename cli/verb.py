@@ -16,17 +16,12 @@ TRACEBACK_ENV = "RUNPLANE_TRACEBACK"
 """Set: a fault of ours is printed with its traceback."""
 
 
-class Refusal(click.ClickException):
-    """One message on stderr, and an exit code."""
+class Refusal(RunplaneError):
+    """A message with an exit code of its own, where the rule of the verb's kind does not fit."""
 
-    def __init__(self, message: str, code: ExitCode, *, label: str = "Error: ") -> None:
+    def __init__(self, message: str, code: ExitCode) -> None:
         super().__init__(message)
-        self.exit_code = int(code)
-        self._label = label
-
-    def show(self, file: Any = None) -> None:
-        """Print the message."""
-        click.echo(f"{self._label}{self.message}", err=True)
+        self.code = code
 
 
 class Verb(click.Command):
@@ -37,7 +32,8 @@ class Verb(click.Command):
         try:
             return super().invoke(ctx)
         except RunplaneError as error:
-            raise Refusal(str(error), ExitCode.BAD_INPUT) from error
+            click.echo(click.style("Error: ", fg="red") + str(error), err=True)
+            ctx.exit(error.code if isinstance(error, Refusal) else ExitCode.BAD_INPUT)
         except KeyboardInterrupt:
             ctx.exit(ExitCode.INTERRUPTED)
 
@@ -50,13 +46,15 @@ class WorkerVerb(click.Command):
         try:
             return super().invoke(ctx)
         except RunplaneError as error:
-            raise Refusal(str(error), error.exit_code, label="") from error
+            click.echo(str(error), err=True)
+            ctx.exit(error.code if isinstance(error, Refusal) else error.exit_code)
         except KeyboardInterrupt:
             ctx.exit(ExitCode.INTERRUPTED)
         except (click.exceptions.Exit, click.ClickException, click.Abort):
             raise
         except Exception as error:
-            raise Refusal(_fault(error), ExitCode.FAILED, label="") from error
+            click.echo(_fault(error), err=True)
+            ctx.exit(ExitCode.FAILED)
 
 
 def _fault(error: Exception) -> str:

@@ -1,0 +1,135 @@
+"""Events and logs of a run, to the end of what is there or to the end of the run."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO
+
+import click
+
+from ..events.event import Event
+from ..events.kinds import EventKind
+from ..events.messages import default_message
+from ..events.run import Run
+from ..events.status import RunStatus
+from ..instance.instance import Instance
+from ..storage.compute_logs import Stream
+from .job import say
+from .report import coloured
+from .watch import LOOK_S, PAGE
+
+LOG_LOOK_S = 0.1
+CHUNK_BYTES = 1 << 16
+_BAD = {EventKind.STEP_FAILURE: RunStatus.FAILURE, EventKind.RUN_FAILURE: RunStatus.FAILURE}
+_GOOD = {EventKind.STEP_SUCCESS: RunStatus.SUCCESS, EventKind.RUN_SUCCESS: RunStatus.SUCCESS}
+
+
+def follow_events(instance: Instance, run_id: str, *, follow: bool) -> Iterator[Event]:
+    """The events of a run; with `follow`, those to come too, until the run is over."""
+    seen = 0
+    while True:
+        # Before the events: what was written until the end is then among them.
+        is_over = instance.journal.head(run_id).status.is_final if follow else True
+        page = instance.tail(run_id, seen, PAGE)
+        yield from page
+        if page:
+            seen = page[-1].seq
+        elif is_over:
+            return
+        else:
+            instance.database.wait_for_news(LOOK_S)
+
+
+def print_event(run: Run, event: Event, *, as_document: bool) -> None:
+    """One event on one line."""
+    if as_document:
+        click.echo(
+            json.dumps(
+                {
+                    "seq": event.seq,
+                    "at": event.at,
+                    "written_at": event.written_at,
+                    "kind": event.kind,
+                    "step": event.step,
+                    "attempt": event.n,
+                    "body": event.body,
+                },
+                ensure_ascii=False,
+            )
+        )
+        return
+    clock = time.strftime("%H:%M:%S", time.localtime(event.at)) + f".{int(event.at % 1 * 1000):03d}"
+    message = (
+        event.body.get("message") or default_message(event.kind, run.job_name, event.step, event.n, event.body) or ""
+    )
+    of_step = f"{event.step}" + (f"#{event.n}" if event.n and event.n > 1 else "") if event.step else "-"
+    kind = coloured(f"{event.kind:<22}", {**_BAD, **_GOOD}.get(EventKind(event.kind)) if event.kind in _KINDS else None)
+    click.echo(f"{event.seq:>5}  {clock}  {kind}  {of_step:<16}  {message}".rstrip())
+
+
+_KINDS = {kind.value for kind in EventKind}
+
+
+class _Capture:
+    """How far one capture was printed."""
+
+    def __init__(self, key: Sequence[str], steps: Sequence[str]) -> None:
+        self.key = tuple(key)
+        self.title = ", ".join(steps)
+        self.offsets: dict[Stream, int] = {"out": 0, "err": 0}
+
+
+class _Printer:
+    """Copies what was captured to stdout and stderr, and says where it comes from when there are several captures."""
+
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+        self._last: _Capture | None = None
+
+    def copy(self, capture: _Capture) -> bool:
+        """Print what is new; whether there was something."""
+        news = False
+        for stream, target in (("out", sys.stdout.buffer), ("err", sys.stderr.buffer)):
+            news |= self._copy(capture, stream, target)  # type: ignore[arg-type]
+        return news
+
+    def _copy(self, capture: _Capture, stream: Stream, target: BinaryIO) -> bool:
+        news = False
+        while True:
+            chunk = self._instance.logs.read(capture.key, stream, capture.offsets[stream], CHUNK_BYTES)
+            if not chunk.data:
+                return news
+            if self._last is not capture and capture.title:
+                say(click.style(f"==> {capture.title} <==", dim=True))
+            self._last, news = capture, True
+            target.write(chunk.data)
+            target.flush()
+            capture.offsets[stream] = chunk.next
+
+
+def follow_logs(instance: Instance, run_id: str, *, step: str | None, follow: bool) -> None:
+    """Print what steps printed; with `follow`, what they print until the run is over."""
+    captures: list[_Capture] = []
+    printer = _Printer(instance)
+    seen = 0
+    while True:
+        is_over = instance.journal.head(run_id).status.is_final if follow else True
+        while page := instance.tail(run_id, seen, PAGE):
+            seen = page[-1].seq
+            captures += _announced(page, step)
+        news = [printer.copy(capture) for capture in captures]
+        if is_over and not any(news):
+            return
+        if not any(news):
+            instance.database.wait_for_news(LOG_LOOK_S)
+
+
+def _announced(page: Sequence[Event], step: str | None) -> Iterator[_Capture]:
+    for event in page:
+        if event.kind == EventKind.LOGS_CAPTURED:
+            steps = event.body.get("step_keys") or ([event.step] if event.step else [])
+            if step is None or step in steps:
+                yield _Capture(event.body["log_key"], steps)

@@ -1,0 +1,95 @@
+"""A run again: which run is asked for in place of one that ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from ..engine.snapshot import PlanSnapshot
+from ..errors import ConfigErrors, ConflictError
+from ..events.event import Event
+from ..events.run import Run
+from ..instance.instance import Instance, RunRequest
+from ..plan.reexecution import Remainder, finished_by, remainder_of
+from .code_options import open_pointer
+from .job import startup_timeout_s
+
+FROM_FAILURE_TAG = "dagster/is_resume_retry"
+_NOT_COPIED = frozenset(
+    {
+        "dagster/run_metrics",
+        ".dagster/run_metrics",
+        ".dagster/run_metrics_polling_interval",
+        ".dagster/python_runtime_metrics",
+        "dagster/failure_reason",
+        "dagster/retry_number",
+        "dagster/will_retry",
+        "dagster/auto_retry_run_id",
+        "dagster/backfill",
+        "dagster/parent_backfill_id",
+        "dagster/root_backfill_id",
+        "dagster/is_asset_resume_retry",
+        FROM_FAILURE_TAG,
+    }
+)
+"""Tags that say something about the one run. Source: https://docs.dagster.io/guides/deploy/execution/run-retries"""
+PAGE = 5000
+
+
+def retry_request(instance: Instance, run: Run, *, from_failure: bool) -> RunRequest:
+    """The run that repeats `run`, its plan made anew from the code as it is now.
+
+    Raises:
+        ConflictError: it is not over, or nothing of it is left. ConfigErrors: its run config does not fit the code any more.
+        RunplaneError: its code can not be loaded.
+    """
+    where = f"run {run.run_id}"
+    if not run.status.is_final:
+        raise ConflictError(f"a run that is {run.status} can not be run again", where=where, hint="Cancel it first.")
+    if run.origin is None:
+        raise ConflictError("the run's code was made in one process, and can not be loaded again", where=where)
+    left = _left(instance, run) if from_failure else None
+    if left is not None and not left.step_keys:
+        raise ConflictError(
+            "all its steps succeeded: nothing is left of it", where=where, hint="--all runs them again."
+        )
+    with open_pointer(run.origin.repository_origin.code_pointer, startup_timeout_s()) as source:
+        plan = source.snapshot(
+            run.job_name,
+            selection=run.op_selection,
+            run_config=run.run_config or None,
+            step_keys=left.step_keys if left else None,
+            known=left.known_outputs if left else (),
+        )
+    if not isinstance(plan, PlanSnapshot):
+        raise ConfigErrors(plan, where=f"run config of {where}, with the code as it is now")
+    return RunRequest(
+        job_name=run.job_name,
+        origin=run.origin,
+        plan=plan,
+        run_config=run.run_config,
+        tags=_tags(run, from_failure=left is not None),
+        op_selection=run.op_selection,
+        step_keys=left.step_keys if left else None,
+        asset_selection=run.asset_selection,
+        parent_run_id=run.run_id,
+        root_run_id=run.root_run_id or run.run_id,
+    )
+
+
+def _left(instance: Instance, run: Run) -> Remainder | None:
+    """What the run did not finish; None when it never had a plan, so that nothing is known of it."""
+    if run.plan_id is None:
+        return None
+    return remainder_of(instance.journal.get_plan(run.plan_id), finished_by(run.run_id, _events(instance, run)))
+
+
+def _events(instance: Instance, run: Run) -> Iterator[Event]:
+    after = 0
+    while page := instance.tail(run.run_id, after, PAGE):
+        yield from page
+        after = page[-1].seq
+
+
+def _tags(run: Run, *, from_failure: bool) -> Mapping[str, str]:
+    kept = {key: value for key, value in run.tags.items() if key not in _NOT_COPIED}
+    return {**kept, FROM_FAILURE_TAG: "true"} if from_failure else kept

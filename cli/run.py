@@ -1,0 +1,194 @@
+"""``run``: list runs, show one, follow it, cancel it, run it again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from ..engine.snapshot import PlanSnapshot
+from ..errors import RunplaneError
+from ..events.run import Run
+from ..events.status import RunStatus
+from ..instance.instance import Instance
+from ..storage.contract import RunFilter
+from .job import say, submit
+from .report import as_json, at, coloured, print_end, seconds, short, step_to_json
+from .story import RunStory
+from .verb import Verb
+from .watch import PAGE
+
+_STATUSES = [status.value for status in RunStatus]
+
+
+@click.group("run")
+def run() -> None:
+    """Runs of the instance. RUN_ID may be the first characters of an id, four at least."""
+
+
+@run.command("list", cls=Verb)
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="So many, the newest.")
+@click.option("-j", "--job", metavar="NAME", help="Of this job only.")
+@click.option("--status", type=click.Choice(_STATUSES, case_sensitive=False), multiple=True, help="Of this status.")
+@click.option("--tag", "tags", metavar="KEY=VALUE", multiple=True, help="With this tag; several: with all of them.")
+@click.option("--cursor", metavar="TEXT", help="Go on where a page ended (from --json).")
+@click.option("--json", "as_document", is_flag=True, help="For programs.")
+def list_runs(
+    limit: int, job: str | None, status: tuple[str, ...], tags: tuple[str, ...], cursor: str | None, as_document: bool
+) -> None:
+    """List runs, newest first."""
+    wanted = RunFilter(
+        job_name=job, statuses=tuple(RunStatus(s) for s in status) or None, tags=dict(_pair(t) for t in tags) or None
+    )
+    with Instance.get(say=say) as instance:
+        page = instance.runs.page(wanted, cursor, limit)
+    if as_document:
+        click.echo(as_json({"runs": [_to_json(r) for r in page.runs], "cursor": page.cursor}))
+        return
+    if not page.runs:
+        say("No run matches." if job or status or tags else "There is no run yet. Try: runplane job execute -f FILE")
+    width = max([len(r.job_name) for r in page.runs], default=0)
+    for r in page.runs:
+        state = coloured(f"{r.status.value:<11}", r.status)
+        took = seconds(r.ended_at - r.started_at) if r.started_at and r.ended_at else ""
+        click.echo(f"{short(r.run_id)}  {r.job_name:<{width}}  {state}  {at(r.created_at)}  {took}".rstrip())
+    if page.cursor:
+        say(f"There are more: --limit N, or --cursor {page.cursor}")
+
+
+@run.command("show", cls=Verb)
+@click.argument("run_id")
+@click.option("--json", "as_document", is_flag=True, help="For programs.")
+def show(run_id: str, as_document: bool) -> None:
+    """Show a run: its steps and their times, why it failed, where its outputs and logs are."""
+    with Instance.get(say=say) as instance:
+        found = instance.runs.get(run_id)
+        story = _story(instance, found)
+        if as_document:
+            steps = [step_to_json(story, step) for step in story.steps.values()]
+            click.echo(as_json({**_to_json(found), "run_config": found.run_config, "steps": steps, "end": story.end}))
+            return
+        click.echo(f"{found.run_id}  {found.job_name}  created {at(found.created_at)}")
+        for key, value in sorted(found.tags.items()):
+            click.echo(f"  {key} = {value}")
+        print_end(instance, found, story)
+
+
+@run.command("events", cls=Verb)
+@click.argument("run_id")
+@click.option("-F", "--follow", is_flag=True, help="Go on until the run is over.")
+@click.option("--step", metavar="KEY", help="Of this step only.")
+@click.option("--json", "as_document", is_flag=True, help="For programs: one JSON document a line.")
+def events(run_id: str, follow: bool, step: str | None, as_document: bool) -> None:
+    """Print the events of a run."""
+    from .follow import follow_events, print_event
+
+    with Instance.get(say=say) as instance:
+        found = instance.runs.get(run_id)
+        _check_step(instance, found, step)
+        for event in follow_events(instance, found.run_id, follow=follow):
+            if step is None or event.step == step:
+                print_event(found, event, as_document=as_document)
+
+
+@run.command("logs", cls=Verb)
+@click.argument("run_id")
+@click.option("-F", "--follow", is_flag=True, help="Go on until the run is over.")
+@click.option("--step", metavar="KEY", help="Of this step only.")
+def logs(run_id: str, follow: bool, step: str | None) -> None:
+    """Print what the steps of a run print: their stdout on stdout, their stderr on stderr."""
+    from .follow import follow_logs
+
+    with Instance.get(say=say) as instance:
+        found = instance.runs.get(run_id)
+        _check_step(instance, found, step)
+        follow_logs(instance, found.run_id, step=step, follow=follow)
+
+
+@run.command("cancel", cls=Verb)
+@click.argument("run_id")
+def cancel(run_id: str) -> None:
+    """Ask for the end of a run. Its running steps are told to stop."""
+    with Instance.get(say=say) as instance:
+        found = instance.runs.get(run_id)
+        if found.status.is_final:
+            click.echo(f"Nothing to cancel: the run is {found.status}.")
+            return
+        head = instance.cancel(found.run_id)
+        click.echo(f"The run is {head.status}.")
+        if not head.status.is_final:
+            say(f"Next: runplane run events {short(found.run_id)} --follow")
+
+
+@run.command("retry", cls=Verb)
+@click.argument("run_id")
+@click.option(
+    "--from-failure/--all",
+    "from_failure",
+    default=True,
+    help="Run only what did not succeed, with the outputs that are there; or all steps again. [from failure]",
+)
+@click.option("--json", "as_document", is_flag=True, help="For programs.")
+def retry(run_id: str, from_failure: bool, as_document: bool) -> None:
+    """Run a run again, as a new run of the same group, launched through the instance."""
+    from .retrying import retry_request
+
+    with Instance.get(say=say) as instance:
+        request = retry_request(instance, instance.runs.get(run_id), from_failure=from_failure)
+        submit(instance, request, as_document)
+
+
+def _story(instance: Instance, found: Run) -> RunStory:
+    plan: PlanSnapshot | None = instance.journal.get_plan(found.plan_id) if found.plan_id else None
+    story = RunStory(plan)
+    after = 0
+    while page := instance.tail(found.run_id, after, PAGE):
+        for event in page:
+            story.take(event)
+        after = page[-1].seq
+    return story
+
+
+def _check_step(instance: Instance, found: Run, step: str | None) -> None:
+    """Refuse a step that neither the plan nor the events have."""
+    if step is None or found.plan_id is None:
+        return
+    from ..engine.snapshot import mapping_key_of
+    from ..errors import NotFoundError, nearest
+
+    plan = instance.journal.get_plan(found.plan_id)
+    known = [s.key for s in plan.steps]
+    try:
+        if plan.step(step).mapped_over is None or mapping_key_of(step) is not None:
+            return
+    except KeyError:
+        pass
+    raise NotFoundError(
+        f"the plan of job '{found.job_name}' has no step '{step}'.",
+        where=f"run {short(found.run_id)}",
+        nearest=nearest(step, known),
+        expected=", ".join(known[:20]),
+    )
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise RunplaneError("a tag is KEY=VALUE", where="--tag", got=repr(text))
+    return key, value
+
+
+def _to_json(r: Run) -> dict[str, Any]:
+    return {
+        "run_id": r.run_id,
+        "job_name": r.job_name,
+        "status": r.status.value,
+        "tags": dict(r.tags),
+        "op_selection": list(r.op_selection) if r.op_selection is not None else None,
+        "step_keys": list(r.step_keys) if r.step_keys is not None else None,
+        "parent_run_id": r.parent_run_id,
+        "root_run_id": r.root_run_id,
+        "created_at": r.created_at,
+        "started_at": r.started_at,
+        "ended_at": r.ended_at,
+    }
