@@ -6,7 +6,7 @@ Named in a dagster.yaml like any other storage::
       custom:
         module: runplane.testing.crashing
         class: CrashingDatabase
-        config: {path: /tmp/home/runplane.db}
+        config: {database: /tmp/home/runplane.db, schema: runplane}
 
 The number comes by the environment (``RUNPLANE_CRASH_AT``: 1 is the first call; odd numbers die before a call, even ones after it),
 so that the instance is the same for the worker that dies and for the one that takes over. Without it the database is an ordinary one.
@@ -42,18 +42,18 @@ class CrashingDatabase:
 
     @classmethod
     def config_type(cls) -> dict[str, Any]:
-        """``path`` of a SQLite file, or ``url`` and ``schema`` of a Postgres database."""
-        return {"path": str, "url": str, "schema": str}
+        """``database``: the path of a SQLite file or the URL of a Postgres database; ``schema`` there."""
+        return {"database": str, "schema": str}
 
     @classmethod
     def from_config_value(cls, _inst_data: Any, config: Mapping[str, Any]) -> CrashingDatabase:
         """Made by the instance."""
         crash_at = int(os.environ.get(CRASH_AT_ENV, "0"))
-        if config.get("path"):
+        if "://" not in config["database"]:
             made = load_class(ClassPointer("runplane.storage.sqlite", "SqliteDatabase"), where="CrashingDatabase")
-            return cls(made(Path(config["path"])), crash_at)
+            return cls(made(Path(config["database"])), crash_at)
         made = load_class(ClassPointer("runplane.storage.postgres", "PostgresDatabase"), where="CrashingDatabase")
-        return cls(made(config["url"], schema=config["schema"]), crash_at)
+        return cls(made(config["database"], schema=config["schema"]), crash_at)
 
     @property
     def dialect(self) -> Dialect:

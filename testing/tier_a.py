@@ -45,6 +45,9 @@ MODULE = "runplane.testing.tier_a_job"
 BODIES = {"first": 1, "twice": 1, "flaky": 2, "nothing": 1, "spread": 1, "collect": 1, "gather": 1}
 """Steps of the job and how often each body ends in a run in which nothing dies; ``mapped[i]`` once each."""
 WORKER_TIMEOUT_S = 60.0
+MAPPED_FOR_CRASHES = 110
+"""Mapped steps of a run that is killed: so many that it has ``CRASH_POINTS`` points even when commits are shared."""
+CRASH_POINTS = 100
 
 
 @dataclass
@@ -74,12 +77,12 @@ class Place:
     @classmethod
     def in_sqlite(cls, folder: Path) -> Place:
         """SQLite in the home."""
-        return cls.of(folder, {"path": str(folder / "home" / "runs.db")})
+        return cls.of(folder, {"database": str(folder / "home" / "runs.db"), "schema": "runplane"})
 
     @classmethod
     def in_postgres(cls, folder: Path, url: str, schema: str) -> Place:
         """A schema of its own in a Postgres database."""
-        return cls.of(folder, {"url": url, "schema": schema})
+        return cls.of(folder, {"database": url, "schema": schema})
 
     def instance(self) -> Instance:
         """The instance, in this process."""
@@ -206,9 +209,6 @@ class TierA:
     """The suite. See the module's docstring for what to give it."""
 
     job: str
-    crash_points: Sequence[int] = ()
-    """Which numbered database calls to crash at; empty: none."""
-
     @pytest.fixture
     def runs(self, place: Place) -> Any:
         """Runs of this place; whatever is left running is ended afterwards."""
@@ -227,18 +227,20 @@ class TierA:
         assert {s: ended.count(s) for s in ended} == expected
         assert runs.left_running() == []
 
-    def test_killed_at_a_numbered_point_and_resumed(self, runs: Runs, crash_point: int) -> None:
-        run_id = runs.create()
-        code = runs.run_to_end(run_id, **{CRASH_AT_ENV: str(crash_point)})
-        if code == 0:
-            pytest.skip(f"the run has fewer than {crash_point} points")
-        assert code == -signal.SIGKILL
-        assert runs.run_to_end(run_id) == 0
-        events = runs.events(run_id)
-        assert runs.status(run_id) is RunStatus.SUCCESS, runs.instance.runs.get(run_id)
-        check_events(events)
-        check_no_success_ran_again(events, runs.bodies(run_id))
-        assert runs.left_running() == []
+    def test_killed_at_a_numbered_point_and_resumed(self, place: Place, crash_point: int) -> None:
+        runs = Runs(place, self.job, nap_s=0.0, width=MAPPED_FOR_CRASHES)
+        try:
+            run_id = runs.create()
+            code = runs.run_to_end(run_id, **{CRASH_AT_ENV: str(crash_point)})
+            assert code == -signal.SIGKILL, f"the run has fewer than {crash_point} points"
+            assert runs.run_to_end(run_id) == 0
+            events = runs.events(run_id)
+            assert runs.status(run_id) is RunStatus.SUCCESS
+            check_events(events)
+            check_no_success_ran_again(events, runs.bodies(run_id))
+            assert runs.left_running() == []
+        finally:
+            runs.close()
 
     def test_canceled_at_a_random_moment(self, place: Place, cancel_seed: int) -> None:
         runs = Runs(place, self.job, nap_s=0.05)
