@@ -100,7 +100,6 @@ def _step_arcs() -> tuple[StepArc, ...]:
         (s.RUNNING, by.OUTPUT_READY, s.RUNNING),
         (s.BACKOFF, by.WOKE, s.READY),
         # An overdue or unwanted attempt is asked to stop first and sealed once it is gone or the grace is over.
-        (s.ISSUED, by.OVERDUE, s.SEALING),
         (s.RUNNING, by.OVERDUE, s.SEALING),
         (s.ISSUED, by.INTENT, s.SEALING),
         (s.RUNNING, by.INTENT, s.SEALING),
@@ -108,14 +107,13 @@ def _step_arcs() -> tuple[StepArc, ...]:
         (s.RUNNING, by.GONE, s.SEALING),
         (s.SEALING, by.GONE, s.SEALING),
         (s.ISSUED, by.LAUNCH_REFUSED, s.SEALING),
+        # Claimed in the transaction that issued it (steps that write through the driver), then not to be started.
+        (s.RUNNING, by.LAUNCH_REFUSED, s.SEALING),
+        (s.SEALING, by.LAUNCH_REFUSED, s.SEALING),
         (s.SEALING, by.CLAIMED, s.SEALING),
         (s.SEALING, by.OUTPUT_READY, s.SEALING),
         (s.SEALING, by.SEALED_RETRY, s.BACKOFF),
         (s.SEALING, by.SEALED_FAIL, s.FAILED),
-        (s.ISSUED, by.SEALED_RETRY, s.BACKOFF),
-        (s.ISSUED, by.SEALED_FAIL, s.FAILED),
-        (s.RUNNING, by.SEALED_RETRY, s.BACKOFF),
-        (s.RUNNING, by.SEALED_FAIL, s.FAILED),
     ]
     for source in (s.RUNNING, s.SEALING):
         rows += [

@@ -4,13 +4,14 @@ It is told facts (``Happened``) in the order of the run's event numbers, and wha
 It moves at once where a fact leads, so that one answer holds a whole cascade; what it derived it asks to be recorded, and a
 record that comes back as a fact confirms it. Each fact costs O(degree of its step).
 
-Taking over: fold the stored facts with ``fold``, then ask ``resume`` what is to be done.
+Taking over: fold the stored facts with ``fold``, then ask ``resume`` what is to be done. What the log says happened is believed;
+what it does not say yet (a sealed attempt's consequence, what a cancel does to each step) is decided in ``resume``, because the
+coordinator before this one may have known of a cancel later than the log did.
 """
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..errors import ConflictError
@@ -35,9 +36,10 @@ from .commands import (
     WakeAt,
     Woke,
 )
-from .limits import Limits, Occupancy
+from .limits import Limits
+from .ready import ReadyQueue
 from .retries import MAX_LOST, next_delay
-from .snapshot import InputPlan, OutputRef, PlanSnapshot, StepPlan, StoredOutput, mapped_key
+from .snapshot import InputPlan, OutputRef, PlanSnapshot, StoredOutput, mapped_key
 from .step import Step
 
 _RUN_INTENTS = {"cancel": EventKind.RUN_CANCELED, "deadline": EventKind.RUN_FAILURE, "lost": EventKind.RUN_FAILURE}
@@ -70,17 +72,16 @@ class Engine:
         self.intent = "none"
         self.steps: dict[str, Step] = {}
         self._dependants: dict[str, list[Step]] = {}
-        self._occupancy = Occupancy(limits or Limits())
+        self._queue = ReadyQueue(self.steps, limits or Limits())
         self._retries_enabled = retries_enabled
         self._eager = eager
-        self._ready: list[tuple[int, tuple[int, int], str]] = []
-        self._parked: dict[Any, list[Step]] = {}
-        self._full_pools: dict[tuple[str, ...], float] = {}
+        self._full_pools: dict[str, tuple[str, ...]] = {}
         self._unfinished = 0
         self._unconfirmed: dict[tuple[str, str, int], Record] = {}
-        self._known: dict[tuple[str, str], list[StoredOutput]] = {}
+        self._known: dict[tuple[str, str], dict[str | None, StoredOutput]] = {}
         self._commands: list[Command] = []
-        self._folding = False
+        self._folding = True
+        self._folded_intent: str | None = None
         self._finishing = False
         self._failed: list[str] = []
         self._handlers: dict[type[Any], Callable[[Any], None]] = {
@@ -96,8 +97,8 @@ class Engine:
     # The doors ------------------------------------------------------------------------------------------------------------
 
     def start(self) -> list[Command]:
-        """What is to be done first."""
-        return self._answer()
+        """What is to be done first in a run that nobody began."""
+        return self.resume()
 
     def handle(self, stimulus: Stimulated) -> list[Command]:
         """Take one stimulus; return what is to be done now.
@@ -109,20 +110,28 @@ class Engine:
         return self._answer()
 
     def fold(self, facts: Iterable[Happened]) -> None:
-        """Take the stored facts of a run that another coordinator began; nothing is to be done meanwhile."""
-        self._folding = True
+        """Before ``resume``: take the stored facts of a run that another coordinator began."""
         for fact in facts:
             self._on_happened(fact)
-        self._folding = False
 
     def resume(self) -> list[Command]:
         """After ``fold``: everything that is still to be done."""
+        self._folding = False
         self._commands = list(self._unconfirmed.values())
-        for step in self.steps.values():
-            if step.state in _OPEN and not step.is_template:
-                self._commands.append(ProbeStep(step.key, step.n))
-            if step.due is not None and step.state in (StepState.BACKOFF, StepState.RUNNING):
-                self._commands.append(WakeAt(step.key, step.due))
+        if self._folded_intent is not None:
+            self._on_intent(IntentSet(self._folded_intent))
+        steps = [s for s in self.steps.values() if not s.is_template]
+        for step in steps:
+            if step.state is StepState.READY:
+                self._queue.push(step)
+        for step in steps:
+            if step.sealed is not None:
+                self._decide_sealed(step, step.sealed)
+        for step in steps:
+            if step.state in _OPEN:
+                self._say(ProbeStep(step.key, step.n))
+            if step.due is not None:
+                self._say(WakeAt(step.key, step.due))
         return self._answer()
 
     @property
@@ -148,20 +157,21 @@ class Engine:
 
     def _build(self) -> None:
         for output in self.plan.known_outputs:
-            self._known.setdefault((output.step, output.output), []).append(output)
+            self._known.setdefault((output.step, output.output), {})[output.mapping_key] = output
         for i, plan in enumerate(self.plan.steps):
             step = Step(plan, plan.key, (i, 0), is_template=plan.mapped_over is not None)
             self.steps[plan.key] = step
         self._unfinished = len(self.steps)
         for step in list(self.steps.values()):
             self._connect(step)
-        for step in list(self.steps.values()):
-            if step.open == 0:
-                self._settle(step)
+        for step in [s for s in self.steps.values() if s.open == 0]:
+            self._settle(step)
 
     def _connect(self, step: Step) -> None:
         """Count what the step waits for. A template waits for its mapper only."""
-        sources = {step.plan.mapped_over.step} if step.is_template and step.plan.mapped_over else self._source_keys(step)
+        sources = (
+            {step.plan.mapped_over.step} if step.is_template and step.plan.mapped_over else self._source_keys(step)
+        )
         for source in sources:
             upstream = self.steps.get(source)
             if upstream is None or upstream.is_final:
@@ -190,14 +200,12 @@ class Engine:
 
     def _of_source(self, step: Step, plan: InputPlan, ref: OutputRef) -> list[StoredOutput]:
         source = self.steps.get(self._source_key(step, ref))
-        if source is None:
-            return self._known.get((ref.step, ref.output), [])
-        if source.is_template:
-            return [o for s in source.instances or () for o in s.outputs if o.output == ref.output]
-        outputs = [o for o in source.outputs if o.output == ref.output]
+        if source is not None and source.is_template:
+            return [o for s in source.instances or () for o in s.values(ref.output)]
+        there = self._known.get((ref.step, ref.output), {}) if source is None else source.outputs.get(ref.output, {})
         if step.mapping_key is not None and not plan.collect and step.plan.mapped_over == ref:
-            return [o for o in outputs if o.mapping_key == step.mapping_key]
-        return outputs
+            return [there[step.mapping_key]] if step.mapping_key in there else []
+        return list(there.values())
 
     # Facts ----------------------------------------------------------------------------------------------------------------
 
@@ -216,25 +224,39 @@ class Engine:
         _STEP_FACTS[EventKind(fact.kind)](self, step, fact)
 
     def _on_run_fact(self, fact: Happened) -> None:
-        if fact.kind == EventKind.RUN_CANCELING:
-            self._on_intent(IntentSet(str(fact.body.get("intent", "cancel"))))
+        if fact.kind != EventKind.RUN_CANCELING:
+            return
+        intent = str(fact.body.get("intent", "cancel"))
+        if self._folding:
+            self._folded_intent = intent
+        else:
+            self._on_intent(IntentSet(intent))
 
     def _on_confirmed(self, step: Step, fact: Happened) -> None:
-        if fact.kind == EventKind.STEP_UP_FOR_RETRY:
+        # It is not in BACKOFF any more when an intent came in between.
+        if fact.kind == EventKind.STEP_UP_FOR_RETRY and step.state is StepState.BACKOFF:
             self._back_off(step, fact)
 
     def _on_issued(self, step: Step, fact: Happened) -> None:
-        step.n = fact.n or 0
-        step.issuing = False
-        step.outputs = []
+        if self._folding and step.state is StepState.BACKOFF:
+            step.move(Stimulus.WOKE)  # no event says that a delay is over, but for this one
         step.move(Stimulus.ISSUED)
-        self._count(step)
-        self._say(LaunchStep(step.key, step.n, step.retries))
+        step.n = fact.n or 0
+        step.is_issuing = step.is_seal_asked = False
+        step.stopping = None
+        self._drop_outputs(step)
+        self._queue.issued(step)
+        if self.intent == "none":
+            self._say(LaunchStep(step.key, step.n, step.retries))
+            return
+        step.stopping = FailureCause.CANCELED
+        step.move(Stimulus.INTENT)
+        self._seal(step, FailureCause.CANCELED, "the run was to end before it was started")
 
     def _on_claimed(self, step: Step, fact: Happened) -> None:
         self._must_be_current(step, fact)
         step.move(Stimulus.CLAIMED)
-        if step.plan.timeout_s is not None:
+        if step.plan.timeout_s is not None and step.state is StepState.RUNNING:
             step.due = fact.at + step.plan.timeout_s
             self._say(WakeAt(step.key, step.due))
 
@@ -242,9 +264,12 @@ class Engine:
         self._must_be_current(step, fact)
         step.move(Stimulus.OUTPUT_READY)
         body = fact.body
-        step.outputs.append(StoredOutput(self.run_id, step.key, body["output"], body.get("mapping_key"), body.get("location")))
+        step.add_output(
+            StoredOutput(self.run_id, step.key, body["output"], body.get("mapping_key"), body.get("location"))
+        )
         if self._eager:
-            self._settle_eager(step)
+            for dependant in self._dependants.get(step.key, ()):
+                self._start_eagerly(dependant)
 
     def _on_success(self, step: Step, fact: Happened) -> None:
         self._must_be_current(step, fact)
@@ -256,30 +281,36 @@ class Engine:
 
     def _on_retry(self, step: Step, fact: Happened) -> None:
         self._must_be_current(step, fact)
-        if fact.body.get("cause") != FailureCause.LOST:
-            step.retries += 1
+        self._use_budget(step, fact.body.get("cause"))
         step.move(Stimulus.RETRY)
-        self._uncount(step)
+        self._queue.left(step)
         self._back_off(step, fact)
 
     def _on_sealed(self, step: Step, fact: Happened) -> None:
-        """The attempt has no outcome and will not have one: decide, and ask for the decision to be recorded."""
+        """The attempt has no outcome and will not have one."""
         self._must_be_current(step, fact)
-        cause = FailureCause(fact.body["cause"])
+        if step.state is not StepState.SEALING:
+            step.move(Stimulus.GONE)
+        if self._folding:
+            step.sealed = fact.body
+        else:
+            self._decide_sealed(step, fact.body)
+
+    def _decide_sealed(self, step: Step, sealed: Mapping[str, Any]) -> None:
+        """Run it again or not; ask for the decision to be recorded."""
+        cause = FailureCause(sealed["cause"])
         delay = self._delay_after(step, cause)
-        body = {"cause": cause.value, "error": _sealed_error(step, fact)}
+        body = {"cause": cause.value, "error": _sealed_error(sealed)}
         if delay is None:
             self._record(EventKind.STEP_FAILURE, step, {**body, "message": f'Execution of step "{step.key}" failed.'})
             self._end(step, Stimulus.SEALED_FAIL)
             return
-        if cause is FailureCause.LOST:
-            step.lost += 1
-        else:
-            step.retries += 1
+        self._use_budget(step, cause)
         message = f'Execution of step "{step.key}" failed and has requested a retry.'
         self._record(EventKind.STEP_UP_FOR_RETRY, step, {**body, "seconds_to_wait": delay, "message": message})
+        step.sealed = None
         step.move(Stimulus.SEALED_RETRY)
-        self._uncount(step)
+        self._queue.left(step)
 
     def _on_skipped(self, step: Step, fact: Happened) -> None:
         # Not derived here (an engine of another version wrote it): the log is right.
@@ -292,48 +323,49 @@ class Engine:
 
     def _on_pools_full(self, seen: PoolsFull) -> None:
         step = self.steps[seen.step]
-        step.issuing = False
+        if not step.is_issuing or seen.n != step.n + 1:
+            return
+        step.is_issuing = False
         step.move(Stimulus.REFUSED)
-        self._uncount(step)
+        asks = self._queue.refused(step)
         if self.intent != "none":
             self._end(step, Stimulus.INTENT)
-            return
-        pools = step.plan.pools
-        self._parked.setdefault(pools, []).append(step)
-        if pools not in self._full_pools:
-            self._full_pools[pools] = seen.retry_at
+        elif asks:
+            pools = step.plan.pools
+            self._full_pools[_pool_key(pools)] = pools
             self._say(WakeAt(_pool_key(pools), seen.retry_at))
 
     def _on_gone(self, seen: Gone) -> None:
         step = self.steps[seen.step]
-        if step.n != seen.n or step.state not in _OPEN:
+        if step.n != seen.n or step.state not in _OPEN or step.is_seal_asked:
             return
-        cause = step.stopping or seen.cause
         step.move(Stimulus.GONE)
-        self._say(SealStep(step.key, step.n, cause, seen.evidence))
+        self._seal(step, step.stopping or seen.cause, seen.evidence)
 
     def _on_launch_refused(self, seen: LaunchRefused) -> None:
         step = self.steps[seen.step]
-        if step.n != seen.n or step.state is not StepState.ISSUED:
+        if step.n != seen.n or step.state not in _OPEN or step.is_seal_asked:
             return
         step.move(Stimulus.LAUNCH_REFUSED)
-        self._say(SealStep(step.key, step.n, FailureCause.LAUNCH_REFUSED, seen.evidence))
+        self._seal(step, step.stopping or FailureCause.LAUNCH_REFUSED, seen.evidence)
+
+    def _seal(self, step: Step, cause: FailureCause, evidence: str) -> None:
+        step.is_seal_asked = True
+        self._say(SealStep(step.key, step.n, cause, evidence))
 
     def _on_woke(self, seen: Woke) -> None:
-        for pools in [p for p, at in self._full_pools.items() if _pool_key(p) == seen.key and at <= seen.at]:
-            del self._full_pools[pools]
-            self._unpark(pools)
+        if seen.key in self._full_pools:
+            self._queue.woke(self._full_pools.pop(seen.key))
+            return
         step = self.steps.get(seen.key)
         if step is None or step.due is None or seen.at < step.due:
             return
-        step.due = None
         if step.state is StepState.BACKOFF:
             step.move(Stimulus.WOKE)
-            self._push(step)
-        elif step.state is StepState.RUNNING:
-            step.stopping = FailureCause.TIMED_OUT
+            self._queue.push(step)
+        else:
             step.move(Stimulus.OVERDUE)
-            self._say(StopStep(step.key, step.n, FailureCause.TIMED_OUT))
+            self._stop(step, FailureCause.TIMED_OUT)
 
     def _on_intent(self, seen: IntentSet) -> None:
         if self.intent != "none":
@@ -345,12 +377,15 @@ class Engine:
                 if step.instances is None and not step.is_final:
                     step.move(Stimulus.INTENT)
                     self._unfinished -= 1
-            elif step.state in (StepState.WAITING, StepState.READY, StepState.BACKOFF) and not step.issuing:
+            elif step.state in (StepState.WAITING, StepState.READY, StepState.BACKOFF) and not step.is_issuing:
                 self._end(step, Stimulus.INTENT)
             elif step.state in (StepState.ISSUED, StepState.RUNNING):
-                step.stopping = FailureCause.CANCELED
                 step.move(Stimulus.INTENT)
-                self._say(StopStep(step.key, step.n, FailureCause.CANCELED))
+                self._stop(step, FailureCause.CANCELED)
+
+    def _stop(self, step: Step, cause: FailureCause) -> None:
+        step.stopping = cause
+        self._say(StopStep(step.key, step.n, cause))
 
     # Moving on ----------------------------------------------------------------------------------------------------------------
 
@@ -373,17 +408,20 @@ class Engine:
             if dependant.is_template or dependant.state is not StepState.WAITING:
                 continue
             dependant.open -= 1
-            if dependant.open == 0 and self._decide(dependant):
-                final.append(dependant)
+            if dependant.open == 0:
+                if self._decide(dependant):
+                    final.append(dependant)
+            elif self._eager:
+                self._start_eagerly(dependant)
         return final
 
     def _finalise(self, step: Step, stimulus: Stimulus) -> None:
         step.move(stimulus)
-        step.due = None
+        step.sealed = None
         self._unfinished -= 1
-        self._uncount(step)
+        self._queue.left(step)
         if step.state is not StepState.SUCCEEDED:
-            step.outputs = []
+            self._drop_outputs(step)
         if step.state is StepState.FAILED:
             self._failed.append(step.key)
 
@@ -391,8 +429,8 @@ class Engine:
         """A step that waits for nothing from the start."""
         if step.is_template:
             # Its mapper is not part of this run: its mapping keys are known from the parent.
-            known = self._known.get(step.plan.mapped_over or ("", ""), [])
-            self._spread(self._make_instances(step, [o.mapping_key or "" for o in known]))
+            known = self._known.get(step.plan.mapped_over or ("", ""), {})
+            self._spread(self._make_instances(step, [key or "" for key in known]))
         elif self._decide(step):
             self._spread([step])
 
@@ -414,9 +452,13 @@ class Engine:
             self._record(EventKind.STEP_ABANDONED, step, {"because": bad, "message": message})
             self._finalise(step, Stimulus.UPSTREAM_FAILED)
             return True
-        step.move(Stimulus.DEPENDENCIES_MET)
-        self._push(step)
+        self._make_ready(step)
         return False
+
+    def _make_ready(self, step: Step) -> None:
+        step.move(Stimulus.DEPENDENCIES_MET)
+        if not self._folding:
+            self._queue.push(step)
 
     def _judge(self, step: Step) -> tuple[list[str], list[str]]:
         """Outputs that a required input misses without anybody having failed, and upstream steps that failed."""
@@ -447,7 +489,7 @@ class Engine:
             return "bad"
         if source.state is StepState.SKIPPED:
             return "missing"
-        if source.has_output(ref.output):
+        if ref.output in source.outputs:
             return "present"
         out = source.plan.output(ref.output)
         return "present" if out.dynamic and out.required and plan.collect else "missing"
@@ -460,14 +502,14 @@ class Engine:
         instances = template.instances or []
         if any(s.state in (StepState.FAILED, StepState.ABANDONED) for s in instances):
             return "bad"
-        return "present" if not instances or any(s.has_output(ref.output) for s in instances) else "missing"
+        return "present" if not instances or any(ref.output in s.outputs for s in instances) else "missing"
 
     def _expand(self, mapper: Step) -> list[Step]:
         """The mapper is final: make its mapped steps, or settle their templates. Return the steps that are final by that."""
         final: list[Step] = []
         for template in [d for d in self._dependants.get(mapper.key, ()) if d.is_template and not d.is_final]:
             output = template.plan.mapped_over.output if template.plan.mapped_over else ""
-            keys = [o.mapping_key or "" for o in mapper.outputs if o.output == output]
+            keys = [key or "" for key in mapper.outputs.get(output, {})]
             if mapper.state in (StepState.FAILED, StepState.ABANDONED):
                 final += self._settle_template(template, Stimulus.UPSTREAM_FAILED)
             elif mapper.state is StepState.SKIPPED or (not keys and not mapper.plan.output(output).required):
@@ -498,10 +540,11 @@ class Engine:
 
     def _take_from_parent(self, step: Step) -> None:
         """In a re-execution: a mapped step whose outputs an earlier run of the group produced is not run again."""
-        known = [o for out in step.plan.outputs for o in self._known.get((step.key, out.name), [])]
+        known = [o for out in step.plan.outputs for o in self._known.get((step.key, out.name), {}).values()]
         if known:
             step.state = StepState.SUCCEEDED
-            step.outputs = known
+        for output in known:
+            step.add_output(output)
 
     def _release_collectors(self, template: Step) -> list[Step]:
         """Who waits for the template waits for its instances now. Mapped siblings wait for their mapper, not for this."""
@@ -512,14 +555,22 @@ class Engine:
                     self._dependants.setdefault(step.key, []).append(dependant)
         return self._release(template.key)
 
-    def _settle_eager(self, source: Step) -> None:
-        """`source` has produced an output: start dependants all of whose inputs exist already."""
-        for dependant in self._dependants.get(source.key, ()):
-            if dependant.is_template or dependant.state is not StepState.WAITING:
-                continue
-            if all(self._exists(dependant, i, ref) for i in dependant.plan.inputs for ref in i.sources):
-                dependant.move(Stimulus.DEPENDENCIES_MET)
-                self._push(dependant)
+    def _start_eagerly(self, step: Step) -> None:
+        """Make it ready when all it needs exists already. What was found to exist is not looked at again."""
+        if step.is_template or step.state is not StepState.WAITING or self.intent != "none":
+            return
+        if step.awaited is None:
+            step.awaited = [(i, ref) for i in reversed(step.plan.inputs) for ref in reversed(i.sources)]
+        while step.awaited and self._exists(step, *step.awaited[-1]):
+            step.awaited.pop()
+        if not step.awaited:
+            self._make_ready(step)
+
+    def _drop_outputs(self, step: Step) -> None:
+        """What its newest attempt produced does not count. In eager mode a dependant may have started from it, so it stays until
+        the next attempt replaces it; dynamic ones do not, since nobody takes them before their step has ended."""
+        kept = [o.name for o in step.plan.outputs if not o.dynamic] if self._eager else []
+        step.outputs = {name: step.outputs[name] for name in kept if name in step.outputs}
 
     def _exists(self, step: Step, plan: InputPlan, ref: OutputRef) -> bool:
         source = self.steps.get(self._source_key(step, ref))
@@ -540,52 +591,19 @@ class Engine:
             return None
         return next_delay(step.plan.retry, step.retries + 1)
 
+    def _use_budget(self, step: Step, cause: object) -> None:
+        if cause == FailureCause.LOST:
+            step.lost += 1
+        else:
+            step.retries += 1
+
     def _back_off(self, step: Step, fact: Happened) -> None:
-        step.stopping = None
+        step.sealed = None
         if self.intent != "none":
             self._end(step, Stimulus.INTENT)
             return
         step.due = fact.at + float(fact.body.get("seconds_to_wait") or 0.0)
         self._say(WakeAt(step.key, step.due))
-
-    # What may start -------------------------------------------------------------------------------------------------------------
-
-    def _push(self, step: Step) -> None:
-        heapq.heappush(self._ready, (-step.plan.priority, step.order, step.key))
-
-    def _unpark(self, place: Any) -> None:
-        for step in self._parked.pop(place, ()):
-            self._push(step)
-
-    def _fill(self) -> None:
-        """Issue what is ready, highest priority first, as far as the limits go. What a full bucket or pool blocks is parked
-        there, so that it is not looked at again before there is room."""
-        while self._ready and not self._occupancy.is_full():
-            _, _, key = heapq.heappop(self._ready)
-            step = self.steps[key]
-            if step.state is not StepState.READY or step.issuing:
-                continue
-            bucket = self._occupancy.full_bucket(step.plan.tags)
-            if bucket is not None:
-                self._parked.setdefault(bucket, []).append(step)
-                continue
-            if step.plan.pools in self._full_pools:
-                self._parked.setdefault(step.plan.pools, []).append(step)
-                continue
-            step.issuing = True
-            self._count(step)
-            self._say(IssueStep(step.key, step.n + 1, step.retries, step.plan.pools, step.plan.priority))
-
-    def _count(self, step: Step) -> None:
-        if not step.counted:
-            step.counted = True
-            self._occupancy.enter(step.plan.tags)
-
-    def _uncount(self, step: Step) -> None:
-        if step.counted:
-            step.counted = False
-            for bucket in self._occupancy.leave(step.plan.tags):
-                self._unpark(bucket)
 
     # Answers --------------------------------------------------------------------------------------------------------------------
 
@@ -600,8 +618,9 @@ class Engine:
         self._say(record)
 
     def _answer(self) -> list[Command]:
-        if self.intent == "none":
-            self._fill()
+        while self.intent == "none" and (step := self._queue.take()) is not None:
+            step.is_issuing = True
+            self._say(IssueStep(step.key, step.n + 1, step.retries, step.plan.pools, step.plan.priority))
         if self.is_over and not self._finishing:
             self._finishing = True
             self._say(self._verdict())
@@ -621,7 +640,9 @@ class Engine:
     def _must_be_current(self, step: Step, fact: Happened) -> None:
         if fact.n != step.n:
             raise ConflictError(
-                f"{fact.kind} of attempt {fact.n}, but attempt {step.n} is the newest", where=f"step {step.key}", hint=step.story()
+                f"{fact.kind} of attempt {fact.n}, but attempt {step.n} is the newest",
+                where=f"step {step.key}",
+                hint=step.story(),
             )
 
 
@@ -629,8 +650,8 @@ def _pool_key(pools: tuple[str, ...]) -> str:
     return "pools:" + ",".join(pools)
 
 
-def _sealed_error(step: Step, fact: Happened) -> dict[str, Any]:
-    return {"message": f"{fact.body.get('evidence') or fact.body['cause']}\n", "stack": [], "cls_name": "StepLost"}
+def _sealed_error(sealed: Mapping[str, Any]) -> dict[str, Any]:
+    return {"message": f"{sealed.get('evidence') or sealed['cause']}\n", "stack": [], "cls_name": "StepLost"}
 
 
 _STEP_FACTS: dict[EventKind, Callable[[Engine, Step, Happened], None]] = {

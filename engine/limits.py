@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+Bucket = tuple[int, str]
+"""One counted tag limit, by its position, or one value of it."""
+
 
 @dataclass(frozen=True, slots=True)
 class TagLimit:
@@ -31,44 +34,39 @@ class Limits:
 
 
 class Occupancy:
-    """Counts what is in flight against the limits. A bucket is one counted limit, or one value of it."""
+    """Counts what is in flight against the limits."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._used: dict[tuple[int, str], int] = {}
+        self._used: dict[Bucket, int] = {}
         self.in_flight = 0
+
+    def buckets_of(self, tags: Mapping[str, str]) -> tuple[Bucket, ...]:
+        """The buckets that a step with these tags is counted in."""
+        found: list[Bucket] = []
+        for i, limit in enumerate(self._limits.tags):
+            value = tags.get(limit.key)
+            if value is not None and limit.value in (None, value):
+                found.append((i, value if limit.per_value else ""))
+        return tuple(found)
 
     def is_full(self) -> bool:
         """Whether no step at all may start."""
         most = self._limits.max_concurrent
         return most is not None and self.in_flight >= most
 
-    def full_bucket(self, tags: Mapping[str, str]) -> tuple[int, str] | None:
-        """The first bucket that has no room for a step with these tags, or None when it may start."""
-        for bucket, limit in self._buckets(tags):
-            if self._used.get(bucket, 0) >= limit:
-                return bucket
-        return None
+    def is_bucket_full(self, bucket: Bucket) -> bool:
+        """Whether no step that counts in this bucket may start."""
+        return self._used.get(bucket, 0) >= self._limits.tags[bucket[0]].limit
 
-    def enter(self, tags: Mapping[str, str]) -> None:
+    def enter(self, buckets: tuple[Bucket, ...]) -> None:
         """Count a step that starts."""
         self.in_flight += 1
-        for bucket, _ in self._buckets(tags):
+        for bucket in buckets:
             self._used[bucket] = self._used.get(bucket, 0) + 1
 
-    def leave(self, tags: Mapping[str, str]) -> list[tuple[int, str]]:
-        """Count a step that ended; return the buckets that have room again."""
+    def leave(self, buckets: tuple[Bucket, ...]) -> None:
+        """Count a step that ended."""
         self.in_flight -= 1
-        buckets = [bucket for bucket, _ in self._buckets(tags)]
         for bucket in buckets:
             self._used[bucket] -= 1
-        return buckets
-
-    def _buckets(self, tags: Mapping[str, str]) -> list[tuple[tuple[int, str], int]]:
-        found = []
-        for i, limit in enumerate(self._limits.tags):
-            value = tags.get(limit.key)
-            if value is None or (limit.value is not None and value != limit.value):
-                continue
-            found.append(((i, value if limit.per_value else ""), limit.limit))
-        return found

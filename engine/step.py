@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..errors import ConflictError
 from ..events.causes import FailureCause
 from .arcs import FINAL_STEP_STATES, STEP_TARGET, StepState, Stimulus
-from .snapshot import StepPlan, StoredOutput
+from .snapshot import InputPlan, OutputRef, StepPlan, StoredOutput
 
 
 @dataclass(slots=True)
@@ -20,12 +22,15 @@ class Step:
         n: newest attempt's number, 0 before the first.
         retries: how often the user's retry policy or request was used.
         lost: how often an attempt was lost to something the user did not do.
-        issuing: an Issue is on its way.
-        counted: counts against the run's limits.
-        outputs: what the newest attempt has produced.
-        due: when a delay or time limit ends, storage's clock; None when there is none.
+        is_issuing: an Issue is on its way.
+        is_counted: counts against the run's limits.
+        is_seal_asked: a Seal of the newest attempt is on its way.
+        outputs: what the newest attempt has produced: output name -> mapping key (None when not dynamic) -> value.
+        due: when the delay or time limit of the present state ends, storage's clock; None when there is none.
         stopping: why it is being stopped, while SEALING.
-        told: states it went through with what led there.
+        sealed: while SEALING: the stored STEP_SEALED whose consequence is not stored, as far as is known.
+        awaited: eager mode only: inputs and sources that may not exist yet, the next one last.
+        told: how it came to where it is.
     """
 
     plan: StepPlan
@@ -38,13 +43,16 @@ class Step:
     n: int = 0
     retries: int = 0
     lost: int = 0
-    issuing: bool = False
-    counted: bool = False
-    outputs: list[StoredOutput] = field(default_factory=list)
+    is_issuing: bool = False
+    is_counted: bool = False
+    is_seal_asked: bool = False
+    outputs: dict[str, dict[str | None, StoredOutput]] = field(default_factory=dict)
     due: float | None = None
     stopping: FailureCause | None = None
+    sealed: Mapping[str, Any] | None = None
     instances: list[Step] | None = None
-    told: list[str] = field(default_factory=list)
+    awaited: list[tuple[InputPlan, OutputRef]] | None = None
+    told: list[tuple[Stimulus, StepState]] = field(default_factory=list)
 
     @property
     def is_final(self) -> bool:
@@ -52,7 +60,7 @@ class Step:
         return self.state in FINAL_STEP_STATES
 
     def move(self, stimulus: Stimulus) -> None:
-        """Take the arc of the table.
+        """Take the arc of the table. A time that was due belongs to the state that is left.
 
         Raises:
             ConflictError: the table has no such arc; the text tells the story so far.
@@ -60,16 +68,24 @@ class Step:
         target = STEP_TARGET.get((self.state, stimulus))
         if target is None:
             raise ConflictError(
-                f"'{stimulus.value}' makes no sense for a step that is {self.state}", where=f"step {self.key}", hint=self.story()
+                f"'{stimulus.value}' makes no sense for a step that is {self.state}",
+                where=f"step {self.key}",
+                hint=self.story(),
             )
         if target is not self.state:
-            self.told.append(f"{stimulus.value} -> {target}")
+            self.told.append((stimulus, target))
             self.state = target
+            self.due = None
 
     def story(self) -> str:
         """What happened to this step so far, in one line."""
-        return f"So far: attempt {self.n}: " + "; ".join([StepState.WAITING.value, *self.told[-12:]])
+        told = [f"{stimulus.value} -> {state}" for stimulus, state in self.told[-12:]]
+        return f"So far: attempt {self.n}: " + "; ".join([StepState.WAITING.value, *told])
 
-    def has_output(self, name: str) -> bool:
-        """Whether the newest attempt produced this output at least once."""
-        return any(o.output == name for o in self.outputs)
+    def add_output(self, output: StoredOutput) -> None:
+        """The newest attempt produced this."""
+        self.outputs.setdefault(output.output, {})[output.mapping_key] = output
+
+    def values(self, output: str) -> list[StoredOutput]:
+        """What there is of an output, in the order it was produced."""
+        return list(self.outputs.get(output, {}).values())
