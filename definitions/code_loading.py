@@ -22,6 +22,7 @@ from ..errors.exit_codes import ExitCode
 from ..errors.suggest import nearest
 from ..events.causes import ErrorInfo
 from ..events.origin import (
+    LOAD_ALL_ASSETS,
     AutoloadDefsModuleCodePointer,
     CodePointer,
     CustomPointer,
@@ -226,6 +227,9 @@ def _put_on_path(working_directory: str | None) -> None:
 
 
 def _attribute(module: ModuleType, name: str, where: str) -> Any:
+    if name == LOAD_ALL_ASSETS:
+        jobs = {value.name: value for value in vars(module).values() if isinstance(value, JobDefinition)}
+        return Definitions(jobs=jobs.values())
     found: Any = module
     for part in name.split("."):
         if not hasattr(found, part):

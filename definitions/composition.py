@@ -316,6 +316,7 @@ def compose(where: str, fn: Callable[..., Any], inputs: Sequence[str], outputs: 
 
 
 def _graph_outputs(where: str, returned: Any, declared: Sequence[str] | None) -> dict[str, tuple[Source, bool]]:
+    decorator, _, graph_name = where.partition(" ")
     if returned is None:
         found: dict[str, Any] = {}
     elif isinstance(returned, (Wire, DynamicWire)):
@@ -330,16 +331,14 @@ def _graph_outputs(where: str, returned: Any, declared: Sequence[str] | None) ->
         found = {"result": returned}
     for value in found.values():
         if not isinstance(value, (Wire, DynamicWire)):
-            name = where.split(" ", 1)
             raise DagsterInvalidDefinitionError(
-                f"{name[0]} '{name[1]}' returned problematic value of type {type(value)}. Expected return value from "
+                f"{decorator} '{graph_name}' returned problematic value of type {type(value)}. Expected return value from "
                 "invoked node or dict mapping output name to return values from invoked nodes"
             )
     if declared is not None and not declared and found:
         source = _graph_output(next(iter(found.values())))[0]
-        decorator, name = where.split(" ", 1)
         raise DagsterInvalidDefinitionError(
-            f"Returned a single output ({source.node}.{source.name}) in {decorator} '{name}' but 0 outputs are defined. "
+            f"Returned a single output ({source.node}.{source.name}) in {decorator} '{graph_name}' but 0 outputs are defined. "
             "Return a dict to map defined outputs."
         )
     for name_ in declared or ():

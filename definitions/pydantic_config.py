@@ -66,7 +66,8 @@ class Config(pydantic.BaseModel):
 
     def runplane_to_plain(self) -> dict[str, Any]:
         """The plain form, as in run config."""
-        return self.model_dump(mode="json", by_alias=True)
+        deferred = {k: v.to_config() for k, v in self.__dict__.items() if isinstance(v, EnvVar)}
+        return {**self.model_dump(mode="json", exclude=set(deferred)), **deferred}
 
 
 class PermissiveConfig(Config):

@@ -104,6 +104,8 @@ class _Attempt:
             raise self._broken
         try:
             self._emit(event)
+        except DagsterExecutionInterruptedError:
+            raise  # the event was taken; that the step is to stop can still be told
         except BaseException as error:
             self._broken = error
             raise

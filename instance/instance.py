@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import time
 import uuid
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -105,7 +107,7 @@ class Instance:
         self._say = say
         self._wiring = Wiring(config, env)
         self.is_ephemeral = False
-        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        self._remove_temporary: Callable[[], object] | None = None
 
     # Ways to make one -----------------------------------------------------------------------------------------------------
 
@@ -143,10 +145,16 @@ class Instance:
         Raises:
             ConfigErrors: all problems of the text, with paths.
         """
-        temporary = tempfile.TemporaryDirectory(prefix="runplane-") if home is None else None
-        folder = Path(temporary.name if temporary else home or "")
-        made = cls._of(config_from_yaml(text, folder, os.environ), os.environ, _silent)
-        made._temporary = temporary
+        folder = Path(tempfile.mkdtemp(prefix="runplane-") if home is None else home)
+        try:
+            made = cls._of(config_from_yaml(text, folder, os.environ), os.environ, _silent)
+        except BaseException:
+            if home is None:
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
+        if home is None:
+            # Results of execute_in_process may be looked at as long as there is a reference to the instance: no warning then.
+            made._remove_temporary = weakref.finalize(made, shutil.rmtree, folder, ignore_errors=True)
         return made
 
     @classmethod
@@ -245,8 +253,8 @@ class Instance:
         """Close the database, and remove a temporary folder."""
         if "database" in self.__dict__:
             self.database.close()
-        if self._temporary is not None:
-            self._temporary.cleanup()
+        if self._remove_temporary is not None:
+            self._remove_temporary()
 
     def __enter__(self) -> Instance:
         return self

@@ -8,6 +8,7 @@ import pytest
 from runplane.definitions.code_loading import CodeLoadError, load_job, load_jobs, load_target
 from runplane.errors import NotFoundError
 from runplane.events.origin import (
+    LOAD_ALL_ASSETS,
     AutoloadDefsModuleCodePointer,
     CustomPointer,
     FileCodePointer,
@@ -87,6 +88,11 @@ def test_a_function_that_makes_a_job_is_called_with_its_arguments(folder):
     _write(folder, "code_e.py", CODE)
     pointer = CustomPointer(FileCodePointer("code_e.py", "make"), (3,), (("suffix", "x"),))
     assert load_job(pointer, "job_3x").name == "job_3x"
+
+
+def test_a_bare_module_gives_all_its_jobs(folder):
+    _write(folder, "code_k.py", CODE + "\n@job\ndef another():\n    one()\n")
+    assert [j.name for j in load_jobs(FileCodePointer("code_k.py", LOAD_ALL_ASSETS))] == ["first", "another"]
 
 
 def test_what_is_not_there_is_named_with_the_nearest(folder):

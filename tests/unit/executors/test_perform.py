@@ -354,6 +354,22 @@ def test_an_emit_that_is_refused_ends_the_attempt_and_goes_through(tmp_path):
     assert taken[-1] == "swallowed"
 
 
+def test_an_interrupt_that_comes_while_an_event_is_taken_is_told(tmp_path):
+    taken = []
+
+    def talks(context):
+        context.log.info("hello")
+
+    def interrupted(event):
+        taken.append(event)
+        if event.kind == "LOG":
+            raise DagsterExecutionInterruptedError
+
+    alone = _alone(talks, name="step")
+    perform_step(StepRequest(alone, Run("r", "alone"), compile_plan(alone).steps[0], "step", 1, tmp_path), interrupted)
+    assert (taken[-1].kind, taken[-1].body["cause"]) == ("STEP_FAILURE", "CANCELED")
+
+
 # Failure, RetryRequested, policies -------------------------------------------------------------------------------------------
 
 

@@ -12,10 +12,12 @@ from runplane import (
     ConfigurableResource,
     DagsterInvalidConfigError,
     EnvVar,
+    In,
     IOManager,
     Out,
     ResourceParam,
     RetryPolicy,
+    RunConfig,
     in_process_executor,
     io_manager,
     job,
@@ -316,3 +318,34 @@ def test_the_log_level_of_run_config_is_kept_to(tmp_path):
     config = {"loggers": {"console": {"config": {"log_level": "WARNING"}}}}
     done = perform_one(_job(talks, {}, name="talks"), tmp_path, config)
     assert done.one("LOG")["message"] == "high"
+
+
+def test_an_input_manager_loads_in_place_of_the_outputs(tmp_path):
+    class Other(Shelf):
+        def load_input(self, context):
+            return f"other {context.upstream_output.name} of {context.upstream_output.step_key}"
+
+    @op
+    def first():
+        return "abc"
+
+    @op(ins={"x": In(input_manager_key="other")})
+    def second(x):
+        _told.append(x)
+
+    @job(resource_defs={"other": Other()})
+    def both():
+        second(first())
+
+    done = perform(both, tmp_path)
+    assert _told == ["other result of first"]
+    assert done.one("LOADED_INPUT")["manager_key"] == "other"
+
+
+def test_run_config_objects_name_variables_and_not_their_content(monkeypatch):
+    monkeypatch.setenv("MY_URL", "secret://x")
+    plain = RunConfig(resources={"database": Database(url=EnvVar("MY_URL"), retries=4)}).to_config_dict()
+    assert plain == {"resources": {"database": {"config": {"url": {"env": "MY_URL"}, "retries": 4}}}}
+    with pytest.raises(Exception, match="used as text"):
+        f"{EnvVar('MY_URL')}"
+    assert EnvVar("MY_URL").get_value() == "secret://x"
