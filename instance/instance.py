@@ -39,7 +39,7 @@ from ..launchers.contract import (
 from ..storage.compute_logs import ComputeLogStore
 from ..storage.contract import Head
 from ..storage.journal import Journal
-from ..storage.liveness import this_process
+from ..storage.liveness import proven_gone, this_process
 from ..storage.patience import PatientDatabase
 from ..storage.runs import Runs
 from .config import InstanceConfig
@@ -389,8 +389,10 @@ class Instance:
         self.runs.put_handle(run_id, {"kind": handle.kind, "data": dict(handle.data)})
 
     def _nobody_will(self, head: Head) -> bool:
-        """Whether no worker is there that would end the run: it never claimed it and is proven gone, or gave it up."""
-        return head.owner is None and (head.epoch > 0 or self.worker_health(head.run_id).state is HealthState.GONE)
+        """Whether no worker is there that would end the run: it is proven gone, whether it claimed the run or not, or gave it up."""
+        if head.owner is not None:
+            return proven_gone(head.owner) is not None
+        return head.epoch > 0 or self.worker_health(head.run_id).state is HealthState.GONE
 
     def _finish_canceled(self, head: Head) -> None:
         message = "The run was canceled; its worker was gone already."
