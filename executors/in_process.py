@@ -59,6 +59,7 @@ class InProcessRunner:
         self._owns_scope = scope is None
         self._running: AttemptRef | None = None
         self._interrupted = False
+        self._resources_open = False
         self._began = time.perf_counter()
 
     # StepRunner -------------------------------------------------------------------------------------------------------------
@@ -134,11 +135,14 @@ class InProcessRunner:
 
     def _open_resources(self) -> None:
         """Once for the run. A resource that fails fails the run, not a step: as Dagster does."""
+        if self._resources_open:
+            return
         notes: list[NewEvent] = []
         log = step_logger(notes.append, self._context.run, step=None, n=None)
         keys = sorted({key for step in self._context.plan.steps for key in step.resource_keys})
         try:
             self._scope.open(keys, notes.append, log, step=None, n=None)
+            self._resources_open = True
         finally:
             if notes:
                 self._report(RunnerNote(notes))
