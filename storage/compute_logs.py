@@ -109,7 +109,9 @@ class LocalComputeLogStore:
         """
         *folders, name = log_key
         if any(part in ("", ".", "..") or "/" in part or "\0" in part for part in log_key):
-            raise NotFoundError("no such log key", got=repr(list(log_key)), expected="names of folders and a file, no paths")
+            raise NotFoundError(
+                "no such log key", got=repr(list(log_key)), expected="names of folders and a file, no paths"
+            )
         file_name = f"{name}.{extension}"
         if len(file_name.encode()) > LONGEST_NAME:
             file_name = f"{hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()}.{extension}"

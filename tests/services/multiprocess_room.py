@@ -189,7 +189,13 @@ class Room:
     """
 
     def __init__(
-        self, folder: Path, user_code: str = "", *, env: dict[str, str] | None = None, memory_proc: Path = Path("/proc"), **settings: Any
+        self,
+        folder: Path,
+        user_code: str = "",
+        *,
+        env: dict[str, str] | None = None,
+        memory_proc: Path = Path("/proc"),
+        **settings: Any,
     ) -> None:
         program = folder / "program.py"
         program.write_text(PROGRAM)
@@ -201,7 +207,9 @@ class Room:
         self.processes = StepProcesses(
             ProcessSettings([sys.executable, str(program)], argument, env=environment, **settings)
         )
-        self.runner = MultiprocessRunner(self._inbox.put, self.processes, "run", self.store, Cgroups(memory_proc, memory_proc))
+        self.runner = MultiprocessRunner(
+            self._inbox.put, self.processes, "run", self.store, Cgroups(memory_proc, memory_proc)
+        )
 
     def __enter__(self) -> Room:
         return self

@@ -6,10 +6,10 @@ import time
 from pathlib import Path
 
 import pytest
-from services.multiprocess_room import Room, wait_until_gone
 
 from runplane.events.causes import FailureCause
 from runplane.executors import step_processes
+from services.multiprocess_room import Room, wait_until_gone
 
 
 @pytest.mark.parametrize("settings", [{}, {"fork": False, "import_here": False}], ids=["template", "spawn"])
@@ -26,8 +26,16 @@ from runplane.executors import step_processes
         ("memory", FailureCause.OUT_OF_MEMORY, "Python found no more memory (MemoryError)"),
         ("broken", FailureCause.FRAMEWORK, "it ended by an error outside of user code: RuntimeError: ours"),
         ("close_pipe", FailureCause.CRASHED, "it closed its connection to the coordinator and went on"),
-        ("garbage", FailureCause.CRASHED, "a step's process sent what is no message (got a length of 4294967295 bytes)"),
-        ("forked_grandchild", FailureCause.CRASHED, "its process left with exit code 5 in the middle of the step (os._exit)"),
+        (
+            "garbage",
+            FailureCause.CRASHED,
+            "a step's process sent what is no message (got a length of 4294967295 bytes)",
+        ),
+        (
+            "forked_grandchild",
+            FailureCause.CRASHED,
+            "its process left with exit code 5 in the middle of the step (os._exit)",
+        ),
     ],
 )
 def test_each_end_is_told_apart(
@@ -79,7 +87,9 @@ def test_a_file_that_took_the_connections_number_is_not_written_to(tmp_path: Pat
     assert gone.cause is FailureCause.CRASHED or gone.cause is FailureCause.FRAMEWORK
 
 
-def test_one_that_hangs_at_its_exit_is_killed_and_its_outcome_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_hangs_at_its_exit_is_killed_and_its_outcome_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(step_processes, "EXIT_S", 0.5)
     with Room(tmp_path) as room:
         ref = room.start("hang_at_exit")

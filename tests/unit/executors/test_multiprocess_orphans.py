@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from services.multiprocess_room import PROGRAM, Room, alive, wait_until_gone
 
 from runplane.events.causes import FailureCause
 from runplane.executors.contract import StepGone
 from runplane.storage.contract import AttemptRef
+from services.multiprocess_room import PROGRAM, Room, alive, wait_until_gone
 
 ORPHAN_S = 2.0
 

@@ -7,13 +7,13 @@ import time
 from pathlib import Path
 
 import pytest
-from services.multiprocess_room import Room, alive, wait_until_gone
 
 from runplane.engine.snapshot import StoredOutput
 from runplane.events.causes import FailureCause
 from runplane.executors.contract import Announces, RunnerNote, StepGone, StepWrote, WritesThroughDriver
 from runplane.executors.failure import CodeLoadError
 from runplane.storage.contract import AttemptRef
+from services.multiprocess_room import Room, alive, wait_until_gone
 
 
 def test_steps_are_forked_from_one_template_that_is_no_child_of_user_code(tmp_path: Path) -> None:
@@ -94,7 +94,9 @@ def test_events_come_in_order_and_none_is_missing(tmp_path: Path) -> None:
             room.outcome(ref)
 
         assert all([e.body.get("i") for e in room.events(ref)][:-1] == list(range(1000)) for ref in refs)
-        assert {s.nonce for s in room.signals if isinstance(s, StepWrote) and s.ref == refs[3]} == {"nonce of events[3]"}
+        assert {s.nonce for s in room.signals if isinstance(s, StepWrote) and s.ref == refs[3]} == {
+            "nonce of events[3]"
+        }
 
 
 def test_large_events_and_orders_fit(tmp_path: Path) -> None:
@@ -189,7 +191,10 @@ def test_what_a_former_coordinator_started_is_lost_and_what_runs_here_is_not(tmp
 
 def test_closing_returns_when_all_is_gone(tmp_path: Path) -> None:
     with Room(tmp_path) as room:
-        told = [room.said(room.start(f"{kind}[{i}]"), "running").body for i, kind in enumerate(["forever", "stubborn", "grandchild"])]
+        told = [
+            room.said(room.start(f"{kind}[{i}]"), "running").body
+            for i, kind in enumerate(["forever", "stubborn", "grandchild"])
+        ]
         began = time.monotonic()
 
         room.runner.close()
@@ -229,8 +234,14 @@ def test_closing_what_was_never_started_does_nothing(tmp_path: Path) -> None:
     [
         ("def f():\n    raise LookupError('no such thing')\nf()", "LookupError: no such thing"),
         ("import sys; sys.exit('not here')", "SystemExit: not here"),
-        ("import os; os._exit(9)", "the process that imports the code left with exit code 9 before the import was done"),
-        ("import os; os.kill(os.getpid(), 11)", "the process that imports the code was killed by SIGSEGV before the import was done"),
+        (
+            "import os; os._exit(9)",
+            "the process that imports the code left with exit code 9 before the import was done",
+        ),
+        (
+            "import os; os.kill(os.getpid(), 11)",
+            "the process that imports the code was killed by SIGSEGV before the import was done",
+        ),
     ],
 )
 def test_an_import_that_fails_is_an_error_with_the_users_own_words(

@@ -12,15 +12,19 @@ import threading
 from pathlib import Path
 
 import pytest
-from services.multiprocess_room import Room
 
 from runplane.executors.template.inspection import before, unsafe_to_fork
+from services.multiprocess_room import Room
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows it in /proc")
 
-THREAD = "import threading, time; threading.Thread(target=time.sleep, args=(600,), name='heartbeat', daemon=True).start()"
+THREAD = (
+    "import threading, time; threading.Thread(target=time.sleep, args=(600,), name='heartbeat', daemon=True).start()"
+)
 SOCKET = "import builtins, socket; s = builtins.kept_socket = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen()"
-LIBRARY = "import builtins, mmap; f = open({path!r}, 'rb'); builtins.kept_map = mmap.mmap(f.fileno(), 0, prot=mmap.PROT_READ)"
+LIBRARY = (
+    "import builtins, mmap; f = open({path!r}, 'rb'); builtins.kept_map = mmap.mmap(f.fileno(), 0, prot=mmap.PROT_READ)"
+)
 
 
 def prepared(folder: Path, code: str) -> tuple[Room, tuple[str, ...], dict[str, object]]:
