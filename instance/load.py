@@ -55,7 +55,7 @@ def from_home(home: Path, env: Mapping[str, str], *, notify: Notify = lambda _: 
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        if env.get("DAGSTER_HOME"):
+        if env.get("DAGSTER_HOME") and not any(home.iterdir()):  # said once: from then on something is kept there
             notify(f"no {FILE_NAME} in {home}: everything is kept in that folder")
         text = ""
     except (OSError, UnicodeDecodeError) as error:
