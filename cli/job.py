@@ -149,7 +149,7 @@ def _only_job(source: CodeSource) -> str:
     names = [listing.name for listing in source.jobs()]
     if len(names) != 1:
         raise NotFoundError(
-            f"there are {len(names)} jobs." if names else "there is no job.",
+            f"there are {len(names)} jobs" if names else "there is no job",
             got=", ".join(names),
             hint="Say which one: -j NAME.",
         )

@@ -66,22 +66,23 @@ class LiveProgress:
         """The lines that are drawn again and again."""
         from rich.console import Group
         from rich.spinner import Spinner
+        from rich.text import Text
 
         story = self._story
         head = f"{self._run.job_name}  {short(self._run.run_id)}"
         if story is None:
-            return Group(Spinner("dots", text=f"{head}  starting"))
-        over = story.count(StepStatus.SUCCEEDED, StepStatus.FAILED, StepStatus.SKIPPED, StepStatus.NOT_RUN)
+            return Group(Spinner("dots", text=Text(f"{head}  starting")))
+        over = len(story.steps) - story.count(StepStatus.WAITING, StepStatus.RUNNING, StepStatus.RETRYING)
         running = story.in_state(StepStatus.RUNNING)
         since = seconds(max(0.0, time.time() - (story.started_at or time.time())))
         lines: list[Any] = [
-            Spinner("dots", text=f"{head}  {over} of {len(story.steps)} steps, {len(running)} running, {since}")
+            Spinner("dots", text=Text(f"{head}  {over} of {len(story.steps)} steps, {len(running)} running, {since}"))
         ]
         for step in running[:MOST_RUNNING]:
             begun = step.attempts[-1].works_from() or time.time()
-            lines.append(f"    {step.key}  {seconds(max(0.0, time.time() - begun))}")
+            lines.append(Text(f"    {step.key}  {seconds(max(0.0, time.time() - begun))}"))
         if len(running) > MOST_RUNNING:
-            lines.append(f"    ... and {len(running) - MOST_RUNNING} more")
+            lines.append(Text(f"    ... and {len(running) - MOST_RUNNING} more"))
         return Group(*lines)
 
 

@@ -27,6 +27,7 @@ _COLOURS: Mapping[Any, str] = {
     StepStatus.SUCCEEDED: "green",
     StepStatus.FAILED: "red",
     StepStatus.RETRYING: "yellow",
+    StepStatus.CANCELED: "yellow",
     StepStatus.SKIPPED: "cyan",
     StepStatus.NOT_RUN: "yellow",
     RunStatus.SUCCESS: "green",
@@ -77,7 +78,7 @@ def step_line(story: RunStory, step: StepStory) -> str:
 
 def _step_words(story: RunStory, step: StepStory) -> str:
     words = str(step.status)
-    if step.status in (StepStatus.SUCCEEDED, StepStatus.FAILED):
+    if step.status in (StepStatus.SUCCEEDED, StepStatus.FAILED, StepStatus.CANCELED):
         worked = sum(s.seconds for s in story.spans(step) if s.works)
         words += f" in {seconds(worked)}" if step.status is StepStatus.SUCCEEDED else f" after {seconds(worked)}"
         if len(step.attempts) > 1:

@@ -25,6 +25,7 @@ class StepStatus(str, Enum):
     RETRYING = "waiting to be retried"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
+    CANCELED = "canceled"
     SKIPPED = "skipped"
     NOT_RUN = "not run"
 
@@ -211,7 +212,8 @@ def _ended(status: StepStatus) -> Any:
             attempt.outcome = event.kind
             if attempt.ended_at is None:
                 attempt.ended_at = event.at
-        step.status = status
+        canceled = status is StepStatus.FAILED and event.body.get("cause") == FailureCause.CANCELED
+        step.status = StepStatus.CANCELED if canceled else status
         step.failure = event.body if status in (StepStatus.FAILED, StepStatus.RETRYING) else None
         step.because = tuple(event.body.get("because") or ())
 
@@ -222,7 +224,8 @@ def _sealed(step: StepStory, event: Event) -> None:
     attempt = _attempt(step, event)
     attempt.outcome = event.kind
     attempt.ended_at = event.at
-    step.status = StepStatus.RETRYING
+    canceled = event.body.get("cause") == FailureCause.CANCELED
+    step.status = StepStatus.CANCELED if canceled else StepStatus.RETRYING
     step.failure = event.body
 
 

@@ -52,7 +52,7 @@ class WorkerVerb(click.Command):
             ctx.exit(ExitCode.INTERRUPTED)
         except (click.exceptions.Exit, click.ClickException, click.Abort):
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a worker's fault is said in a sentence
             click.echo(_fault(error), err=True)
             ctx.exit(ExitCode.FAILED)
 

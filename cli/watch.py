@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
+import click
+
 from ..engine.snapshot import PlanSnapshot
 from ..errors.exit_codes import ExitCode
 from ..events.run import Run
@@ -43,10 +45,8 @@ def execute_here(instance: Instance, run: Run, plan: PlanSnapshot) -> Ended:
     with progress_of(run) as progress, asked.counted():
         progress.say(f"Run {short(run.run_id)} of {run.job_name}")
         _follow(instance, run, worker, story, progress, asked)
-    if not story.status or not story.status.is_final:
-        _explain_missing_end(instance, run, worker, asked.count)
-        for event in instance.tail(run.run_id, 0, PAGE) if story.now == 0.0 else []:
-            story.take(event)
+    if story.status is None or not story.status.is_final:
+        _explain_missing_end(instance, run, worker)
     if asked.count:
         return Ended(story, ExitCode.INTERRUPTED)
     return Ended(story, ExitCode.OK if story.status is RunStatus.SUCCESS else ExitCode.FAILED)
@@ -87,17 +87,19 @@ def _interrupt(instance: Instance, run: Run, worker: ForegroundWorker, progress:
     return count
 
 
-def _explain_missing_end(instance: Instance, run: Run, worker: ForegroundWorker, interrupts: int) -> None:
-    from .job import say
-
+def _explain_missing_end(instance: Instance, run: Run, worker: ForegroundWorker) -> None:
+    """The worker is gone, and the run is not over: say how it went, what it printed, and what can be done."""
     code = worker.exit_code
     how = f"by signal {signal.Signals(-code).name}" if code is not None and code < 0 else f"with exit code {code}"
-    head = instance.journal.head(run.run_id)
-    if interrupts < 2:
-        say(f"The run's process ended {how}, and the run is {head.status}.")
-        words = worker.last_words()
-        if words:
-            say(f"It printed, at the end of {worker.log}:\n{words}")
+    status = instance.journal.head(run.run_id).status
+    click.echo(f"The run's process ended {how}, and the run is {status}.", err=True)
+    words = worker.last_words()
+    if words:
+        click.echo(f"At the end of {worker.log} it says:\n{words}", err=True)
+    name = short(run.run_id)
+    click.echo(
+        f"`runplane run cancel {name}` ends it; `runplane run retry {name}` then goes on where it stopped.", err=True
+    )
 
 
 class _Interrupts:
