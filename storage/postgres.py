@@ -22,7 +22,7 @@ from ..errors import RunplaneError, StorageUnavailableError
 from .dialect import Dialect, Outcome, Statement, postgresql
 from .pipeline import NoAnswerError, Pipeline
 from .schema import ddl
-from .version import check_version
+from .version import VERSION_QUERY, check_version
 
 LOCK_TIMEOUT_S = 5.0
 IDLE_IN_TRANSACTION_S = 10.0
@@ -153,7 +153,15 @@ class PostgresDatabase:
         extra: dict[str, Any] = {k: v for k, v in _KEEPALIVES.items() if k not in given}
         extra.setdefault("connect_timeout", given.get("connect_timeout", 10))
         extra.setdefault("application_name", given.get("application_name", "runplane"))
-        connection = self._connection = psycopg.connect(self._url, autocommit=True, prepare_threshold=None, **extra)
+        connection = psycopg.connect(self._url, autocommit=True, prepare_threshold=None, **extra)
+        try:
+            self._make_ready(connection)
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+
+    def _make_ready(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
         direct = _is_direct(connection)
         if direct:
             connection.execute(self._session_settings())
@@ -247,5 +255,7 @@ def _prepare_schema(
                 connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
                 connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(sql.Identifier(schema)))
                 connection.execute(ddl("postgresql").encode())
-    found = connection.execute(sql.SQL("SELECT version_num FROM {}").format(version_table)).fetchone()
-    check_version(found[0] if found else "none", where)
+    tables = {name: sql.Identifier(schema, name) for name in ("schema_version", "schema_serves")}
+    found = connection.execute(sql.SQL(VERSION_QUERY).format(**tables)).fetchone()
+    version, oldest = found or ("none", "none")
+    check_version(version, oldest, where)

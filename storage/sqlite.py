@@ -19,9 +19,10 @@ from ..errors import RunplaneError, StorageUnavailableError, UnsupportedError
 from .dialect import SQLITE, Dialect, Outcome, Statement
 from .filesystem import network_file_system
 from .schema import ddl
-from .version import check_version
+from .sqlite_locks import describe, lock_holder
+from .version import VERSION_QUERY, check_version
 
-BUSY_TIMEOUT_MS = 30_000
+BUSY_TIMEOUT_S = 30.0
 POLL_S = 0.05
 OLDEST = (3, 38, 0)
 """``json_each`` built in, ``RETURNING`` and ``UPDATE FROM``."""
@@ -32,6 +33,7 @@ class SqliteDatabase:
 
     Args:
         path: the file; None for a database in memory that goes with this object.
+        busy_timeout_s: how long to wait for another process that writes.
 
     Raises:
         UnsupportedError: the SQLite library is too old, or the file would lie on a network file system.
@@ -41,7 +43,7 @@ class SqliteDatabase:
 
     dialect: Dialect = SQLITE
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
         if sqlite3.sqlite_version_info < OLDEST:
             raise UnsupportedError(
                 "the SQLite library of this Python is too old",
@@ -49,9 +51,11 @@ class SqliteDatabase:
                 expected=".".join(map(str, OLDEST)) + " or later",
             )
         self.path = path
+        self._busy_timeout_s = busy_timeout_s
         self._lock = threading.RLock()
         self._pid = os.getpid()
-        self._seen_version = -1
+        self._seen: tuple[int, int] | None = None
+        self._commits = 0
         if path is not None:
             _refuse_network(path)
         self._connection = self._open()
@@ -63,7 +67,7 @@ class SqliteDatabase:
         return f"sqlite:{self.path}" if self.path else "sqlite in memory"
 
     def transact(self, statements: Sequence[Statement]) -> list[Outcome]:
-        """See ``Database.transact``. Stops early, with nothing stored, when the first statement matches no row."""
+        """See ``Database.transact``."""
         with self._lock:
             self._refuse_fork()
             try:
@@ -85,12 +89,12 @@ class SqliteDatabase:
                 raise self._unavailable(e) from e
 
     def wait_for_news(self, timeout_s: float) -> bool:
-        """Poll ``PRAGMA data_version``, which changes when another connection commits."""
+        """Poll ``PRAGMA data_version``, which changes when another connection commits; and count what this one commits."""
         end = time.monotonic() + timeout_s
         while True:
-            version = self.read("PRAGMA data_version", {})[0][0]
-            if version != self._seen_version:
-                self._seen_version = version
+            seen = (self.read("PRAGMA data_version", {})[0][0], self._commits)
+            if seen != self._seen:
+                self._seen = seen
                 return True
             left = end - time.monotonic()
             if left <= 0:
@@ -109,9 +113,9 @@ class SqliteDatabase:
         target = str(self.path) if self.path else ":memory:"
         try:
             connection = sqlite3.connect(
-                target, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None, check_same_thread=False, cached_statements=256
+                target, timeout=self._busy_timeout_s, isolation_level=None, check_same_thread=False, cached_statements=256
             )
-            connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+            connection.execute(f"PRAGMA busy_timeout = {int(self._busy_timeout_s * 1000)}")
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("PRAGMA foreign_keys = ON")
@@ -130,6 +134,7 @@ class SqliteDatabase:
                 rows = cursor.fetchall() if cursor.description else []
                 outcomes.append(Outcome(len(rows) if cursor.description else cursor.rowcount, rows))
             connection.execute("COMMIT")
+            self._commits += 1
         except BaseException:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
@@ -141,8 +146,17 @@ class SqliteDatabase:
             raise RunplaneError("a SQLite connection was carried through a fork; open the database in the child instead")
 
     def _unavailable(self, e: sqlite3.OperationalError) -> StorageUnavailableError:
-        hint = "Is the disk full, or the folder read-only?" if "locked" not in str(e) else "Another process writes for a long time."
-        return StorageUnavailableError(f"the database does not take it: {e}", where=self.where, hint=hint)
+        if "locked" not in str(e) and "busy" not in str(e):
+            return StorageUnavailableError(
+                f"the database does not take it: {e}", where=self.where, hint="Is the disk full, or the folder read-only?"
+            )
+        holder = lock_holder(self.path) if self.path else None
+        who = describe(holder) if holder is not None else "another process"
+        return StorageUnavailableError(
+            f"{who} has held the write lock for more than {self._busy_timeout_s:g} s: {e}",
+            where=self.where,
+            hint=f"If it hangs, end it: kill {holder}" if holder is not None else None,
+        )
 
 
 def _says_unavailable(e: sqlite3.OperationalError) -> bool:
@@ -170,4 +184,5 @@ def _prepare_schema(connection: sqlite3.Connection, where: str) -> None:
                 if statement.strip():
                     connection.execute(statement)
         connection.execute("COMMIT")
-    check_version(connection.execute("SELECT version_num FROM schema_version").fetchone()[0], where)
+    found, oldest = connection.execute(VERSION_QUERY.format(schema_version="schema_version", schema_serves="schema_serves")).fetchone()
+    check_version(found, oldest, where)

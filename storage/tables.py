@@ -79,6 +79,8 @@ run_head = Table(
     Column("resumes", Integer, nullable=False, server_default="0"),
     Column("owner", Text, comment="the coordinator's process, JSON"),
     Index("run_head_by_status", "status"),
+    # Written at each transaction of the run: room on the page keeps the new versions of a row beside the old one.
+    postgresql_with={"fillfactor": "50"},
 )
 
 event = Table(
@@ -186,8 +188,16 @@ lease = Table(
     Column("beat", _BIG, nullable=False, server_default="0"),
 )
 
+# Alembic's own table, by this name.
 schema_version = Table(
     "schema_version",
     metadata,
-    Column("version_num", String(32), primary_key=True, comment="alembic's own table, by this name"),
+    Column("version_num", String(32), primary_key=True),
+)
+
+schema_serves = Table(
+    "schema_serves",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("oldest", String(32), nullable=False, comment="oldest schema version whose library may use this database"),
 )

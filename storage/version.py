@@ -1,10 +1,16 @@
-"""Which version of the schema a database has, and whether this library may use it."""
+"""Which version of the schema a database has, and whether this library may use it.
+
+Migrations expand first and contract one minor version later, so a library works on a database that was migrated by the next one:
+the database says how old a library it still serves.
+"""
 
 from __future__ import annotations
 
 from ..errors import RunplaneError
 from ..errors.exit_codes import ExitCode
 from .schema import SCHEMA_VERSION
+
+VERSION_QUERY = "SELECT v.version_num, s.oldest FROM {schema_version} v CROSS JOIN {schema_serves} s"
 
 
 class SchemaOutdatedError(RunplaneError):
@@ -13,20 +19,25 @@ class SchemaOutdatedError(RunplaneError):
     exit_code = ExitCode.VERSION_SKEW
 
 
-def check_version(found: str, where: str) -> None:
-    """Refuse a database of another version.
+def check_version(found: str, oldest_served: str, where: str) -> None:
+    """Refuse a database that this library can not use.
 
     Raises:
-        SchemaOutdatedError: it is older or newer than this library.
+        SchemaOutdatedError: it is older than this library, or so new that it serves this one no longer.
     """
-    if found == SCHEMA_VERSION:
-        return
-    if found > SCHEMA_VERSION:
+    if found < SCHEMA_VERSION:
         raise SchemaOutdatedError(
-            "the database was migrated by a newer runplane", where=where, got=found, expected=SCHEMA_VERSION,
-            hint="Upgrade this installation.",
+            "the database is of an older runplane",
+            where=where,
+            got=f"schema {found}",
+            expected=f"schema {SCHEMA_VERSION}",
+            hint="Run `runplane instance migrate`.",
         )
-    raise SchemaOutdatedError(
-        "the database is of an older runplane", where=where, got=found, expected=SCHEMA_VERSION,
-        hint="Run `runplane instance migrate`.",
-    )
+    if oldest_served > SCHEMA_VERSION:
+        raise SchemaOutdatedError(
+            f"the database was migrated by a newer runplane and serves versions from schema {oldest_served} on",
+            where=where,
+            got=f"schema {found}",
+            expected=f"schema {SCHEMA_VERSION}",
+            hint="Upgrade this installation: pip install --upgrade runplane",
+        )

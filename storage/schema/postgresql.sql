@@ -85,6 +85,11 @@ CREATE TABLE schema_version (
 	version_num VARCHAR(32) NOT NULL,
 	PRIMARY KEY (version_num)
 );
+CREATE TABLE schema_serves (
+	id INTEGER NOT NULL,
+	oldest VARCHAR(32) NOT NULL,
+	PRIMARY KEY (id)
+);
 CREATE TABLE run_tag (
 	run_id VARCHAR(64) NOT NULL,
 	key TEXT NOT NULL,
@@ -109,7 +114,8 @@ CREATE TABLE run_head (
 	owner TEXT,
 	PRIMARY KEY (run_id),
 	FOREIGN KEY(run_id) REFERENCES run (run_id) ON DELETE CASCADE
-);
+)
+ WITH (fillfactor = 50);
 CREATE TABLE slot (
 	run_id VARCHAR(64) NOT NULL,
 	step TEXT NOT NULL,
@@ -137,7 +143,7 @@ COMMENT ON COLUMN pool.is_default IS 'made from the default limit';
 COMMENT ON COLUMN feed.id IS 'order of insertion; not an order to read by';
 COMMENT ON COLUMN feed.number IS 'given afterwards by one sequencer; null until then';
 COMMENT ON COLUMN feed_head.last IS 'newest number given; this row is the sequencer''s lock';
-COMMENT ON COLUMN schema_version.version_num IS 'alembic''s own table, by this name';
+COMMENT ON COLUMN schema_serves.oldest IS 'oldest schema version whose library may use this database';
 COMMENT ON COLUMN run_head.day IS 'of the run''s creation, days since the epoch';
 COMMENT ON COLUMN run_head.intent IS 'none, cancel, deadline';
 COMMENT ON COLUMN run_head.level IS 'protocol level of the coordinator';
@@ -148,4 +154,5 @@ COMMENT ON COLUMN run_head.mark IS 'which op of the transaction is at work';
 COMMENT ON COLUMN run_head.clock IS 'time of the newest transaction, never falls';
 COMMENT ON COLUMN run_head.owner IS 'the coordinator''s process, JSON';
 INSERT INTO feed_head (id, last) VALUES (1, 0);
+INSERT INTO schema_serves (id, oldest) VALUES (1, '0001');
 INSERT INTO schema_version (version_num) VALUES ('0001');

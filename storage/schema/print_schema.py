@@ -8,7 +8,7 @@ from sqlalchemy import create_mock_engine
 from sqlalchemy.sql.ddl import ExecutableDDLElement
 
 from ..tables import metadata
-from . import SCHEMA_VERSION
+from . import OLDEST_SERVED, SCHEMA_VERSION
 
 
 def schema_text(dialect: str) -> str:
@@ -23,6 +23,7 @@ def schema_text(dialect: str) -> str:
     # Indexes of a table come in no fixed order.
     statements.sort(key=_rank)
     statements.append("INSERT INTO feed_head (id, last) VALUES (1, 0)")
+    statements.append(f"INSERT INTO schema_serves (id, oldest) VALUES (1, '{OLDEST_SERVED}')")
     statements.append(f"INSERT INTO schema_version (version_num) VALUES ('{SCHEMA_VERSION}')")
     lines = [line.rstrip() for s in statements for line in f"{s};\n".splitlines()]
     return "\n".join(lines) + "\n"

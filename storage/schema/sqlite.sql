@@ -87,6 +87,11 @@ CREATE TABLE schema_version (
 	version_num VARCHAR(32) NOT NULL,
 	PRIMARY KEY (version_num)
 );
+CREATE TABLE schema_serves (
+	id INTEGER NOT NULL,
+	oldest VARCHAR(32) NOT NULL,
+	PRIMARY KEY (id)
+);
 CREATE TABLE run_tag (
 	run_id VARCHAR(64) NOT NULL,
 	"key" TEXT NOT NULL,
@@ -131,4 +136,5 @@ CREATE INDEX run_tag_by_value ON run_tag ("key", value);
 CREATE INDEX slot_by_pool ON slot (pool);
 CREATE UNIQUE INDEX feed_by_number ON feed (number);
 INSERT INTO feed_head (id, last) VALUES (1, 0);
+INSERT INTO schema_serves (id, oldest) VALUES (1, '0001');
 INSERT INTO schema_version (version_num) VALUES ('0001');
