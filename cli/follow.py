@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 import click
 
+from ..engine.snapshot import template_key
 from ..events.event import Event
 from ..events.kinds import EventKind
 from ..events.messages import default_message
@@ -41,6 +42,11 @@ def follow_events(instance: Instance, run_id: str, *, follow: bool) -> Iterator[
             return
         else:
             instance.database.wait_for_news(LOOK_S)
+
+
+def is_of(wanted: str | None, step: str | None) -> bool:
+    """Whether a step is the wanted one, or is mapped from the wanted template; None wants all."""
+    return wanted is None or (step is not None and wanted in (step, template_key(step)))
 
 
 def print_event(run: Run, event: Event, *, as_document: bool) -> None:
@@ -131,5 +137,5 @@ def _announced(page: Sequence[Event], step: str | None) -> Iterator[_Capture]:
     for event in page:
         if event.kind == EventKind.LOGS_CAPTURED:
             steps = event.body.get("step_keys") or ([event.step] if event.step else [])
-            if step is None or step in steps:
+            if step is None or any(is_of(step, key) for key in steps):
                 yield _Capture(event.body["log_key"], steps)

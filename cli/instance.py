@@ -10,11 +10,12 @@ from typing import Any
 import click
 
 from ..config.dotenv import load_dotenv
-from ..errors import NotFoundError, RunplaneError, nearest
+from ..errors import NotFoundError, RunplaneError, UnsupportedError, nearest
 from ..errors.exit_codes import ExitCode
 from ..instance.check import CheckReport, check_text, instance_info
 from ..instance.home import FILE_NAME, find_home
 from ..instance.load import load_instance_config
+from ..instance.storage_location import PostgresLocation, SqliteLocation, storage_location
 from .job import say
 from .report import as_json
 from .verb import Verb
@@ -59,6 +60,25 @@ def info(as_document: bool) -> None:
     width = max(len(label) for label in found)
     for label, place in found.items():
         click.echo(f"{label:<{width}}  {place}")
+
+
+@instance.command("migrate", cls=Verb)
+def migrate() -> None:
+    """Bring the instance's database to the schema of this version. Does nothing where it is there already."""
+    from ..storage.migrate import migrate as run_migrations
+
+    load_dotenv(Path.cwd(), os.environ)
+    location = storage_location(load_instance_config(os.environ, notify=say), os.environ)
+    if isinstance(location, SqliteLocation):
+        location.path.parent.mkdir(parents=True, exist_ok=True)
+        done = run_migrations(location.path)
+    elif isinstance(location, PostgresLocation):
+        done = run_migrations(location.url(), schema=location.schema)
+    else:
+        raise UnsupportedError("a storage of your own is migrated by its own means", got=str(location.part.pointer))
+    for line in done:
+        click.echo(line)
+    click.echo(f"{location}: up to date.")
 
 
 def _text(path: Path, *, must_exist: bool) -> str:

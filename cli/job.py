@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+import uuid
+from dataclasses import dataclass, replace
 from typing import Any
 
 import click
 
 from ..engine.snapshot import PlanSnapshot
-from ..errors import ConfigErrors, NotFoundError, RunplaneError
+from ..errors import ConfigErrors, ConflictError, NotFoundError, RunplaneError
 from ..errors.exit_codes import ExitCode
 from ..events.origin import JobOrigin
 from ..instance.home import NoInstanceError
@@ -17,6 +18,7 @@ from ..instance.instance import Instance, RunRequest
 from ..instance.load import load_instance_config
 from ..locations.contract import CodeSource
 from ..locations.subprocess_source import STARTUP_TIMEOUT_S
+from ..storage.contract import RunFilter
 from .code_options import CodeOptions, RunOptions, with_code_options, with_run_options
 from .report import as_json, print_end, short
 from .verb import Refusal, Verb
@@ -59,7 +61,7 @@ def execute(code: CodeOptions, asked: RunOptions) -> None:
 
     prepared = prepare(code, asked)
     with Instance.get(say=say) as instance:
-        run = instance.create(prepared.request(asked))
+        run = instance.create(replace(prepared.request(asked), run_id=refuse_taken(instance, asked.run_id)))
         ended = execute_here(instance, run, prepared.plan)
         print_end(instance, instance.runs.get(run.run_id), ended.story)
     if ended.code is not ExitCode.OK:
@@ -78,36 +80,50 @@ def launch(code: CodeOptions, asked: RunOptions, as_document: bool) -> None:
 
 
 def submit(instance: Instance, request: RunRequest, as_document: bool) -> None:
-    """Submit a run and say what it is called and what can be done with it."""
+    """Submit a run and say what it is called and what can be done with it.
+
+    Raises:
+        Refusal: FAILED when the run is stored and could not be launched. RunplaneError: nothing was stored.
+    """
     from ..instance.wire import set_run_here
     from ..workers.run import execute_run
 
-    set_run_here(lambda run_id: void(execute_run(instance, run_id)))
+    run_id = refuse_taken(instance, request.run_id)
+    set_run_here(lambda run_id: _forget(execute_run(instance, run_id)))
     try:
-        run = instance.submit(request)
-    except RunplaneError as error:
-        stored = request.run_id is not None and _is_stored(instance, request.run_id)
-        raise Refusal(str(error), ExitCode.FAILED if stored else ExitCode.BAD_INPUT) from error
+        run = instance.submit(replace(request, run_id=run_id))
+    except Exception as error:
+        if not is_stored(instance, run_id):
+            raise
+        what = str(error) if isinstance(error, RunplaneError) else f"{type(error).__name__}: {error}"
+        raise Refusal(f"run {short(run_id)} could not be launched: {what}", ExitCode.FAILED) from error
     if as_document:
         click.echo(as_json({"run_id": run.run_id, "job_name": run.job_name, "status": run.status.value}))
         return
     click.echo(run.run_id)
     name = short(run.run_id)
-    say(
-        f"{run.job_name} is {run.status}. Next: runplane run events {name} --follow, run logs {name} --follow, run cancel {name}"
-    )
+    say(f"{run.job_name} is {run.status}. Next:")
+    for verb in ("events --follow", "logs --follow", "cancel"):
+        first, _, rest = verb.partition(" ")
+        say(f"  runplane run {first} {name} {rest}".rstrip())
 
 
-def _is_stored(instance: Instance, run_id: str) -> bool:
-    try:
-        instance.runs.get(run_id)
-    except NotFoundError:
-        return False
-    return True
+def refuse_taken(instance: Instance, run_id: str | None) -> str:
+    """The id, or one that is drawn. Raises ConflictError when there is a run of that id."""
+    if run_id is None:
+        return str(uuid.uuid4())
+    if is_stored(instance, run_id):
+        raise ConflictError("a run of that id is there already", where=f"--run-id {run_id}")
+    return run_id
 
 
-def void(_: Any) -> None:
-    """Nothing is done with the outcome: it is stored with the run."""
+def is_stored(instance: Instance, run_id: str) -> bool:
+    """Whether there is a run of that very id."""
+    return bool(instance.runs.page(RunFilter(run_ids=(run_id,)), limit=1).runs)
+
+
+def _forget(_: Any) -> None:
+    """The outcome is stored with the run."""
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def list_runs(
         took = seconds(r.ended_at - r.started_at) if r.started_at and r.ended_at else ""
         click.echo(f"{short(r.run_id)}  {r.job_name:<{width}}  {state}  {at(r.created_at)}  {took}".rstrip())
     if page.cursor:
-        say(f"There are more: --limit N, or --cursor {page.cursor}")
+        say(f"There are more: --limit {2 * limit} shows them.")
 
 
 @run.command("show", cls=Verb)
@@ -81,13 +81,13 @@ def show(run_id: str, as_document: bool) -> None:
 @click.option("--json", "as_document", is_flag=True, help="For programs: one JSON document a line.")
 def events(run_id: str, follow: bool, step: str | None, as_document: bool) -> None:
     """Print the events of a run."""
-    from .follow import follow_events, print_event
+    from .follow import follow_events, is_of, print_event
 
     with Instance.get(say=say) as instance:
         found = instance.runs.get(run_id)
         _check_step(instance, found, step)
         for event in follow_events(instance, found.run_id, follow=follow):
-            if step is None or event.step == step:
+            if is_of(step, event.step):
                 print_event(found, event, as_document=as_document)
 
 
@@ -150,25 +150,22 @@ def _story(instance: Instance, found: Run) -> RunStory:
 
 
 def _check_step(instance: Instance, found: Run, step: str | None) -> None:
-    """Refuse a step that neither the plan nor the events have."""
+    """Refuse a step that the plan does not have. A template (``work[?]``) stands for all its mapped steps."""
     if step is None or found.plan_id is None:
         return
-    from ..engine.snapshot import mapping_key_of
     from ..errors import NotFoundError, nearest
 
     plan = instance.journal.get_plan(found.plan_id)
-    known = [s.key for s in plan.steps]
     try:
-        if plan.step(step).mapped_over is None or mapping_key_of(step) is not None:
-            return
+        plan.step(step)
     except KeyError:
-        pass
-    raise NotFoundError(
-        f"the plan of job '{found.job_name}' has no step '{step}'.",
-        where=f"run {short(found.run_id)}",
-        nearest=nearest(step, known),
-        expected=", ".join(known[:20]),
-    )
+        known = [s.key for s in plan.steps]
+        raise NotFoundError(
+            f"the plan of job '{found.job_name}' has no step '{step}'",
+            where=f"run {short(found.run_id)}",
+            nearest=nearest(step, known),
+            expected=", ".join(known[:20]),
+        ) from None
 
 
 def _pair(text: str) -> tuple[str, str]:

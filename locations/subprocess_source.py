@@ -74,6 +74,7 @@ class SubprocessCodeSource:
                 stdout=2,
                 stderr=2,
                 pass_fds=theirs,
+                start_new_session=True,  # a Ctrl-C is for the asker, who then ends it
             )
         except OSError as error:
             self._close_pipes()

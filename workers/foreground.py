@@ -38,9 +38,9 @@ class ForegroundWorker:
             )
         args = ExecuteRunArgs(instance.ref, run.origin, run.run_id)
         self.log = instance.home / "storage" / "workers" / f"{run.run_id}.log"
-        self.log.parent.mkdir(parents=True, exist_ok=True)
         environment = {**os.environ, **run_environment(args), PARENT_ENV: str(os.getpid())}
         try:
+            self.log.parent.mkdir(parents=True, exist_ok=True)
             with self.log.open("ab") as out:
                 self._process = subprocess.Popen(
                     run_entry(args),
