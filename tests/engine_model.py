@@ -138,10 +138,10 @@ def _look(
             required = next(o.required for o in source.outputs if o.name == ref.output)
             return (found if found or required else None), False
         return None, e.states[ref.step] != "SKIPPED"
-    found, bad = _plain(e, ref.step, ref.output)
-    if found is not None and mapping is not None and step.mapped_over == ref:
-        found = [p for p in found if p[2] == mapping]
-    return found, bad
+    there, bad = _plain(e, ref.step, ref.output)
+    if there is not None and mapping is not None and step.mapped_over == ref:
+        there = [p for p in there if p[2] == mapping]
+    return there, bad
 
 
 def _plain(e: Expected, key: str, output: str) -> tuple[list[Produced] | None, bool]:

@@ -40,6 +40,7 @@ from runplane.engine.engine import Engine
 from runplane.engine.inputs import gather_inputs
 from runplane.engine.limits import Limits
 from runplane.engine.snapshot import PlanSnapshot, StoredOutput
+from runplane.engine.step import Step
 from runplane.events.causes import FailureCause
 from runplane.events.kinds import EventKind
 from runplane.events.status import RunStatus
@@ -170,7 +171,7 @@ class Store:
         return [
             StoredOutput("r", f.step, f.body["output"], f.body["mapping_key"], None)
             for f in self.log
-            if f.kind == K.STEP_OUTPUT and f.step in steps and (f.step, f.n) in good
+            if f.kind == K.STEP_OUTPUT and f.step is not None and f.step in steps and (f.step, f.n) in good
         ]
 
     def _free(self, ref: Ref) -> None:
@@ -213,6 +214,7 @@ class World:
         self.store = Store(setting)
         self.processes: dict[Ref, Process] = {}
         self.told_gone: set[Ref] = set()
+        self.refused: set[Ref] = set()
         self.crashes = setting.crashes
         self.losses = dict.fromkeys([s.key for s in setting.plan.steps], 0)
         self.losses_left = setting.losses
@@ -357,6 +359,8 @@ class World:
         process = self.processes.get((c.step, c.n))
         if isinstance(c, StopStep) and process is not None and process.alive:
             process.kill = c.cause
+        elif (c.step, c.n) in self.refused:
+            self.inbox.append(LaunchRefused(c.step, c.n, "no such image"))
         elif process is None or not process.alive:
             self._report_gone((c.step, c.n), FailureCause.LOST)
 
@@ -371,6 +375,7 @@ class World:
         self._check_inputs(c.step)
         act = act_of(self.setting.script, c.step, c.retry_number)
         if act.how == "refuse":
+            self.refused.add(ref)
             self.inbox.append(LaunchRefused(*ref, "no such image"))
             return
         self.processes[ref] = Process(ref, act, self._events_of(act, c), claimed=self.setting.through_driver)
@@ -411,7 +416,7 @@ class World:
             self.store.intend(self.setting.intent)
             self.intent_at = -1
             if self.rng.random() < 0.5:
-                self.inbox.append(IntentSet(self.setting.intent))
+                self.inbox.appendleft(IntentSet(self.setting.intent))
         for process in [p for p in self.processes.values() if p.alive]:
             if self.rng.random() < 0.6:
                 self._live(process)
@@ -468,13 +473,15 @@ class World:
         """To the next timer; but a step that does not hang is never late."""
         at, _, key = self.timers[0]
         step = self.engine.steps.get(key)
-        is_running = step is not None and step.due is not None and step.state is StepState.RUNNING
-        if is_running and act_of(self.setting.script, key, step.retries).how != "hang":
+        if step is not None and step.due is not None and step.state is StepState.RUNNING and not self._hangs(step):
             heapq.heapreplace(self.timers, (at + 5.0, len(self.timers) + self.turns, key))
             return
         heapq.heappop(self.timers)
         self.store.now = max(self.store.now, at)
         self._stimulate(Woke(key, self.store.now))
+
+    def _hangs(self, step: Step) -> bool:
+        return act_of(self.setting.script, step.key, step.retries).how == "hang"
 
     def _stuck(self) -> str:
         left = [f"{k}: {s.story()} {s}" for k, s in self.engine.steps.items() if not s.is_final and not s.is_template]
