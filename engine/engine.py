@@ -79,6 +79,7 @@ class Engine:
         self._unfinished = 0
         self._unconfirmed: dict[tuple[str, str, int], Record] = {}
         self._known: dict[tuple[str, str], dict[str | None, StoredOutput]] = {}
+        self._known_steps = frozenset(plan.known_steps)
         self._commands: list[Command] = []
         self._folding = True
         self._folded_intent: str | None = None
@@ -542,9 +543,9 @@ class Engine:
         return final + self._release_collectors(template)
 
     def _take_from_parent(self, step: Step) -> None:
-        """In a re-execution: a mapped step whose outputs an earlier run of the group produced is not run again."""
+        """In a re-execution: a mapped step that an earlier run of the group finished is not run again."""
         known = [o for out in step.plan.outputs for o in self._known.get((step.key, out.name), {}).values()]
-        if known:
+        if known or step.key in self._known_steps:
             step.state = StepState.SUCCEEDED
         for output in known:
             step.add_output(output)

@@ -126,6 +126,7 @@ class PlanSnapshot:
         steps: plain steps and templates.
         executor: ``{"name": ..., "module": ..., "class": ..., "config": {...}}`` of the run's executor.
         known_outputs: what a re-execution takes from its parents instead of running the step.
+        known_steps: mapped steps that an earlier run of the group finished, whether they produced something or not.
         tags: the job's tags as the run starts with them.
     """
 
@@ -133,6 +134,7 @@ class PlanSnapshot:
     steps: tuple[StepPlan, ...]
     executor: Mapping[str, Any] = field(default_factory=dict)
     known_outputs: tuple[StoredOutput, ...] = ()
+    known_steps: tuple[str, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
 
     def step(self, key: str) -> StepPlan:
@@ -174,6 +176,8 @@ def plan_to_body(plan: PlanSnapshot) -> dict[str, Any]:
         body["executor"] = dict(plan.executor)
     if plan.known_outputs:
         body["known"] = [[k.run_id, k.step, k.output, k.mapping_key, k.location] for k in plan.known_outputs]
+    if plan.known_steps:
+        body["known_steps"] = list(plan.known_steps)
     if plan.tags:
         body["tags"] = dict(plan.tags)
     return body
@@ -186,6 +190,7 @@ def plan_from_body(body: Mapping[str, Any]) -> PlanSnapshot:
         steps=tuple(_step_from_body(s) for s in body["steps"]),
         executor=body.get("executor", {}),
         known_outputs=tuple(StoredOutput(*k) for k in body.get("known", ())),
+        known_steps=tuple(body.get("known_steps", ())),
         tags=body.get("tags", {}),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..definitions import code_loading
 from ..definitions.user_errors import error_info
 from ..errors import RunplaneError
 from ..events.causes import ErrorInfo
@@ -17,4 +18,4 @@ class CodeLoadError(RunplaneError):
     @classmethod
     def from_exception(cls, error: BaseException) -> CodeLoadError:
         """The error of an import that failed in this process."""
-        return cls(error_info(error))
+        return cls(error.error if isinstance(error, code_loading.CodeLoadError) else error_info(error))

@@ -19,7 +19,7 @@ from ..events.event import NewEvent
 from ..events.kinds import EventKind
 from ..storage.contract import AttemptRef
 from .contract import RunnerNote, RunnerSignal, StepGone, StepOrder, StepWrote
-from .durations import in_words
+from ..events.messages import duration as in_words
 from .perform import perform_step
 from .resource_scope import ResourceScope
 from .settings import DriverSettings, ExecutorContext, driver_settings

@@ -32,11 +32,11 @@ from ..storage.contract import AttemptRef
 from .cgroup import Cgroups
 from .concurrency import max_concurrent_of
 from .contract import RunnerNote, RunnerSignal, StepGone, StepOrder, StepRefused, StepWrote
-from .durations import in_words
+from ..events.messages import duration as in_words
 from .settings import DriverSettings, ExecutorContext, driver_settings
 from .step_processes import READY_AHEAD, End, Job, ProcessSettings, StepProcesses, signal_name
-from .template.job_program import JobArgument
-from .template.wire import Task
+from .template.job_argument import JobArgument
+from .template.wire import OUTCOMES, Task
 
 PROGRAM = "runplane.executors.template"
 _MOST_KEYS_SHOWN = 1000
@@ -73,7 +73,7 @@ class MultiprocessRunner:
         self._attempts: dict[AttemptRef, _Attempt] = {}
         self._gone: set[AttemptRef] = set()
         self._stopping: dict[AttemptRef, FailureCause] = {}
-        self._said_stopping = False
+        self._interrupted: set[AttemptRef] = set()
         self._began = time.perf_counter()
         processes.attach(self)
 
@@ -104,9 +104,10 @@ class MultiprocessRunner:
         if ref in self._stopping:
             return
         self._stopping[ref] = cause
-        if cause is FailureCause.CANCELED and not self._said_stopping:
-            self._said_stopping = True
-            self._note(_STOPPING)
+        if cause is FailureCause.CANCELED:
+            if not self._interrupted:
+                self._note(_STOPPING)
+            self._interrupted.add(ref)
         self._processes.stop(ref, grace_s)
 
     def probe(self, ref: AttemptRef) -> None:
@@ -156,7 +157,11 @@ class MultiprocessRunner:
 
     def wrote(self, ref: AttemptRef, events: Sequence[NewEvent]) -> None:
         """See ``Listener``."""
-        self._report(StepWrote(ref, self._attempts[ref].nonce, events))
+        written = list(events)
+        if ref in self._interrupted and any(e.kind in OUTCOMES for e in events):
+            # Said together with the last outcome: what follows from that outcome may be the run's end.
+            written += self._settled(ref)
+        self._report(StepWrote(ref, self._attempts[ref].nonce, written))
 
     def ended(self, ref: AttemptRef, end: End) -> None:
         """See ``Listener``."""
@@ -164,9 +169,8 @@ class MultiprocessRunner:
         self._logs.finish(attempt.log_key)
         stopped = self._stopping.pop(ref, None)
         if stopped is not None:
-            if self._said_stopping and not self._stopping:
-                self._said_stopping = False
-                self._note(_STOPPED)
+            for note in self._settled(ref):
+                self._report(RunnerNote([note]))
             # Even with an outcome: it may be the interrupt's, which is not the cause of an attempt that ran out of time.
             self._tell_gone(ref, stopped, _evidence_of_stop(end))
         elif not end.outcome:
@@ -206,6 +210,13 @@ class MultiprocessRunner:
         if ref not in self._gone:
             self._gone.add(ref)
             self._report(StepGone(ref, cause, evidence))
+
+    def _settled(self, ref: AttemptRef) -> list[NewEvent]:
+        """An interrupted attempt has come to its end; what there is to say when it was the last."""
+        if ref not in self._interrupted:
+            return []
+        self._interrupted.discard(ref)
+        return [] if self._interrupted else [_engine_event(_STOPPED, {"pid": str(os.getpid())})]
 
     def _note(self, message: str) -> None:
         self._report(RunnerNote([_engine_event(message, {"pid": str(os.getpid())})]))

@@ -40,7 +40,7 @@ from ..errors.base import FencedError
 from ..events.causes import ErrorInfo, FailureCause
 from ..events.event import NewEvent
 from ..events.kinds import EventKind
-from .durations import in_words
+from ..events.messages import duration as in_words
 from .resource_scope import Emit, ResourceScope
 from .step_context import StepContexts
 from .step_log import captured, step_logger

@@ -24,7 +24,7 @@ from ..events.run import Run
 from ..outputs.filesystem import fs_io_manager
 from ..outputs.memory import mem_io_manager
 from ..plan.compile import config_of_run
-from .durations import in_words
+from ..events.messages import duration as in_words
 
 Emit = Callable[[NewEvent], None]
 

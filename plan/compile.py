@@ -34,6 +34,7 @@ def compile_plan(
     selection: Sequence[str] | None = None,
     step_keys: Sequence[str] | None = None,
     known_outputs: Sequence[StoredOutput] = (),
+    known_steps: Sequence[str] = (),
 ) -> PlanSnapshot:
     """The plan of one run.
 
@@ -44,6 +45,7 @@ def compile_plan(
         step_keys: run only these steps; what they take from others is in `known_outputs`. A mapped key (``work[3]``)
             stands for its template; which of the mapped steps run follows from `known_outputs`.
         known_outputs: outputs of earlier runs, taken in place of running their steps.
+        known_steps: mapped steps that earlier runs finished, with or without outputs.
 
     Raises:
         ConfigErrors: the run config is not right; all problems, with paths.
@@ -64,6 +66,7 @@ def compile_plan(
         steps=tuple(steps),
         executor=resolved.executor.to_body(),
         known_outputs=tuple(known_outputs),
+        known_steps=tuple(known_steps),
         tags=job.tags,
     )
 

@@ -34,10 +34,12 @@ class Remainder:
     Attributes:
         step_keys: the steps to run, in plan order; mapped ones with their own keys where these are known.
         known_outputs: what they may take from earlier runs.
+        known_steps: mapped steps that are done, whether they produced something or not.
     """
 
     step_keys: tuple[str, ...]
     known_outputs: tuple[StoredOutput, ...]
+    known_steps: tuple[str, ...] = ()
 
 
 def finished_by(run_id: str, events: Iterable[Event]) -> Finished:
@@ -74,7 +76,8 @@ def remainder_of(plan: PlanSnapshot, finished: Finished) -> Remainder:
             again.add(step.key)
     chosen = frozenset(steps)
     kept = [o for o in known if o.step not in chosen and template_key(o.step) not in chosen]
-    return Remainder(tuple(steps), tuple(kept))
+    mapped = sorted(key for key in done if mapping_key_of(key) is not None and template_key(key) not in chosen and key not in chosen)
+    return Remainder(tuple(steps), tuple(kept), tuple(mapped))
 
 
 def _mapping_keys(known: Sequence[StoredOutput]) -> dict[OutputRef, list[str]]:
@@ -88,7 +91,7 @@ def _mapping_keys(known: Sequence[StoredOutput]) -> dict[OutputRef, list[str]]:
 
 def _taken(plan: PlanSnapshot) -> frozenset[str]:
     """Mapped steps that the run itself took from an earlier one."""
-    return frozenset(o.step for o in plan.known_outputs if mapping_key_of(o.step) is not None)
+    return frozenset(o.step for o in plan.known_outputs if mapping_key_of(o.step) is not None) | frozenset(plan.known_steps)
 
 
 def _unfinished(
