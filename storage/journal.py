@@ -59,8 +59,9 @@ class Journal:
         self.database = database
         self.rules = Rules(database.dialect)
         self.default_pool_slots = default_pool_slots
-        # Runs that this process was the first to coordinate and that took no slot since: nobody else issues, so nothing is to free.
-        self._slotless: set[str] = set()
+        # Runs that were claimed through this object and have taken no slot since, with their newest batch. All of their batches went
+        # through here, and nobody but their coordinator issues: there is nothing to free.
+        self._slotless: dict[str, int] = {}
 
     # Making and launching -------------------------------------------------------------------------------------------------
 
@@ -201,8 +202,8 @@ class Journal:
             self.rules.annotate(t, events)
         self.rules.status(t, start)
         claim = self._authority(run_id, owner, self.database.transact(t.close()), resumed=False)
-        if claim is not None:
-            self._slotless.add(run_id)
+        if claim is not None and claim.epoch == 1:
+            self._slotless[run_id] = 0
         return claim
 
     def take_over(self, seen: Head, owner: Owner, event: NewEvent) -> RunClaim | None:
@@ -256,8 +257,10 @@ class Journal:
             raise ConflictError("too many operations in one batch", got=str(len(ops)), expected=f"at most {OPS_PER_BATCH}")
         now = time.time()
         pools = [p for op in ops if isinstance(op, Issue) for p in op.pools]
-        if pools:
-            self._slotless.discard(run_id)
+        if pools or self._slotless.get(run_id) not in (batch - 1, batch):
+            self._slotless.pop(run_id, None)
+        else:
+            self._slotless[run_id] = batch
         t = self.rules.as_coordinator(run_id, epoch, batch, may_hold_slots=run_id not in self._slotless)
         if pools:
             self.rules.lock_pools(t, pools, self.default_pool_slots)
@@ -269,7 +272,7 @@ class Journal:
             return self._committed_before(run_id, epoch, batch, ops)
         head, status, intent, clock = outcomes[-1].rows[0][:4]
         if RunStatus(status).is_final:
-            self._slotless.discard(run_id)
+            self._slotless.pop(run_id, None)
         accepted = [outcomes[i].matched > 0 for i in t.guards]
         results = self._results(run_id, ops, accepted, nonces, int(head))
         first = int(head) - sum(_width(op) for op, ok in zip(ops, accepted, strict=True) if ok) + 1

@@ -107,14 +107,18 @@ class Transaction:
         """Remember to wake waiting readers, once, if the transaction stores anything."""
         self._makes_news = True
 
+    def free_slots(self) -> None:
+        """Give back the slots of attempts that became final up to here, so that what follows may take them."""
+        if self._ends_attempts and self._may_hold_slots:
+            self.add(self.rules.sql["lock_held"])
+            self.add(self.rules.sql["free_used"])
+            self.add(self.rules.sql["free_slots"])
+        self._ends_attempts = False
+
     def close(self) -> list[Statement]:
         """The whole transaction."""
-        sql = self.rules.sql
-        if self._ends_attempts and self._may_hold_slots:
-            self.add(sql["lock_held"])
-            self.add(sql["free_used"])
-            self.add(sql["free_slots"])
-        self.add(sql["close_with_news" if self._makes_news else "close"], low=self.low, high=self.high)
+        self.free_slots()
+        self.add(self.rules.sql["close_with_news" if self._makes_news else "close"], low=self.low, high=self.high)
         return self.statements
 
 
@@ -220,6 +224,7 @@ class Rules:
         guard = self.sql["issue_guard"]
         params: dict[str, Any] = {"k": len(events), "step": op.ref.step, "n": op.ref.n}
         if op.pools:
+            t.free_slots()
             guard += self.sql["and_free"]
             params["pools"] = json.dumps([[name] for name in op.pools])
         t.guard(guard, **params)

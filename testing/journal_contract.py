@@ -79,18 +79,24 @@ def run_id_of(number: int) -> str:
 
 
 class LossyDatabase:
-    """Stores, and then says that it got no answer, as often as it is told to."""
+    """Sends each transaction twice, as who lost the first reply does; counts round trips.
 
-    def __init__(self, inner: Database) -> None:
+    Args:
+        loses: False: count only.
+    """
+
+    def __init__(self, inner: Database, *, loses: bool = True) -> None:
         self._inner = inner
+        self._loses = loses
         self.dialect = inner.dialect
         self.where = inner.where
         self.round_trips = 0
 
     def transact(self, statements: Sequence[Statement]) -> list[Outcome]:
-        """See ``Database``: each transaction is sent twice, and the answer to the first is lost."""
+        """See ``Database``."""
         self.round_trips += 1
-        self._inner.transact(statements)
+        if self._loses:
+            self._inner.transact(statements)
         return self._inner.transact(statements)
 
     def read(self, sql: str, params: Any) -> list[tuple[Any, ...]]:
@@ -575,6 +581,35 @@ class JournalContract:
 
         assert [[e.seq for e in p] for p in pages] == [[1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11], []]
 
+    def test_what_is_accepted_takes_one_round_trip(self, story: Story, database: Database) -> None:
+        counting = LossyDatabase(database, loses=False)
+        story.journal = Journal(counting)
+
+        def trips(call: Callable[[], object]) -> int:
+            before = counting.round_trips
+            call()
+            return counting.round_trips - before
+
+        assert (
+            trips(
+                lambda: story.commit(
+                    Append([log()] * 4), Issue(A1, ("x",)), Issue(B1, worker="w"), Seal(B1, "lost", "gone")
+                )
+            )
+            == 1
+        )
+        assert trips(lambda: self.claim(story)) == 1
+        row = story.journal._nonce_of(story.run_id, Issue(A1, worker="pod"))
+        assert (
+            trips(
+                lambda: story.journal.append_as_attempt(story.run_id, A1, row or "", 1, [event(K.STEP_SUCCESS, "a", 1)])
+            )
+            == 1
+        )
+        assert trips(lambda: story.journal.annotate(story.run_id, [log()])) == 1
+        assert trips(lambda: story.journal.beat(story.run_id, story.epoch)) == 1
+        assert trips(lambda: story.commit(Finish(event(K.RUN_SUCCESS)))) == 1
+
     # Arcs of attempts ---------------------------------------------------------------------------------------------------------
 
     @pytest.mark.parametrize("kind", [K.STEP_ISSUED, K.STEP_WORKER_STARTED, K.STEP_SEALED, *RUN_ARCS], ids=str)
@@ -715,6 +750,25 @@ class JournalContract:
         assert isinstance(done.results[0], Refused)
         assert pools.get("x").used == 0
         assert isinstance(story.one(Issue(B1, ("x",))), Accepted)
+
+    def test_a_slot_passes_from_one_step_to_the_next_in_one_batch(self, story: Story, database: Database) -> None:
+        Pools(database).set_limit("x", 1)
+        nonce = story.running(A1, "x")
+
+        done = story.commit(Append([event(K.STEP_SUCCESS, "a", 1)], A1, nonce), Issue(B1, ("x",), worker="w"))
+
+        assert isinstance(done.results[1], Accepted)
+        assert [h.step for h in Pools(database).holders("x")] == ["b"]
+
+    def test_two_journals_of_one_coordinator_free_what_either_took(self, story: Story, database: Database) -> None:
+        Pools(database).set_limit("x", 1)
+        first, story.journal = story.journal, Journal(database)
+        nonce = story.running(A1, "x")
+        story.journal = first
+
+        story.ends(A1, nonce)
+
+        assert Pools(database).get("x").used == 0
 
     def test_an_attempt_that_writes_for_itself_frees_its_slots_too(self, story: Story, database: Database) -> None:
         pools = Pools(database)

@@ -90,7 +90,9 @@ class OnPostgres:
         with psycopg.connect(self.where) as connection:
             rows = [row for look in looks for row in connection.execute(look, (self.schema,)).fetchall()]
         # The name that a constraint was given is nobody's business: alembic gives the one of its table another.
-        return sorted(str(row).replace(self.schema, "s").replace("schema_version_pkc", "schema_version_pkey") for row in rows)
+        return sorted(
+            str(row).replace(self.schema, "s").replace("schema_version_pkc", "schema_version_pkey") for row in rows
+        )
 
     def execute(self, text: str) -> None:
         with psycopg.connect(self.where, autocommit=True) as connection:
@@ -137,7 +139,9 @@ def normal(text: Any) -> Any:
     return re.sub(r"\s+", " ", text.replace('"', "")).replace("( ", "(").replace(" )", ")").strip()
 
 
-def write_next(folder: Path, *, body: str, contracts: str | None = None, revision: str = "0002", before: str = "0001") -> None:
+def write_next(
+    folder: Path, *, body: str, contracts: str | None = None, revision: str = "0002", before: str = "0001"
+) -> None:
     text = NEXT.format(doc="Something new.", revision=revision, before=before, contracts=contracts, body=body)
     (folder / f"v{revision}.py").write_text(text)
 
@@ -178,7 +182,9 @@ def test_an_old_database_is_refused_with_the_command_that_helps(place: Place) ->
     open_and_close(place)
     place.execute("UPDATE schema_version SET version_num = '0000'")
 
-    with pytest.raises(SchemaOutdatedError, match=f"got schema 0000, expected schema {SCHEMA_VERSION}.*instance migrate"):
+    with pytest.raises(
+        SchemaOutdatedError, match=f"got schema 0000, expected schema {SCHEMA_VERSION}.*instance migrate"
+    ):
         open_and_close(place)
 
 
@@ -188,11 +194,17 @@ def test_a_database_of_the_next_version_serves_this_one_until_it_contracts(place
     open_and_close(place)
 
     write_next(
-        later, body="op.execute(\"UPDATE schema_serves SET oldest = '0002'\")", contracts="1.1", revision="0003", before="0002"
+        later,
+        body="op.execute(\"UPDATE schema_serves SET oldest = '0002'\")",
+        contracts="1.1",
+        revision="0003",
+        before="0002",
     )
     assert migrate(place.where, **place.options) == ["0003: Something new."]
 
-    with pytest.raises(SchemaOutdatedError, match="newer runplane and serves versions from schema 0002 on.*pip install"):
+    with pytest.raises(
+        SchemaOutdatedError, match="newer runplane and serves versions from schema 0002 on.*pip install"
+    ):
         open_and_close(place)
 
 
