@@ -27,8 +27,7 @@ from ..events.causes import ErrorInfo
 from ..events.event import NewEvent
 from ..storage.contract import AttemptRef
 from .failure import CodeLoadError
-from .template.step_process import OUTCOMES
-from .template.wire import READ_BYTES, Frames, Hello, Sender, Task, ordered, read_told
+from .template.wire import OUTCOMES, READ_BYTES, Frames, Hello, Sender, Task, ordered, read_told
 
 READY_AHEAD = 4
 """How many children wait for an order, at most."""

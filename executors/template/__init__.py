@@ -3,7 +3,7 @@
 Admission test: it runs in the template process or in a step's process, or is spoken between them and their coordinator. It opens
 no database and no connection to the outside, and starts no thread.
 
-Three kinds of process (``docs/learn/processes.md`` draws them):
+Three kinds of process:
 
 - the *coordinator* (``step_processes.py`` one level up) imports no user code and starts one template;
 - the *template* (``host.py``) imports the user's code, looks whether it may be forked (``inspection.py``), and forks, signals and

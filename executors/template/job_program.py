@@ -2,31 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ...definitions.code_loading import load_job
-from ...events.run import Run
 from ..perform import perform_step
 from ..step_request import StepRequest
+from .job_argument import JobArgument
 from .step_process import Emit, Perform
 from .wire import Task
-
-
-@dataclass(frozen=True, slots=True)
-class JobArgument:
-    """What the processes of a run are told once.
-
-    Attributes:
-        run: the run; its origin says where the code is.
-        home: the instance's folder.
-        managed_loggers: names of Python loggers whose lines become events.
-    """
-
-    run: Run
-    home: Path
-    managed_loggers: tuple[str, ...] = ()
 
 
 def load(argument: Any) -> Perform:

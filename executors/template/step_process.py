@@ -25,15 +25,13 @@ from ...definitions.errors import DagsterExecutionInterruptedError
 from ...definitions.user_errors import error_info
 from ...events.causes import ErrorInfo
 from ...events.event import NewEvent
-from ...events.kinds import EventKind
-from .wire import Receiver, Task, told, told_event
+from .wire import OUTCOMES, Receiver, Task, told, told_event
 
 Emit = Callable[[NewEvent], None]
 Perform = Callable[[Task, Emit], None]
 Load = Callable[[Any], Perform]
 """A program: from its argument (user code is imported here) to what runs one attempt."""
 
-OUTCOMES = frozenset({EventKind.STEP_SUCCESS.value, EventKind.STEP_FAILURE.value, EventKind.STEP_UP_FOR_RETRY.value})
 _OUT_OF_MEMORY = told("left", "MemoryError", "")
 
 

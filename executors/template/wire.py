@@ -20,9 +20,11 @@ from typing import Any
 from ...engine.snapshot import StepPlan, StoredOutput
 from ...errors import DocumentError
 from ...events.event import NewEvent
+from ...events.kinds import EventKind
 from ...storage.contract import AttemptRef
 
 _LENGTH = struct.Struct("!I")
+OUTCOMES = frozenset({EventKind.STEP_SUCCESS.value, EventKind.STEP_FAILURE.value, EventKind.STEP_UP_FOR_RETRY.value})
 LONGEST_FRAME = 256 * 1024 * 1024
 READ_BYTES = 256 * 1024
 _MOST_FDS = 16

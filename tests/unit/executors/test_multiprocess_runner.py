@@ -121,12 +121,13 @@ def test_a_stop_raises_in_user_code_and_its_outcome_comes_before_its_end(tmp_pat
         room.runner.stop(ref, 20.0, FailureCause.CANCELED)
         gone = room.gone(ref)
 
-        assert room.events(ref)[-1].body == {"cause": "CANCELED"}
+        failure, settled = room.events(ref)[-2:]
+        assert failure.body == {"cause": "CANCELED"}
+        assert settled.body["message"] == "Multiprocess executor: interrupted all active child processes"
         assert (gone.cause, gone.evidence) == (FailureCause.CANCELED, "it was told to stop and has ended")
         assert room.printed(ref) == b"interrupted\n"
         assert [e.body["message"] for e in room.notes()] == [
-            "Multiprocess executor: received termination signal - forwarding to active child processes",
-            "Multiprocess executor: interrupted all active child processes",
+            "Multiprocess executor: received termination signal - forwarding to active child processes"
         ]
 
 
@@ -137,12 +138,16 @@ def test_one_that_does_not_stop_is_killed_with_all_of_its_group(tmp_path: Path) 
         stubborn = room.start("stubborn")
         other = room.said(stubborn, "running").body
 
-        for one in (ref, stubborn):
-            room.runner.stop(one, 0.3, FailureCause.TIMED_OUT)
+        room.runner.stop(ref, 0.3, FailureCause.TIMED_OUT)
+        room.runner.stop(stubborn, 0.3, FailureCause.CANCELED)
 
         assert room.gone(stubborn).evidence == "it was told to stop; it did not stop within 0.3 s"
         assert room.gone(ref).cause is FailureCause.TIMED_OUT
         wait_until_gone([told["pid"], told["grandchild"], other["pid"]], 2)
+        assert [e.body["message"] for e in room.notes()] == [
+            "Multiprocess executor: received termination signal - forwarding to active child processes",
+            "Multiprocess executor: interrupted all active child processes",
+        ]
 
 
 def test_stopping_again_and_stopping_what_is_not_there_is_said_once(tmp_path: Path) -> None:
