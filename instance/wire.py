@@ -62,19 +62,23 @@ class Wiring:
     def database(self) -> Database:
         """The database that the storage parts name. Not opened for Postgres before its first use."""
         # Its module loads a driver: only the one that is used.
+        built: Database
         if self._in_memory:
-            return _database_class("sqlite", "SqliteDatabase")(None)
+            built = _database_class("sqlite", "SqliteDatabase")(None)
+            return built
         location = storage_location(self._config, self._env)
         if isinstance(location, SqliteLocation):
             location.path.parent.mkdir(parents=True, exist_ok=True)
-            return _database_class("sqlite", "SqliteDatabase")(location.path)
+            built = _database_class("sqlite", "SqliteDatabase")(location.path)
+            return built
         if isinstance(location, PostgresLocation):
-            return _database_class("postgres", "PostgresDatabase")(
+            built = _database_class("postgres", "PostgresDatabase")(
                 location.url(),
                 schema=location.schema,
                 direct_url=location.direct_url,
                 autocreate=location.autocreate,
             )
+            return built
         return _custom_database(location, self._env)
 
     def compute_logs(self) -> ComputeLogStore:

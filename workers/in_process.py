@@ -1,43 +1,68 @@
-"""``job.execute_in_process()`` and ``execute_job``: a run executed in the calling process, and its result.
+"""``job.execute_in_process()`` and ``execute_job``: a run coordinated by the calling process, and its result.
 
-Fills the port that ``definitions`` declares.
+Fills the port that ``definitions`` declares. A job that has no origin runs its steps here, whatever its executor; one that other
+processes can load (``reconstructable``) has them run where its executor puts them.
 """
 
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import Any
 
 from ..definitions.ports import InProcessRequest
 from ..definitions.result import ExecuteInProcessResult
-from ..events.event import NewEvent
+from ..engine.snapshot import PlanSnapshot
+from ..errors import ConflictError, RunplaneError
+from ..events.causes import ErrorInfo
+from ..events.event import Event, NewEvent
+from ..events.kinds import EventKind
 from ..events.run import Run
 from ..executors.driver import Driver
 from ..executors.heartbeat import BEAT_S, Heartbeat
 from ..executors.in_process import InProcessExecutor
 from ..executors.resource_scope import ResourceScope
+from ..executors.settings import Executor, ExecutorContext, driver_settings
 from ..executors.stored_values import StoredValues
-from ..executors.settings import ExecutorContext, driver_settings
 from ..instance.instance import Instance, RunRequest
 from ..plan.compile import compile_plan
 from ..storage.contract import RunClaim
 from ..storage.liveness import this_process
 from .authority import acquire
-from .run import fail_with_exception
+from .run import fail_with_exception, make_executor
+
+
+class StepFailedError(RunplaneError):
+    """A step failed in another process; the text is what it raised there."""
 
 
 def run_in_process(request: InProcessRequest) -> ExecuteInProcessResult:
-    """Execute the job here and return its result.
+    """Execute the job to its end and return its result.
 
     Raises:
         ConfigErrors: the run config is not right; nothing was stored.
-        Whatever user code raised, when the request says so.
+        StepFailedError: a step failed in another process, when the request says so.
+        Whatever user code raised here, when the request says so.
     """
     plan = compile_plan(request.job, request.run_config, selection=request.op_selection)
     instance: Instance = request.instance or Instance.ephemeral()
+    run, claim = _created_and_claimed(instance, request, plan)
+    raised: list[BaseException] = []
+    scope = ResourceScope(request.job, run, instance.home, instance=instance)
+    values = StoredValues(request.job, run, scope)
+    context = ExecutorContext(run, plan, instance.home, instance.logs, lambda: request.job, instance)
+    _drive(instance, claim, context, _executor(request, context, raised, scope), raised)
+    values.keep_managers()
+    scope.close(lambda event: _note(instance, run, event), step=None, n=None)
+    events = _all_events(instance, run)
+    if request.raise_on_error:
+        _raise_first(raised, events)
+    return ExecuteInProcessResult(request.job, instance.runs.get(run.run_id), events, values.load)
+
+
+def _created_and_claimed(instance: Instance, request: InProcessRequest, plan: PlanSnapshot) -> tuple[Run, RunClaim]:
     run = instance.create(
         RunRequest(
             job_name=request.job.name,
+            origin=request.origin,
             plan=plan,
             run_config=request.run_config,
             tags=request.tags,
@@ -45,44 +70,53 @@ def run_in_process(request: InProcessRequest) -> ExecuteInProcessResult:
             run_id=request.run_id,
         )
     )
-    raised: list[BaseException] = []
     claim = acquire(instance.journal, run, this_process(), resumes_allowed=0)
     if not isinstance(claim, RunClaim):
-        raise RuntimeError(f"run {run.run_id} was claimed by somebody else: {claim.message}")
-    context = ExecutorContext(run, plan, instance.home, instance.logs, lambda: request.job, instance)
-    config = (plan.executor.get("config") or {}) if plan.executor.get("name") == "in_process" else {}
-    scope = ResourceScope(request.job, run, instance.home, instance=instance)
-    values = StoredValues(request.job, run, scope)
-    executor = InProcessExecutor(driver_settings(config, max_concurrent=1), context, raised.append, scope)
-    _drive(instance, run, plan, claim, executor, raised)
-    values.keep_managers()
-    scope.close(lambda event: _note(instance, run, event), step=None, n=None)
-    events = _all_events(instance, run)
-    if raised and request.raise_on_error:
-        raise raised[0]
-    return ExecuteInProcessResult(request.job, instance.runs.get(run.run_id), events, values.load)
+        raise ConflictError(f"somebody else has it: {claim.message}", where=f"run {run.run_id}")
+    return run, claim
 
 
-def _note(instance: Instance, run: Run, event: NewEvent) -> None:
-    instance.journal.annotate(run.run_id, [event])
+def _executor(
+    request: InProcessRequest, context: ExecutorContext, raised: list[BaseException], scope: ResourceScope
+) -> Executor:
+    name = context.plan.executor.get("name")
+    if request.origin is not None and name != "in_process":
+        return make_executor(context.plan, context)
+    config = (context.plan.executor.get("config") or {}) if name == "in_process" else {}
+    return InProcessExecutor(driver_settings(config, max_concurrent=1), context, raised.append, scope)
 
 
 def _drive(
-    instance: Instance, run: Run, plan: Any, claim: RunClaim, executor: InProcessExecutor, raised: list[BaseException]
+    instance: Instance, claim: RunClaim, context: ExecutorContext, executor: Executor, raised: list[BaseException]
 ) -> None:
-    driver = Driver(instance.journal, run, plan, claim, executor.make_runner, executor.settings)
+    run = context.run
     with ExitStack() as stack:
-        if not instance.is_ephemeral:
-            stack.enter_context(Heartbeat(instance.journal, run.run_id, claim.epoch, driver.tell, beat_s=BEAT_S))
         try:
+            executor.prepare()
+            driver = Driver(instance.journal, run, context.plan, claim, executor.make_runner, executor.settings)
+            if not instance.is_ephemeral:
+                stack.enter_context(Heartbeat(instance.journal, run.run_id, claim.epoch, driver.tell, beat_s=BEAT_S))
             driver.drive()
         except Exception as e:  # noqa: BLE001 - ends the run with its cause, and is raised by the caller
             fail_with_exception(instance, run, claim, e)
             raised.append(e.__cause__ if e.__cause__ is not None else e)
 
 
-def _all_events(instance: Instance, run: Run) -> list[Any]:
-    events: list[Any] = []
+def _note(instance: Instance, run: Run, event: NewEvent) -> None:
+    instance.journal.annotate(run.run_id, [event])
+
+
+def _raise_first(raised: list[BaseException], events: list[Event]) -> None:
+    if raised:
+        raise raised[0]
+    for event in events:
+        if event.kind == EventKind.STEP_FAILURE and event.body.get("error"):
+            error = ErrorInfo.from_body(event.body["error"])
+            raise StepFailedError((error.cause or error).message.strip(), where=f"step {event.step}")
+
+
+def _all_events(instance: Instance, run: Run) -> list[Event]:
+    events: list[Event] = []
     while page := instance.tail(run.run_id, len(events), 5000):
         events += page
     return events
