@@ -47,8 +47,16 @@ class DefaultRunCoordinator:
 
     def _launch_failed(self, run: Run, e: Exception) -> None:
         error = ErrorInfo(message=f"{type(e).__name__}: {e}\n", cls_name=type(e).__name__).to_body()
-        note = NewEvent(EventKind.ENGINE_EVENT, None, None, {"message": "The run could not be launched.", "error": error, "reported": True}, time.time())
-        body = {"reason": RunFailureReason.UNKNOWN.value, "message": f"The run could not be launched: {e}", "error": error}
+        note = NewEvent(
+            EventKind.ENGINE_EVENT,
+            None,
+            None,
+            {"message": "The run could not be launched.", "error": error, "reported": True},
+            time.time(),
+        )
+        body = {
+            "reason": RunFailureReason.UNKNOWN.value,
+            "message": f"The run could not be launched: {e}",
+            "error": error,
+        }
         self._journal.move(run.run_id, NewEvent(EventKind.RUN_FAILURE, None, None, body, time.time()), before=[note])
-
-

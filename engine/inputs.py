@@ -60,4 +60,8 @@ class _Gathering:
 
     def _collected_templates(self) -> list[StepPlan]:
         sources = [self._steps.get(ref.step) for i in self._step.inputs for ref in i.sources]
-        return [s for s in sources if s is not None and s.mapped_over is not None and s.mapped_over != self._step.mapped_over]
+        return [
+            s
+            for s in sources
+            if s is not None and s.mapped_over is not None and s.mapped_over != self._step.mapped_over
+        ]

@@ -41,7 +41,19 @@ from ..events.event import Event, NewEvent
 from ..events.kinds import Category, EventKind, category_of
 from ..events.run import Run
 from ..events.status import RunStatus
-from ..storage.contract import Accepted, Append, AttemptRef, Committed, Finish, Issue, Op, OpResult, Refused, RunClaim, Seal
+from ..storage.contract import (
+    Accepted,
+    Append,
+    AttemptRef,
+    Committed,
+    Finish,
+    Issue,
+    Op,
+    OpResult,
+    Refused,
+    RunClaim,
+    Seal,
+)
 from ..storage.journal import Journal
 from ..storage.rules import OPS_PER_BATCH
 from .contract import (
@@ -296,7 +308,9 @@ class Driver:
 
     def _on_timer(self, key: str) -> None:
         if key == DEADLINE:
-            self._end_run("deadline", f"Canceling due to exceeding maximum runtime of {self._max_runtime_s:.0f} seconds.")
+            self._end_run(
+                "deadline", f"Canceling due to exceeding maximum runtime of {self._max_runtime_s:.0f} seconds."
+            )
             return
         if key.startswith("stop:"):
             step, n = key[5:].rsplit("@", 1)
@@ -389,7 +403,9 @@ class Driver:
             body["message"] = f"Exceeded maximum runtime of {self._max_runtime_s or 0:.0f} seconds."
         elif self._engine.intent == "lost":
             body["reason"] = RunFailureReason.UNEXPECTED_TERMINATION.value
-            body["message"] = f'Execution of run for "{job}" failed. Its worker was told to end, and the run may not be resumed again.'
+            body["message"] = (
+                f'Execution of run for "{job}" failed. Its worker was told to end, and the run may not be resumed again.'
+            )
         if "reason" in body:
             body["tags"] = {"dagster/failure_reason": body["reason"]}
         return body
@@ -398,7 +414,9 @@ class Driver:
         def stored(result: OpResult) -> None:
             if isinstance(result, Refused):
                 where = f"step {op.ref.step} attempt {op.ref.n}" if op.ref else f"run {self._run.run_id}"
-                raise ConflictError(f"events were refused: {result.why}", where=where, got=", ".join(e.kind for e in op.events))
+                raise ConflictError(
+                    f"events were refused: {result.why}", where=where, got=", ".join(e.kind for e in op.events)
+                )
             if then is not None:
                 then()
 
@@ -453,7 +471,9 @@ class Driver:
         """Told to leave: the steps that ran have ended, or their time is over."""
         if not self._leaving:
             return False
-        in_flight = any(s.state.value in ("ISSUED", "RUNNING", "SEALING") for s in self._engine.steps.values() if not s.is_template)
+        in_flight = any(
+            s.state.value in ("ISSUED", "RUNNING", "SEALING") for s in self._engine.steps.values() if not s.is_template
+        )
         return not in_flight or (self._leave_by is not None and time.monotonic() >= self._leave_by)
 
     def _now(self) -> float:

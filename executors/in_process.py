@@ -17,9 +17,9 @@ from ..definitions.job import JobDefinition
 from ..events.causes import FailureCause
 from ..events.event import NewEvent
 from ..events.kinds import EventKind
+from ..events.messages import duration as in_words
 from ..storage.contract import AttemptRef
 from .contract import RunnerNote, RunnerSignal, StepGone, StepOrder, StepWrote
-from ..events.messages import duration as in_words
 from .perform import perform_step
 from .resource_scope import ResourceScope
 from .settings import DriverSettings, ExecutorContext, driver_settings

@@ -47,7 +47,9 @@ class StoredValues:
         """
         op = self._job.wired(template_key(stored.step).removesuffix("[?]")).op
         if stored.output not in op.output_dict:
-            raise DagsterInvariantViolationError(f"op '{op.name}' has no output '{stored.output}'.", expected=", ".join(op.output_dict))
+            raise DagsterInvariantViolationError(
+                f"op '{op.name}' has no output '{stored.output}'.", expected=", ".join(op.output_dict)
+            )
         out = op.output_dict[stored.output]
         manager = self._manager(out.io_manager_key)
         shared: dict[str, Any] = {

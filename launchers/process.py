@@ -17,8 +17,8 @@ from typing import Any
 from ..errors import UnsupportedError
 from ..events.argv import RESUME_ARGS_ENV, RUN_ARGS_ENV
 from ..events.run import Run
-from ..storage.liveness import boot_id, proven_gone, start_time, this_process
 from ..storage.contract import Owner
+from ..storage.liveness import boot_id, proven_gone, start_time, this_process
 from .contract import Health, HealthState, LaunchRequest, TerminateResult, WorkerHandle
 
 KIND = "process"

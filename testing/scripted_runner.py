@@ -67,7 +67,9 @@ class ScriptedRunner:
         """Produce these outputs (name and mapping key; default: each plain output of the step), then succeed."""
         made = outputs if outputs is not None else [(o.name, None) for o in order.step.outputs if not o.dynamic]
         events = [
-            self._event(order, EventKind.STEP_OUTPUT, {"output": name, "mapping_key": key, "location": {"at": f"{order.ref}"}})
+            self._event(
+                order, EventKind.STEP_OUTPUT, {"output": name, "mapping_key": key, "location": {"at": f"{order.ref}"}}
+            )
             for name, key in made
         ]
         self.write(order, [*events, self._event(order, EventKind.STEP_SUCCESS, {"duration_ms": 0.0})])

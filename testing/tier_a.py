@@ -29,13 +29,13 @@ from typing import Any
 import psutil
 import pytest
 
+from ..definitions.code_loading import load_job
 from ..engine.snapshot import PlanSnapshot
 from ..events.argv import RUN_ARGS_ENV
 from ..events.event import Event
 from ..events.kinds import EventKind
 from ..events.origin import JobOrigin, ModuleCodePointer, RepositoryOrigin
 from ..events.status import RunStatus
-from ..definitions.code_loading import load_job
 from ..instance.instance import LEASE_TTL_ENV, Instance, RunRequest
 from ..plan.compile import compile_plan
 from .crashing import CRASH_AT_ENV
@@ -200,7 +200,9 @@ def check_no_success_ran_again(events: Sequence[Event], bodies: Sequence[dict[st
         if body["what"] == "start":
             key = (body["step"], body["n"])
             started[key] = started.get(key, 0) + 1
-            assert body["n"] <= (succeeded.get(body["step"]) or body["n"]), f"{body['step']} ran again after its success"
+            assert body["n"] <= (succeeded.get(body["step"]) or body["n"]), (
+                f"{body['step']} ran again after its success"
+            )
     twice = {k: v for k, v in started.items() if v > 1}
     assert not twice, f"bodies started twice under one attempt: {twice}"
 
@@ -209,6 +211,7 @@ class TierA:
     """The suite. See the module's docstring for what to give it."""
 
     job: str
+
     @pytest.fixture
     def runs(self, place: Place) -> Any:
         """Runs of this place; whatever is left running is ended afterwards."""
@@ -256,7 +259,11 @@ class TierA:
             status = runs.status(run_id)
             canceling = [e.seq for e in events if e.kind == EventKind.RUN_CANCELING]
             assert status is (RunStatus.CANCELED if canceling else RunStatus.SUCCESS)
-            after = [b for b in runs.bodies(run_id) if b["what"] == "start" and canceling and b["at"] > _at(events, canceling[0]) + 1.0]
+            after = [
+                b
+                for b in runs.bodies(run_id)
+                if b["what"] == "start" and canceling and b["at"] > _at(events, canceling[0]) + 1.0
+            ]
             assert after == [], "a body started after the cancel was stored"
         finally:
             runs.close()

@@ -11,8 +11,8 @@ import os
 import time
 
 from ..definitions.builtin_executors import in_process_executor, multiprocess_executor
-from ..definitions.job import graph
 from ..definitions.ins_outs import DynamicOut, Out
+from ..definitions.job import graph
 from ..definitions.op import op
 from ..definitions.op_context import OpExecutionContext
 from ..definitions.results import DynamicOutput, Output, RetryRequested
@@ -26,7 +26,14 @@ WIDTH_ENV = "RUNPLANE_TIER_A_WIDTH"
 
 def _say(context: OpExecutionContext, what: str) -> None:
     line = json.dumps(
-        {"step": context.step_key, "n": context.attempt, "pid": os.getpid(), "what": what, "run": context.run_id, "at": time.time()}
+        {
+            "step": context.step_key,
+            "n": context.attempt,
+            "pid": os.getpid(),
+            "what": what,
+            "run": context.run_id,
+            "at": time.time(),
+        }
     )
     fd = os.open(os.environ[LOG_ENV], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     os.write(fd, f"{line}\n".encode())

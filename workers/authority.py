@@ -12,10 +12,9 @@ from ..events.run import Run
 from ..events.status import RunStatus
 from ..storage.contract import Head, Owner, RunClaim
 from ..storage.journal import Journal
-from ..storage.liveness import proven_gone
+from ..storage.liveness import proven_gone, stood_still
 
 LEASE_TTL_S = 30.0
-LOOK_S = 0.25
 _WAITING = (RunStatus.NOT_STARTED, RunStatus.STARTING)
 
 
@@ -57,11 +56,14 @@ def acquire(
     if evidence is None:
         return Denied("Ignoring a duplicate run worker: the run's coordinator is alive.")
     spent = head.owner is not None and head.resumes >= resumes_allowed and head.intent == "none"
-    claim = journal.take_over(journal.head(run.run_id), owner, _resumed(owner, evidence))
+    claim = journal.take_over(head, owner, _resumed(owner, evidence))
     if claim is None:
         return Denied("Ignoring a duplicate run worker: another one took the run over first.")
     if spent:
-        return BudgetSpent(claim, f"{evidence[0].upper()}{evidence[1:]}, and the run was resumed {head.resumes} times, as often as it may be.")
+        return BudgetSpent(
+            claim,
+            f"{evidence[0].upper()}{evidence[1:]}, and the run was resumed {head.resumes} times, as often as it may be.",
+        )
     return claim
 
 
@@ -72,28 +74,24 @@ def _evidence(journal: Journal, head: Head, ttl_s: float) -> str | None:
     proof = proven_gone(head.owner)
     if proof is not None:
         return proof
-    return _watch(journal, head, ttl_s)
-
-
-def _watch(journal: Journal, seen: Head, ttl_s: float) -> str | None:
-    end = time.monotonic() + ttl_s
-    while time.monotonic() < end:
-        time.sleep(min(LOOK_S, ttl_s / 4))
-        now = journal.head(seen.run_id)
-        if (now.beat, now.epoch) != (seen.beat, seen.epoch) or now.status.is_final:
-            return None
-        if now.owner is not None and proven_gone(now.owner):
-            break
+    if not stood_still(lambda: journal.head(head.run_id), head, ttl_s):
+        return None
     return f"its coordinator has not been heard of for {ttl_s:.0f} s"
 
 
 def _opening(owner: Owner) -> Sequence[NewEvent]:
     message = f"Started process for run (pid: {owner.pid})."
-    return [NewEvent(EventKind.ENGINE_EVENT, None, None, {"message": message, "metadata": {"pid": str(owner.pid)}}, time.time())]
+    return [
+        NewEvent(
+            EventKind.ENGINE_EVENT, None, None, {"message": message, "metadata": {"pid": str(owner.pid)}}, time.time()
+        )
+    ]
 
 
 def _start(run: Run) -> NewEvent:
-    return NewEvent(EventKind.RUN_START, None, None, {"message": f'Started execution of run for "{run.job_name}".'}, time.time())
+    return NewEvent(
+        EventKind.RUN_START, None, None, {"message": f'Started execution of run for "{run.job_name}".'}, time.time()
+    )
 
 
 def _resumed(owner: Owner, evidence: str) -> NewEvent:

@@ -27,7 +27,9 @@ class EventSink:
         run_id, ref: the attempt. claimed: its claim.
     """
 
-    def __init__(self, journal: Journal, run_id: str, ref: AttemptRef, claimed: Claimed, release: Callable[[], None]) -> None:
+    def __init__(
+        self, journal: Journal, run_id: str, ref: AttemptRef, claimed: Claimed, release: Callable[[], None]
+    ) -> None:
         self._journal = journal
         self._run_id = run_id
         self._ref = ref

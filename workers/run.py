@@ -85,7 +85,15 @@ def _coordinate(instance: Instance, run: Run, claim: RunClaim) -> RunStatus | No
         executor.prepare()
     except CodeLoadError as e:
         event = _engine_event("Could not load job definition.", error=e.error)
-        _fail(instance, run, claim, RunFailureReason.UNKNOWN, "Could not load job definition.", error=e.error, before=[event])
+        _fail(
+            instance,
+            run,
+            claim,
+            RunFailureReason.UNKNOWN,
+            "Could not load job definition.",
+            error=e.error,
+            before=[event],
+        )
         return RunStatus.FAILURE
     except FencedError:
         raise
@@ -179,7 +187,9 @@ def make_executor(plan: PlanSnapshot, context: ExecutorContext) -> Executor:
 def _context(instance: Instance, run: Run, plan: PlanSnapshot) -> ExecutorContext:
     def load() -> Any:
         if run.origin is None:
-            raise RunplaneError("the run has no origin: its code can not be found by another process", where=f"run {run.run_id}")
+            raise RunplaneError(
+                "the run has no origin: its code can not be found by another process", where=f"run {run.run_id}"
+            )
         try:
             return load_job(run.origin.repository_origin.code_pointer, run.origin.job_name)
         except Exception as e:
@@ -225,6 +235,8 @@ def _fail(
     instance.journal.finalise(run.run_id, claim.epoch, event, before or (), cause=FailureCause.LOST.value)
 
 
-def _engine_event(message: str, *, metadata: Mapping[str, Any] | None = None, error: ErrorInfo | None = None) -> NewEvent:
+def _engine_event(
+    message: str, *, metadata: Mapping[str, Any] | None = None, error: ErrorInfo | None = None
+) -> NewEvent:
     body = {"message": message, "metadata": dict(metadata or {}), "error": error.to_body() if error else None}
     return NewEvent(EventKind.ENGINE_EVENT, None, None, body, time.time())

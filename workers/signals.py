@@ -11,9 +11,7 @@ from typing import Any
 
 
 @contextmanager
-def handled(
-    on_leave: Callable[[], None], on_cancel: Callable[[], None], on_wake: Callable[[], None]
-) -> Iterator[None]:
+def handled(on_leave: Callable[[], None], on_cancel: Callable[[], None], on_wake: Callable[[], None]) -> Iterator[None]:
     """While inside: SIGTERM calls `on_leave`; SIGINT (Ctrl-C) calls `on_cancel`, and a second one kills this process;
     ``wake_main_thread`` calls `on_wake`.
 

@@ -19,11 +19,11 @@ from ..engine.snapshot import PlanSnapshot
 from ..errors import NotFoundError, nearest
 from ..errors.exit_codes import ExitCode
 from ..events.causes import FailureCause
+from ..events.dagster_view import entries_of
 from ..events.event import Event, NewEvent
 from ..events.kinds import EventKind
 from ..events.requests import ExecuteStepArgs, RetryMode
 from ..events.run import Run
-from ..events.dagster_view import entries_of
 from ..executors.perform import perform_step
 from ..executors.step_request import StepRequest
 from ..instance.instance import Instance
@@ -70,7 +70,13 @@ def execute_step(instance: Instance, args: ExecuteStepArgs) -> StepOutcome:
 
 
 def _execute_one(
-    instance: Instance, args: ExecuteStepArgs, run: Run, plan: PlanSnapshot, key: str, worker: str, job: JobDefinition | None
+    instance: Instance,
+    args: ExecuteStepArgs,
+    run: Run,
+    plan: PlanSnapshot,
+    key: str,
+    worker: str,
+    job: JobDefinition | None,
 ) -> tuple[StepOutcome, JobDefinition | None]:
     ref = AttemptRef(key, _attempt_number(args, key))
     claimed = instance.journal.claim(run.run_id, ref, worker, _started(ref), make=args.issued is None)
@@ -106,7 +112,9 @@ def _execute_one(
     except Exception as e:  # noqa: BLE001 - code that can not be loaded is the attempt's outcome
         take(_failure(ref, e, FailureCause.FRAMEWORK))
     if not sink.close():
-        return StepOutcome(ExitCode.REVOKED, f"Attempt {ref.n} of step {key} was sealed while it ran; its outcome was not taken."), loaded
+        return StepOutcome(
+            ExitCode.REVOKED, f"Attempt {ref.n} of step {key} was sealed while it ran; its outcome was not taken."
+        ), loaded
     if printed:
         printed.print()
     return StepOutcome(ExitCode.OK), loaded
@@ -119,7 +127,9 @@ def _check_keys(plan: PlanSnapshot, keys: tuple[str, ...]) -> None:
         except KeyError:
             known = [s.key for s in plan.steps]
             raise NotFoundError(
-                f"the plan of job {plan.job_name!r} has no step {key!r}.", nearest=nearest(key, known), expected=", ".join(known[:20])
+                f"the plan of job {plan.job_name!r} has no step {key!r}.",
+                nearest=nearest(key, known),
+                expected=", ".join(known[:20]),
             ) from None
 
 
@@ -149,7 +159,11 @@ def _started(ref: AttemptRef) -> NewEvent:
 
 
 def _failure(ref: AttemptRef, e: BaseException, cause: FailureCause) -> NewEvent:
-    body = {"cause": cause.value, "error": error_info(e).to_body(), "message": f'Execution of step "{ref.step}" failed.'}
+    body = {
+        "cause": cause.value,
+        "error": error_info(e).to_body(),
+        "message": f'Execution of step "{ref.step}" failed.',
+    }
     return NewEvent(EventKind.STEP_FAILURE, ref.step, ref.n, body, time.time())
 
 
@@ -188,5 +202,3 @@ class _Printed:
                 if nested is not None:
                     sys.stdout.write(json.dumps(nested, sort_keys=True) + "\n")
         sys.stdout.flush()
-
-

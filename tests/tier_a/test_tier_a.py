@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from runplane.testing.tier_a import CRASH_POINTS, Place, TierA
 
 LONG = bool(os.environ.get("RUNPLANE_LONG"))

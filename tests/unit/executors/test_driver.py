@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
+
 from runplane.engine.limits import Limits
 from runplane.engine.snapshot import InputPlan, OutputPlan, OutputRef, PlanSnapshot, RetryPlan, StepPlan
 from runplane.errors import FencedError
@@ -80,8 +81,8 @@ def plan(*steps: StepPlan) -> PlanSnapshot:
 
 
 @pytest.fixture
-def diamond() -> Iterator[World]:
-    yield World(plan(step("a"), step("b", "a"), step("c", "a"), step("d", "b", "c")))
+def diamond() -> World:
+    return World(plan(step("a"), step("b", "a"), step("c", "a"), step("d", "b", "c")))
 
 
 def test_runs_steps_in_the_order_of_the_plan(diamond: World) -> None:
