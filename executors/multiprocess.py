@@ -27,12 +27,12 @@ from ..errors import UnsupportedError
 from ..events.causes import FailureCause
 from ..events.event import NewEvent
 from ..events.kinds import EventKind
+from ..events.messages import duration as in_words
 from ..storage.compute_logs import ComputeLogStore, new_log_key
 from ..storage.contract import AttemptRef
 from .cgroup import Cgroups
 from .concurrency import max_concurrent_of
 from .contract import RunnerNote, RunnerSignal, StepGone, StepOrder, StepRefused, StepWrote
-from ..events.messages import duration as in_words
 from .settings import DriverSettings, ExecutorContext, driver_settings
 from .step_processes import READY_AHEAD, End, Job, ProcessSettings, StepProcesses, signal_name
 from .template.job_argument import JobArgument

@@ -240,6 +240,10 @@ class Room:
         self.hear(lambda: any(isinstance(s, StepGone) and s.ref == ref for s in self.signals))
         return next(s for s in self.signals if isinstance(s, StepGone) and s.ref == ref)
 
+    def all_gone(self) -> list[AttemptRef]:
+        """The attempts whose end was told so far."""
+        return [s.ref for s in self.signals if isinstance(s, StepGone)]
+
     def refused(self, ref: AttemptRef) -> StepRefused:
         """Wait until an attempt is refused."""
         self.hear(lambda: any(isinstance(s, StepRefused) and s.ref == ref for s in self.signals))

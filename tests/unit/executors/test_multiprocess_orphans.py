@@ -10,13 +10,13 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from runplane.events.causes import FailureCause
-from runplane.executors.contract import StepGone
 from runplane.storage.contract import AttemptRef
 from services.multiprocess_room import PROGRAM, Room, alive, wait_until_gone
 
@@ -137,12 +137,13 @@ def test_an_outcome_written_before_the_template_died_stands(tmp_path: Path) -> N
         os.kill(parent, signal.SIGKILL)
 
         for ref in refs:
-            room.hear(lambda ref=ref: bool(room.events(ref)) or ref in lost(room))
+            room.hear(partial(has_ended, room, ref))
         done = {ref for ref in refs if room.events(ref)}
+        lost = set(room.all_gone())
         assert refs[0] in done
-        assert done | lost(room) == set(refs)
-        assert done & lost(room) == set()
+        assert done | lost == set(refs)
+        assert done & lost == set()
 
 
-def lost(room: Room) -> set[AttemptRef]:
-    return {s.ref for s in room.signals if isinstance(s, StepGone)}
+def has_ended(room: Room, ref: AttemptRef) -> bool:
+    return bool(room.events(ref)) or ref in room.all_gone()

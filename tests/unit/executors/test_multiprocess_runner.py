@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -250,7 +251,7 @@ def test_closing_what_was_never_started_does_nothing(tmp_path: Path) -> None:
     ],
 )
 def test_an_import_that_fails_is_an_error_with_the_users_own_words(
-    tmp_path: Path, settings: dict[str, object], code: str, message: str
+    tmp_path: Path, settings: dict[str, Any], code: str, message: str
 ) -> None:
     room = Room(tmp_path, code, **settings)
 
