@@ -5,10 +5,15 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+import time
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
-from .contract import Owner
+from ..errors import StorageUnavailableError
+from .contract import Head, Owner
+
+LOOK_S = 0.25
 
 
 def this_process(worker_id: str | None = None) -> Owner:
@@ -46,3 +51,43 @@ def proven_gone(owner: Owner) -> str | None:
     if start_time(owner.pid) != owner.pid_started:
         return f"process {owner.pid} on {owner.host} is gone"
     return None
+
+
+def stood_still(
+    read: Callable[[], Head],
+    seen: Head,
+    ttl_s: float,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> bool:
+    """Whether the owner's beat stayed at `seen` through one whole `ttl_s` of uninterrupted contact with the database.
+
+    A gap in the contact (the database was away, or this process was frozen) begins the time anew: the owner could not be seen in it,
+    and perhaps could not beat. Nobody is replaced because *he* could not see it renewed.
+
+    Args:
+        read: reads the run's head; may wait for a database that is away, or raise StorageUnavailableError.
+
+    Returns:
+        False as soon as the beat goes on, the epoch changes or the run is over.
+    """
+    look_s = min(LOOK_S, ttl_s / 8)
+    longest_gap_s = max(4 * look_s, ttl_s / 4)
+    began = last = clock()
+    while last - began < ttl_s:
+        sleep(look_s)
+        try:
+            now = read()
+        except StorageUnavailableError:
+            # The next read that succeeds finds the gap.
+            continue
+        if (now.beat, now.epoch) != (seen.beat, seen.epoch) or now.status.is_final:
+            return False
+        at = clock()
+        if at - last > longest_gap_s:
+            began = at
+        last = at
+        if now.owner is not None and proven_gone(now.owner):
+            return True
+    return True

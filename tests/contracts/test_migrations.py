@@ -79,13 +79,17 @@ class OnPostgres:
 
     def shape(self) -> list[Any]:
         looks = (
-            "SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, pg_get_expr(d.adbin, d.adrelid),"
-            " col_description(c.oid, a.attnum), c.reloptions FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid"
-            " LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum WHERE c.relnamespace = %s::regnamespace"
-            " AND c.relkind = 'r' AND a.attnum > 0 ORDER BY 1, 2",
+            (
+                "SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, pg_get_expr(d.adbin, d.adrelid),"
+                " col_description(c.oid, a.attnum), c.reloptions FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid"
+                " LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum WHERE c.relnamespace = %s::regnamespace"
+                " AND c.relkind = 'r' AND a.attnum > 0 ORDER BY 1, 2"
+            ),
             "SELECT tablename, indexname, indexdef, null, null, null, null FROM pg_indexes WHERE schemaname = %s ORDER BY 1, 2",
-            "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid), null, null, null, null FROM pg_constraint"
-            " WHERE connamespace = %s::regnamespace ORDER BY 1, 2",
+            (
+                "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid), null, null, null, null FROM pg_constraint"
+                " WHERE connamespace = %s::regnamespace ORDER BY 1, 2"
+            ),
         )
         with psycopg.connect(self.where) as connection:
             rows = [row for look in looks for row in connection.execute(look, (self.schema,)).fetchall()]

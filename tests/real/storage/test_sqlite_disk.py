@@ -1,0 +1,112 @@
+"""A full disk and a read-only home: a clear error, nothing half written, and everything goes on when there is room again."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from services.fixtures import not_to_be_had
+
+from runplane.errors import StorageUnavailableError
+from runplane.events.event import NewEvent
+from runplane.events.kinds import EventKind as K
+from runplane.events.run import Run
+from runplane.storage.contract import Append, AttemptRef, Issue, Owner, RunClaim
+from runplane.storage.journal import Journal
+from runplane.storage.sqlite import SqliteDatabase
+
+A1 = AttemptRef("a", 1)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of one megabyte."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if os.geteuid() != 0:
+        not_to_be_had("only root may mount a small file system")
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True, text=True)
+    if done.returncode:
+        not_to_be_had(f"no file system can be mounted here: {done.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def remount(folder: Path, options: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{options}", str(folder)], check=True)
+
+
+def log(text: str) -> NewEvent:
+    return NewEvent(K.LOG, None, None, {"message": text}, time.time())
+
+
+def claimed(journal: Journal) -> RunClaim:
+    journal.create(Run(run_id="r", job_name="job"))
+    claim = journal.claim_run("r", Owner("w", "h", "b", 1, 1), [], NewEvent(K.RUN_START, None, None, {}, time.time()))
+    assert claim is not None
+    return claim
+
+
+def test_a_full_disk_leaves_nothing_half_written(small_disk: Path) -> None:
+    database = SqliteDatabase(small_disk / "runplane.db")
+    journal = Journal(database)
+    epoch = claimed(journal).epoch
+    batch = stored = 0
+
+    with pytest.raises(StorageUnavailableError, match=r"full.*Is the disk full"):
+        while True:
+            batch += 1
+            journal.commit("r", epoch, batch, [Append([log("x" * 1000) for _ in range(20)]), Issue(AttemptRef("a", batch))])
+            journal.commit("r", epoch, batch := batch + 1, [Append([log("y")])])
+            stored += 22
+            if stored > 10_000:
+                raise AssertionError("the disk never got full")
+
+    events = journal.tail("r", 0, 100_000)
+    assert [e.seq for e in events] == list(range(1, len(events) + 1))
+    assert journal.head("r").head == len(events)
+
+    remount(small_disk, "size=8m")
+    again = journal.commit("r", epoch, batch, [Append([log("now there is room")])])
+    assert again.head == len(events) + 1
+    database.close()
+
+
+def test_a_full_disk_at_the_first_start(small_disk: Path) -> None:
+    (small_disk / "ballast").write_bytes(b"\0" * (1 << 20))
+
+    with pytest.raises(StorageUnavailableError, match="disk"):
+        SqliteDatabase(small_disk / "runplane.db")
+
+    (small_disk / "ballast").unlink()
+    SqliteDatabase(small_disk / "runplane.db").close()
+
+
+def test_a_home_that_becomes_read_only(small_disk: Path) -> None:
+    database = SqliteDatabase(small_disk / "runplane.db")
+    journal = Journal(database)
+    epoch = claimed(journal).epoch
+    journal.commit("r", epoch, 1, [Append([log("before")])])
+    database.close()
+    remount(small_disk, "ro")
+
+    with pytest.raises(StorageUnavailableError, match="read-?only|unable to open"):
+        journal = Journal(SqliteDatabase(small_disk / "runplane.db"))
+        journal.commit("r", epoch, 2, [Append([log("no")])])
+
+    remount(small_disk, "rw")
+    journal = Journal(SqliteDatabase(small_disk / "runplane.db"))
+    assert [e.kind for e in journal.tail("r", 0)] == ["RUN_START", "LOG"]
+    journal.database.close()
+
+
+def test_an_empty_read_only_home(small_disk: Path) -> None:
+    remount(small_disk, "ro")
+
+    with pytest.raises(StorageUnavailableError, match="can not be opened"):
+        SqliteDatabase(small_disk / "runplane.db")
+    assert list(small_disk.iterdir()) == []
