@@ -20,6 +20,7 @@ from ..events.kinds import EventKind
 from ..events.messages import duration as in_words
 from ..storage.contract import AttemptRef
 from .contract import RunnerNote, RunnerSignal, StepGone, StepOrder, StepWrote
+from .log_capture import LogCapture
 from .perform import perform_step
 from .resource_scope import ResourceScope
 from .settings import DriverSettings, ExecutorContext, driver_settings
@@ -61,6 +62,7 @@ class InProcessRunner:
         self._interrupted = False
         self._resources_open = False
         self._began = time.perf_counter()
+        self._capture = LogCapture(context.logs, context.run.run_id, [step.key for step in context.plan.steps])
 
     # StepRunner -------------------------------------------------------------------------------------------------------------
 
@@ -89,13 +91,13 @@ class InProcessRunner:
         self._report(StepGone(ref, FailureCause.LOST, "it ran in the process of the run's former worker"))
 
     def close(self) -> None:
-        """Close the run's resources, unless somebody else does."""
-        if not self._owns_scope:
-            return
-        notes: list[NewEvent] = []
-        self._scope.close(notes.append, step=None, n=None)
-        if notes:
-            self._report(RunnerNote(notes))
+        """Close the run's resources, unless somebody else does, and the log."""
+        if self._owns_scope:
+            notes: list[NewEvent] = []
+            self._scope.close(notes.append, step=None, n=None)
+            if notes:
+                self._report(RunnerNote(notes))
+        self._capture.end()
 
     # Abilities ----------------------------------------------------------------------------------------------------------------
 
@@ -112,7 +114,10 @@ class InProcessRunner:
     def opening(self, step_keys: Sequence[str]) -> Sequence[NewEvent]:
         """See ``Announces``."""
         metadata = {"pid": str(os.getpid()), "step_keys": str(list(step_keys))}
-        return [_note(f"Executing steps in process (pid: {os.getpid()})", metadata=metadata)]
+        notes = [_note(f"Executing steps in process (pid: {os.getpid()})", metadata=metadata)]
+        if self._context.owns_process:
+            notes.append(self._capture.begin())
+        return notes
 
     def closing(self) -> Sequence[NewEvent]:
         """See ``Announces``."""

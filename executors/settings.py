@@ -45,6 +45,7 @@ class ExecutorContext:
         load_job: loads the job's definition into this process; only an executor that runs user code here calls it.
         instance: the instance that user code sees, or None.
         managed_loggers: names of Python loggers whose lines become events too (``python_logs``).
+        owns_process: this process is the run's worker and nobody else's: what it prints belongs to the run.
     """
 
     run: Run
@@ -54,6 +55,7 @@ class ExecutorContext:
     load_job: Callable[[], Any]
     instance: Any = None
     managed_loggers: tuple[str, ...] = ()
+    owns_process: bool = False
 
 
 class Executor(Protocol):

@@ -12,7 +12,7 @@ from ..definitions.code_loading import load_job
 from ..definitions.errors import DagsterResourceFunctionError
 from ..definitions.user_errors import error_info
 from ..engine.snapshot import PlanSnapshot
-from ..errors import FencedError, RunplaneError, StorageUnavailableError
+from ..errors import FencedError, RunplaneError, StorageUnavailableError, UnsupportedError
 from ..errors.exit_codes import ExitCode
 from ..events.causes import ErrorInfo, FailureCause, RunFailureReason
 from ..events.event import NewEvent
@@ -26,6 +26,7 @@ from ..executors.heartbeat import BEAT_S, Heartbeat
 from ..executors.settings import Executor, ExecutorContext
 from ..instance.instance import Instance
 from ..plan.compile import compile_plan
+from ..storage.compute_logs import ComputeLogStore, NoOpComputeLogStore
 from ..storage.contract import RunClaim
 from ..storage.liveness import this_process
 from .authority import BudgetSpent, Denied, acquire
@@ -130,6 +131,8 @@ def _drive(instance: Instance, run: Run, plan: PlanSnapshot, claim: RunClaim, ex
 
     def leave() -> None:
         driver.tell(EndAsked("lost") if last_resume else LeaveAsked())
+        # Whoever is to leave does not wait for a database that is away.
+        instance.database.give_up()
         _interrupt(runners[0])
 
     def cancel() -> None:
@@ -199,11 +202,22 @@ def _context(instance: Instance, run: Run, plan: PlanSnapshot) -> ExecutorContex
         run=run,
         plan=plan,
         home=instance.home,
-        logs=instance.logs,
+        logs=usable_logs(instance, run),
         load_job=load,
         instance=instance,
         managed_loggers=instance.python_logs.managed_python_loggers,
+        owns_process=True,
     )
+
+
+def usable_logs(instance: Instance, run: Run) -> ComputeLogStore:
+    """The instance's compute logs; nowhere, with an event that says so, when its store is not built yet in this version. A run is
+    not failed for its logs."""
+    try:
+        return instance.logs
+    except UnsupportedError as e:
+        instance.journal.annotate(run.run_id, [_engine_event(f"What the steps print is not captured. {e}")])
+        return NoOpComputeLogStore()
 
 
 def _max_runtime_s(instance: Instance, run: Run) -> float | None:

@@ -24,6 +24,7 @@ from ..events.event import Event, NewEvent
 from ..events.kinds import EventKind
 from ..events.requests import ExecuteStepArgs, RetryMode
 from ..events.run import Run
+from ..executors.log_capture import LogCapture
 from ..executors.perform import perform_step
 from ..executors.step_request import StepRequest
 from ..instance.instance import Instance
@@ -31,6 +32,7 @@ from ..plan.compile import compile_plan
 from ..storage.contract import AttemptRef, NotClaimed
 from ..storage.liveness import this_process
 from .event_sink import EventSink
+from .run import usable_logs
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +91,10 @@ def _execute_one(
     printed = _Printed(run, sink) if args.print_serialized_events else None
     take = printed.take if printed else sink.take
     loaded = job
+    capture = LogCapture(usable_logs(instance, run), run.run_id, [key])
     try:
         with _interruptible():
+            take(capture.begin(key, ref.n))
             loaded = job or _load(args)
             request = StepRequest(
                 job=loaded,
@@ -111,6 +115,8 @@ def _execute_one(
         take(_failure(ref, e, FailureCause.CANCELED))
     except Exception as e:  # noqa: BLE001 - code that can not be loaded is the attempt's outcome
         take(_failure(ref, e, FailureCause.FRAMEWORK))
+    finally:
+        capture.end()
     if not sink.close():
         return StepOutcome(
             ExitCode.REVOKED, f"Attempt {ref.n} of step {key} was sealed while it ran; its outcome was not taken."
