@@ -191,7 +191,7 @@ def timeline(story: RunStory, columns: int) -> list[str]:
     rows.sort(key=lambda row: row[1][0].start if row[1] else 0.0)
     start = story.started_at or min((spans[0].start for _, spans in rows if spans), default=0.0)
     end = max([story.ended_at or 0.0, *(spans[-1].end for _, spans in rows if spans)])
-    width = min(40, max((len(step.key) for step, _ in rows), default=4))
+    width = min(40, max([4, *(len(step.key) for step, _ in rows)]))
     bar = max(NARROWEST_BAR, columns - width - 28)
     lines = [f"  {'step':<{width}}  {'waited':>9}  {'worked':>9}  {WAITED} waiting  {WORKED} working"]
     for step, spans in rows:
