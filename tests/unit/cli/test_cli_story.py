@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import click
 import pytest
 
 from runplane.cli.report import cause_words, seconds, timeline
@@ -161,7 +162,7 @@ def test_the_timeline_draws_waiting_and_working_to_scale() -> None:
     told.attempt("b", 1, 5, 8, 10, "STEP_SUCCESS")
     told(10, "RUN_SUCCESS")
 
-    head, a, b = timeline(told.story, columns=32 + 10)
+    head, a, b = map(click.unstyle, timeline(told.story, columns=32 + 10))
 
     assert "waited" in head
     assert a.split()[:5] == ["a", "0", "ms", "5.00", "s"]
