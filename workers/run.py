@@ -12,7 +12,7 @@ from ..definitions.code_loading import load_job
 from ..definitions.errors import DagsterResourceFunctionError
 from ..definitions.user_errors import error_info
 from ..engine.snapshot import PlanSnapshot
-from ..errors import FencedError, RunplaneError, StorageUnavailableError, UnsupportedError
+from ..errors import ConfigErrors, FencedError, RunplaneError, StorageUnavailableError, UnsupportedError
 from ..errors.exit_codes import ExitCode
 from ..events.causes import ErrorInfo, FailureCause, RunFailureReason
 from ..events.event import NewEvent
@@ -25,7 +25,8 @@ from ..executors.failure import CodeLoadError
 from ..executors.heartbeat import BEAT_S, Heartbeat
 from ..executors.settings import Executor, ExecutorContext
 from ..instance.instance import Instance
-from ..plan.compile import compile_plan
+from ..locations.subprocess_source import SubprocessCodeSource
+from ..locations.target import CodeRequest
 from ..storage.compute_logs import ComputeLogStore, NoOpComputeLogStore
 from ..storage.contract import RunClaim
 from ..storage.liveness import this_process
@@ -169,11 +170,14 @@ def plan_of(instance: Instance, run: Run) -> PlanSnapshot:
         return instance.journal.get_plan(run.plan_id)
     if run.origin is None:
         raise RunplaneError("the run has neither a plan nor an origin", where=f"run {run.run_id}")
-    try:
-        job = load_job(run.origin.repository_origin.code_pointer, run.origin.job_name)
-        plan = compile_plan(job, run.run_config, selection=run.op_selection, step_keys=run.step_keys)
-    except Exception as e:
-        raise CodeLoadError.from_exception(e) from e
+    repository = run.origin.repository_origin
+    # The coordinator imports no user code: a process of its own does, and answers with the plan.
+    with SubprocessCodeSource(CodeRequest(pointer=repository.code_pointer)) as source:
+        plan = source.snapshot(
+            run.origin.job_name, selection=run.op_selection, run_config=run.run_config, step_keys=run.step_keys
+        )
+    if isinstance(plan, list):
+        raise ConfigErrors(plan, where=f"run config of run {run.run_id}")
     instance.journal.set_plan(run.run_id, instance.journal.put_plan(plan))
     return plan
 
