@@ -1,0 +1,179 @@
+"""The database is away for three leases: nobody takes over from an owner because he could not be seen."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from storage_runs import StartedRun, event, log
+
+from runplane.errors import FencedError, StorageUnavailableError
+from runplane.events.kinds import EventKind as K
+from runplane.events.status import RunStatus
+from runplane.storage.contract import Append, Owner
+from runplane.storage.database import Database
+from runplane.storage.journal import Journal
+from runplane.storage.liveness import stood_still
+from runplane.storage.patience import PatientDatabase
+from runplane.storage.postgres import PostgresDatabase
+from scale import scaled
+
+TTL_S = 2.0
+BEAT_S = 0.25
+RUNS = 100
+TAKERS = 3
+THREADS_PER_TAKER = 4
+AWAY_S = scaled(int(3 * TTL_S), long=60)
+
+
+class Owners:
+    """Beats for all runs, as their coordinators would, for as long as they are alive."""
+
+    def __init__(self, runs: list[StartedRun], journal: Journal) -> None:
+        self.alive = dict.fromkeys((r.run_id for r in runs), True)
+        self.lost: list[str] = []
+        self.beats = 0
+        self._runs = runs
+        self._journal = journal
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._loop)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _loop(self) -> None:
+        while not self._over.wait(BEAT_S):
+            for run in self._runs:
+                if self.alive[run.run_id]:
+                    try:
+                        self._journal.beat(run.run_id, run.epoch)
+                        self.beats += 1
+                    except FencedError:
+                        self.lost.append(run.run_id)
+                        self.alive[run.run_id] = False
+
+
+class Taker:
+    """Goes through the runs for ever and takes over what looks dead."""
+
+    def __init__(self, name: str, runs: list[str], open_one: Callable[[], Journal]) -> None:
+        self.taken: list[str] = []
+        self.errors: list[BaseException] = []
+        self._over = threading.Event()
+        self._threads = []
+        for i in range(THREADS_PER_TAKER):
+            mine = runs[i::THREADS_PER_TAKER]
+            owner = Owner(f"{name}-{i}", "elsewhere", "b", 1, 1)
+            self._threads.append(threading.Thread(target=self._loop, args=(mine, owner, open_one())))
+        for thread in self._threads:
+            thread.start()
+
+    def close(self) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+        if self.errors:
+            raise self.errors[0]
+
+    def _loop(self, runs: list[str], owner: Owner, journal: Journal) -> None:
+        try:
+            while not self._over.is_set():
+                for run_id in runs:
+                    if self._over.is_set():
+                        return
+                    self._try(run_id, owner, journal)
+        except BaseException as e:
+            self.errors.append(e)
+
+    def _try(self, run_id: str, owner: Owner, journal: Journal) -> None:
+        seen = journal.head(run_id)
+        if seen.owner is not None and seen.owner.worker_id == owner.worker_id:
+            return
+        if stood_still(lambda: journal.head(run_id), seen, TTL_S) and journal.take_over(
+            seen, owner, event(K.RUN_RESUMED)
+        ):
+            self.taken.append(run_id)
+
+
+@pytest.mark.timeout(300)
+def test_nobody_is_replaced_because_the_database_was_away(
+    postgres_server: Any, postgres_url: str, opened: Callable[[Database], Database]
+) -> None:
+    said: list[str] = []
+
+    def open_one() -> Journal:
+        database = PatientDatabase(
+            opened(PostgresDatabase(postgres_url, answer_within_s=2)), patience_s=None, say=said.append
+        )
+        return Journal(database)
+
+    writer = open_one()
+    runs = [StartedRun(writer) for _ in range(RUNS)]
+    ids = [r.run_id for r in runs]
+    owners = Owners(runs, open_one())
+    takers = [Taker(f"taker{i}", ids, open_one) for i in range(TAKERS)]
+    try:
+        time.sleep(TTL_S)
+        postgres_server.stop()
+        time.sleep(AWAY_S)
+        postgres_server.start()
+        beats = owners.beats
+        time.sleep(2 * TTL_S)
+
+        assert owners.beats > beats, "the owners did not come back"
+        assert owners.lost == []
+        assert [t.taken for t in takers] == [[]] * TAKERS
+        heads = [writer.head(i) for i in ids]
+        assert {(h.status, h.epoch) for h in heads} == {(RunStatus.STARTED, 1)}
+        for run in runs:
+            done = writer.commit(run.run_id, run.epoch, run.batch + 1, [Append([log("goes on")])])
+            assert done.head == 2
+        assert any("Waiting for postgres" in line for line in said)
+
+        # And one that is really gone is replaced, by one of the three.
+        dead = ids[0]
+        owners.alive[dead] = False
+        deadline = time.monotonic() + 60
+        while not any(dead in t.taken for t in takers):
+            assert time.monotonic() < deadline, "nobody took the dead run over"
+            time.sleep(0.1)
+        assert sum(t.taken.count(dead) for t in takers) == writer.head(dead).epoch - 1
+    finally:
+        postgres_server.start()
+        owners.close()
+        for taker in takers:
+            taker.close()
+
+
+def test_who_has_no_patience_is_told_where_and_what(postgres_server: Any, postgres_url: str) -> None:
+    database = PatientDatabase(PostgresDatabase(postgres_url), patience_s=0.5, say=lambda line: None)
+    journal = Journal(database)
+    run = StartedRun(journal)
+    postgres_server.stop()
+    began = time.monotonic()
+
+    with pytest.raises(StorageUnavailableError, match=r"postgres .*:\d+/t_\w+: the database does not answer") as caught:
+        journal.head(run.run_id)
+
+    assert time.monotonic() - began < 10
+    assert "p@ss" not in str(caught.value)
+    database.close()
+
+
+def test_the_first_contact_waits_too(postgres_server: Any, postgres_url: str) -> None:
+    postgres_server.stop()
+    said: list[str] = []
+    database = PatientDatabase(PostgresDatabase(postgres_url), patience_s=60, say=said.append)
+    back = threading.Timer(1.0, postgres_server.start)
+    back.start()
+
+    assert database.read("SELECT 1", {}) == [(1,)]
+
+    back.join()
+    assert len(said) == 1
+    database.close()
