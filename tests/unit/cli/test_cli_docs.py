@@ -1,0 +1,37 @@
+"""``docs/cli.md`` names every verb and every option, as the command itself does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+from runplane.cli.main import root
+
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "cli.md"
+GROUPS = ("job", "run", "instance", "args", "api")
+
+
+def rows() -> Iterator[str]:
+    """The table of verbs: verb and arguments, options, what it does."""
+    context = click.Context(root)
+    for group in GROUPS:
+        found = root.get_command(context, group)  # type: ignore[attr-defined]
+        for name, verb in found.commands.items():
+            words = " ".join(
+                [group, name, *(p.make_metavar(context) for p in verb.params if p.param_type_name == "argument")]
+            )
+            options = ", ".join(f"`{_longest(p)}`" for p in verb.params if p.param_type_name == "option")
+            does = " ".join((verb.help or "").split("\n\n")[0].split())
+            yield f"| `{words}` | {options} | {does} |"
+
+
+def _longest(option: click.Parameter) -> str:
+    return "/".join([max(option.opts, key=len), *option.secondary_opts])
+
+
+def test_the_table_of_verbs_is_that_of_the_command() -> None:
+    _, _, after = PAGE.read_text(encoding="utf-8").partition("<!-- table: verbs -->\n")
+    shown = [line for line in after.split("<!-- end -->")[0].splitlines() if line.startswith("| `")]
+
+    assert shown == list(rows())
