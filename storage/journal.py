@@ -43,6 +43,7 @@ from .database import Database
 from .dialect import Outcome
 from .rules import OPS_PER_BATCH, STEP_ENDS, Rules, Transaction
 
+FIRST_EPOCH = 1
 LEVEL = "1.0"
 """Protocol level of this version: major.minor."""
 
@@ -59,8 +60,8 @@ class Journal:
         self.database = database
         self.rules = Rules(database.dialect)
         self.default_pool_slots = default_pool_slots
-        # Runs that were claimed through this object and have taken no slot since, with their newest batch. All of their batches went
-        # through here, and nobody but their coordinator issues: there is nothing to free.
+        # Runs whose first coordinator claimed them through this object and has taken no slot since, with the newest batch. All of its
+        # batches went through here, and nobody but the coordinator issues: there is nothing to free.
         self._slotless: dict[str, int] = {}
 
     # Making and launching -------------------------------------------------------------------------------------------------
@@ -202,7 +203,7 @@ class Journal:
             self.rules.annotate(t, events)
         self.rules.status(t, start)
         claim = self._authority(run_id, owner, self.database.transact(t.close()), resumed=False)
-        if claim is not None and claim.epoch == 1:
+        if claim is not None and claim.epoch == FIRST_EPOCH:
             self._slotless[run_id] = 0
         return claim
 
@@ -257,7 +258,7 @@ class Journal:
             raise ConflictError("too many operations in one batch", got=str(len(ops)), expected=f"at most {OPS_PER_BATCH}")
         now = time.time()
         pools = [p for op in ops if isinstance(op, Issue) for p in op.pools]
-        if pools or self._slotless.get(run_id) not in (batch - 1, batch):
+        if pools or epoch != FIRST_EPOCH or self._slotless.get(run_id) not in (batch - 1, batch):
             self._slotless.pop(run_id, None)
         else:
             self._slotless[run_id] = batch
