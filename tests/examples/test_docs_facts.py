@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from docs_pages import PAGES, ROOT, name_of, read_page
 
 from runplane.errors.exit_codes import ExitCode
+from runplane.instance.known_classes import known_classes
 
 DOCS = ROOT / "docs"
 CONFIG_PAGE = DOCS / "learn" / "config.md"
@@ -75,6 +77,15 @@ def test_the_table_of_variables_is_that_of_the_code() -> None:
     assert shown == set(_variables_of_the_code())
 
 
+def test_the_table_of_what_is_built_later_is_that_of_the_code() -> None:
+    later: dict[str, set[str]] = {}
+    for known in known_classes().values():
+        if known.status == "later":
+            later.setdefault(known.part, set()).add(known.class_name)
+    wanted = [f"| `{part}` | {', '.join(f'`{name}`' for name in sorted(later[part]))} |" for part in sorted(later)]
+    assert _rows(CONFIG_PAGE, "later") == wanted
+
+
 def _rows(page: Path, name: str) -> list[str]:
     """The rows of the table between ``<!-- name -->`` and the next empty line, without its head."""
     _, _, after = page.read_text(encoding="utf-8").partition(f"<!-- table: {name} -->\n")
@@ -87,7 +98,7 @@ def _meaning(code: ExitCode) -> str:
     """The text below the member in its source."""
     tree = ast.parse((ROOT / "errors" / "exit_codes.py").read_text(encoding="utf-8"))
     (body,) = [node.body for node in tree.body if isinstance(node, ast.ClassDef)]
-    for member, text in zip(body, body[1:], strict=False):
+    for member, text in itertools.pairwise(body):
         if (
             isinstance(member, ast.Assign)
             and isinstance(member.targets[0], ast.Name)
