@@ -3,3 +3,15 @@
 Admission test: it starts steps, watches them and stops them. What comes next is decided by `engine`; what is remembered is
 kept by `storage`.
 """
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+
+def __getattr__(name: str) -> ModuleType:
+    """``awaiting`` is loaded by the first asynchronous op: it brings asyncio, a sixth of the start of a step."""
+    if name == "awaiting":
+        return importlib.import_module(f"{__name__}.awaiting")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

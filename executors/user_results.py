@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Union
 
+from .. import executors
 from ..definitions.errors import DagsterInvariantViolationError
 from ..definitions.ins_outs import OutputDefinition
 from ..definitions.op import OpDefinition
@@ -21,39 +21,9 @@ def outputs_of(op: OpDefinition, arguments: Mapping[str, Any], context: Any) -> 
     if inspect.isgenerator(made):
         yield from (_checked_yield(op, item) for item in made)
     elif inspect.isasyncgen(made):
-        yield from (_checked_yield(op, item) for item in _pulled(made))
+        yield from (_checked_yield(op, item) for item in executors.awaiting.items_of(made))
     else:
-        yield from _returned(op, asyncio.run(made) if inspect.iscoroutine(made) else made)
-
-
-def _pulled(made: AsyncGenerator[Any, Any]) -> Iterator[Any]:
-    """The items of an asynchronous generator, one loop for all of them."""
-    with asyncio.Runner() if hasattr(asyncio, "Runner") else _OldRunner() as runner:
-        while True:
-            try:
-                item = runner.run(_next_of(made))
-            except StopAsyncIteration:
-                return
-            yield item
-
-
-async def _next_of(made: AsyncGenerator[Any, Any]) -> Any:
-    return await made.__anext__()
-
-
-class _OldRunner:
-    """``asyncio.Runner`` for Python 3.10."""
-
-    def __enter__(self) -> _OldRunner:
-        self._loop = asyncio.new_event_loop()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
-        self._loop.close()
-
-    def run(self, coroutine: Any) -> Any:
-        return self._loop.run_until_complete(coroutine)
+        yield from _returned(op, executors.awaiting.result_of(made) if inspect.iscoroutine(made) else made)
 
 
 def _checked_yield(op: OpDefinition, item: Any) -> AnyOutput:
