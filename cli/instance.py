@@ -9,7 +9,6 @@ from typing import Any
 
 import click
 
-from ..config.dotenv import load_dotenv
 from ..errors import NotFoundError, RunplaneError, UnsupportedError, nearest
 from ..errors.exit_codes import ExitCode
 from ..instance.check import CheckReport, check_text, instance_info
@@ -34,7 +33,6 @@ def instance() -> None:
 @click.option("--json", "as_document", is_flag=True, help="For programs.")
 def check(file: str | None, allow_missing_env: bool, as_document: bool) -> None:
     """Check a dagster.yaml whole: every error at once, each with its path. Ends with 2 if there is one."""
-    load_dotenv(Path.cwd(), os.environ)
     home = Path(file).absolute().parent if file else find_home(os.environ, may_make=True, notify=say)
     path = Path(file) if file else home / FILE_NAME
     report = check_text(
@@ -52,7 +50,6 @@ def check(file: str | None, allow_missing_env: bool, as_document: bool) -> None:
 @click.option("--json", "as_document", is_flag=True, help="For programs.")
 def info(as_document: bool) -> None:
     """Say where everything of the instance is kept."""
-    load_dotenv(Path.cwd(), os.environ)
     found = instance_info(load_instance_config(os.environ, notify=say), os.environ)
     if as_document:
         click.echo(as_json(found))
@@ -67,7 +64,6 @@ def migrate() -> None:
     """Bring the instance's database to the schema of this version. Does nothing where it is there already."""
     from ..storage.migrate import migrate as run_migrations
 
-    load_dotenv(Path.cwd(), os.environ)
     location = storage_location(load_instance_config(os.environ, notify=say), os.environ)
     if isinstance(location, SqliteLocation):
         location.path.parent.mkdir(parents=True, exist_ok=True)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from pathlib import Path
 from typing import Any
 
 import click
 
+from ..config.dotenv import load_dotenv
 from ..errors import RunplaneError
 from ..errors.exit_codes import ExitCode
 
@@ -28,8 +30,9 @@ class Verb(click.Command):
     """A verb for people: whatever it can not do is exit code 2 and one message."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the verb."""
+        """Run the verb, with the variables of the current directory's `.env`."""
         try:
+            load_dotenv(Path.cwd(), os.environ)
             return super().invoke(ctx)
         except RunplaneError as error:
             click.echo(click.style("Error: ", fg="red") + str(error), err=True)

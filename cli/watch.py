@@ -11,6 +11,7 @@ from types import FrameType
 import click
 
 from ..engine.snapshot import PlanSnapshot
+from ..errors import StorageUnavailableError
 from ..errors.exit_codes import ExitCode
 from ..events.run import Run
 from ..events.status import RunStatus
@@ -37,14 +38,20 @@ class Ended:
 def execute_here(instance: Instance, run: Run, plan: PlanSnapshot) -> Ended:
     """Run a run's worker and show its progress until it is over.
 
-    The first interrupt (Ctrl-C, SIGTERM, SIGHUP) cancels the run, the second kills the worker.
+    The first interrupt (Ctrl-C, SIGTERM, SIGHUP) cancels the run, the second kills the worker. A database that is away is waited
+    for: the worker does the same, and goes on.
     """
     worker = ForegroundWorker(instance, run)
-    asked = _Interrupts()
+    asked = _Interrupts(instance, worker)
     story = RunStory(plan)
-    with progress_of(run) as progress, asked.counted():
-        progress.say(f"Run {short(run.run_id)} of {run.job_name}")
-        _follow(instance, run, worker, story, progress, asked)
+    instance.wait_for_ever()
+    try:
+        with progress_of(run) as progress, asked.counted():
+            progress.say(f"Run {short(run.run_id)} of {run.job_name}")
+            _follow(instance, run, worker, story, progress, asked)
+    except StorageUnavailableError as error:
+        click.echo(f"{error} The run's process was killed; what became of the run is not stored.", err=True)
+        raise click.exceptions.Exit(int(ExitCode.INTERRUPTED)) from error
     if story.status is None or not story.status.is_final:
         _explain_missing_end(instance, run, worker)
     if asked.count:
@@ -65,7 +72,7 @@ def _follow(
             if changed is not None:
                 progress.changed(story, changed)
         if asked.count > done:
-            done = _interrupt(instance, run, worker, progress, asked.count)
+            done = _interrupt(instance, run, progress, asked.count)
         if events:
             continue
         if gone:
@@ -76,13 +83,12 @@ def _follow(
         instance.database.wait_for_news(LOOK_S)
 
 
-def _interrupt(instance: Instance, run: Run, worker: ForegroundWorker, progress: Progress, count: int) -> int:
+def _interrupt(instance: Instance, run: Run, progress: Progress, count: int) -> int:
     if count == 1:
         progress.say("Canceling the run. Ctrl-C again kills it.")
         instance.cancel(run.run_id)
     else:
-        progress.say("Killing the run's process.")
-        worker.kill()
+        progress.say("The run's process is killed.")
         instance.cancel(run.run_id)
     return count
 
@@ -103,14 +109,16 @@ def _explain_missing_end(instance: Instance, run: Run, worker: ForegroundWorker)
 
 
 class _Interrupts:
-    """Counts the signals that ask for an end."""
+    """Counts the signals that ask for an end. The second one kills the worker at once, and ends any waiting for the database."""
 
-    def __init__(self) -> None:
+    def __init__(self, instance: Instance, worker: ForegroundWorker) -> None:
         self.count = 0
+        self._instance = instance
+        self._worker = worker
 
     @contextmanager
     def counted(self) -> Iterator[None]:
-        """While inside, they are counted and nothing else."""
+        """While inside, they do nothing else."""
         handler: Callable[[int, FrameType | None], None] = self._count
         before = {n: signal.signal(n, handler) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
         try:
@@ -121,3 +129,6 @@ class _Interrupts:
 
     def _count(self, _number: int, _frame: FrameType | None) -> None:
         self.count += 1
+        if self.count > 1:
+            self._worker.kill()
+            self._instance.database.give_up()

@@ -74,6 +74,21 @@ def sleeps():
 @job(executor_def=in_process_executor)
 def sleeping():
     sleeps()
+
+
+@op
+def does_not_listen():
+    open("asleep", "w").close()
+    while True:
+        try:
+            time.sleep(60)
+        except BaseException:
+            pass
+
+
+@job(executor_def=in_process_executor)
+def stubborn():
+    does_not_listen()
 """
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+
 from runplane.cli.main import root
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "cli.md"

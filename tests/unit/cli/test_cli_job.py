@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -30,10 +31,15 @@ def runs(runplane) -> list[dict]:
     return json.loads(runplane("run", "list", "--json").stdout)["runs"]
 
 
-@pytest.fixture
-def sleeping(home: Path, jobs_file: Path):
+def worker_of(process: subprocess.Popen[str]) -> int:
+    """The process id of the run's worker."""
+    return int(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[0])
+
+
+@pytest.fixture(params=["sleeping"])
+def sleeping(home: Path, jobs_file: Path, request: pytest.FixtureRequest):
     """`job execute` of a job that sleeps in its only step."""
-    words = [sys.executable, "-m", "runplane", "job", "execute", "-f", str(jobs_file), "-j", "sleeping"]
+    words = [sys.executable, "-m", "runplane", "job", "execute", "-f", str(jobs_file), "-j", request.param]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
     until(Path("asleep").exists)
     yield process
@@ -113,7 +119,13 @@ def test_prints_of_an_import_do_not_reach_stdout(home: Path, jobs_file: Path, as
 
     done = as_process("job", "list", "-f", jobs_file, "--json")
 
-    assert [job["name"] for job in json.loads(done.stdout)] == ["doubling", "failing", "mendable", "sleeping"]
+    assert [job["name"] for job in json.loads(done.stdout)] == [
+        "doubling",
+        "failing",
+        "mendable",
+        "sleeping",
+        "stubborn",
+    ]
     assert "hello from the import" in done.stderr
 
 
@@ -133,9 +145,23 @@ def test_an_interrupt_cancels_the_run_and_is_130(sleeping: subprocess.Popen[str]
     assert runs(runplane)[0]["status"] == "CANCELED"
 
 
+@pytest.mark.parametrize("sleeping", ["stubborn"], indirect=True)
+def test_a_second_interrupt_kills(sleeping: subprocess.Popen[str], home: Path, runplane) -> None:
+    worker = worker_of(sleeping)
+    sleeping.send_signal(signal.SIGINT)
+    until(lambda: runs(runplane)[0]["status"] == "CANCELING")
+
+    sleeping.send_signal(signal.SIGINT)
+    printed, _ = sleeping.communicate(timeout=PATIENCE_S)
+
+    assert sleeping.returncode == 130
+    assert "The run's process is killed." in printed
+    assert start_time(worker) is None
+    assert runs(runplane)[0]["status"] == "CANCELED"
+
+
 def test_a_worker_ends_with_the_process_that_watches_it(sleeping: subprocess.Popen[str], home: Path, runplane) -> None:
-    children = Path(f"/proc/{sleeping.pid}/task/{sleeping.pid}/children").read_text().split()
-    worker = int(children[0])
+    worker = worker_of(sleeping)
 
     sleeping.kill()
 
@@ -144,9 +170,7 @@ def test_a_worker_ends_with_the_process_that_watches_it(sleeping: subprocess.Pop
 
 
 def test_a_worker_that_is_killed_is_told_with_what_to_do(sleeping: subprocess.Popen[str], home: Path, runplane) -> None:
-    children = Path(f"/proc/{sleeping.pid}/task/{sleeping.pid}/children").read_text().split()
-
-    os.kill(int(children[0]), signal.SIGKILL)
+    os.kill(worker_of(sleeping), signal.SIGKILL)
     _, said = sleeping.communicate(timeout=PATIENCE_S)
 
     assert sleeping.returncode == 1
@@ -199,3 +223,38 @@ def test_a_launcher_that_is_not_built_yet_is_refused_before_a_run_is_made(
     assert done.exit_code == 2
     assert "K8sRunLauncher" in done.stderr
     assert runs(runplane) == []
+
+
+def test_a_terminal_sees_colours_and_what_runs_now(home: Path, jobs_file: Path) -> None:
+    ours, theirs = pty.openpty()
+    words = [sys.executable, "-m", "runplane", "job", "execute", "-f", str(jobs_file), "-j", "failing"]
+    env = {**os.environ, "TERM": "xterm", "COLUMNS": "100", "LINES": "40"}
+    env.pop("NO_COLOR", None)
+    process = subprocess.Popen(words, stdin=theirs, stdout=theirs, stderr=theirs, env=env)
+    os.close(theirs)
+
+    seen = b""
+    try:
+        while piece := os.read(ours, 65536):
+            seen += piece
+    except OSError:  # how Linux says that the other side is closed
+        os.close(ours)
+    text = seen.decode()
+
+    assert process.wait(timeout=PATIENCE_S) == 1
+    assert "failing" in text.split("starting")[0], "the line that is drawn again"
+    assert "\x1b[31mfailed" in text
+    assert "\x1b[2K" in text, "a line that was taken away again"
+
+
+def test_the_env_file_of_the_current_directory_is_read_first(home: Path, jobs_file: Path, as_process, tmp_path) -> None:
+    other = tmp_path / "other home"
+    other.mkdir()
+    Path(".env").write_text(f"DAGSTER_HOME={other}\nOF_THE_FILE=yes\n")
+    jobs_file.write_text("import os\nassert os.environ['OF_THE_FILE'] == 'yes'\n" + jobs_file.read_text())
+
+    done = as_process("job", "execute", "-f", jobs_file, "-j", "doubling")
+
+    assert done.returncode == 0, done.stderr
+    assert f"Outputs  {other}/storage/" in done.stdout
+    assert list(home.iterdir()) == []
