@@ -181,11 +181,11 @@ def _of_user(error: ErrorInfo) -> ErrorInfo:
 
 
 def timeline(story: RunStory, columns: int) -> list[str]:
-    """A row per step, waiting and working apart; of many steps those that took longest."""
+    """A row per step, waiting and working apart; of many steps those that worked longest."""
     rows = [(step, story.spans(step)) for step in story.steps.values() if step.attempts]
     left_out = max(0, len(rows) - MOST_ROWS)
     if left_out:
-        longest = sorted(rows, key=lambda row: -sum(s.seconds for s in row[1]))[:MOST_ROWS]
+        longest = sorted(rows, key=lambda row: -sum(s.seconds for s in row[1] if s.works))[:MOST_ROWS]
         chosen = {step.key for step, _ in longest}
         rows = [row for row in rows if row[0].key in chosen]
     rows.sort(key=lambda row: row[1][0].start if row[1] else 0.0)
@@ -200,7 +200,7 @@ def timeline(story: RunStory, columns: int) -> list[str]:
         drawn = coloured(_bar(spans, start, end, bar), step.status)
         lines.append(f"  {_cut(step.key, width):<{width}}  {seconds(waited):>9}  {seconds(worked):>9}  {drawn}")
     if left_out:
-        lines.append(f"  ... and {left_out} steps that took less time")
+        lines.append(f"  ... and {left_out} steps that worked less")
     return lines
 
 

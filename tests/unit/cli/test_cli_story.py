@@ -170,7 +170,7 @@ def test_the_timeline_draws_waiting_and_working_to_scale() -> None:
     assert b.endswith("       ···██")
 
 
-def test_of_many_steps_the_timeline_shows_those_that_took_longest() -> None:
+def test_of_many_steps_the_timeline_shows_those_that_worked_longest() -> None:
     steps = [StepPlan(f"s{n}", f"s{n}", "s") for n in range(100)]
     told = Told(*steps)
     for n in range(100):
@@ -179,7 +179,7 @@ def test_of_many_steps_the_timeline_shows_those_that_took_longest() -> None:
     lines = timeline(told.story, columns=100)
 
     assert len(lines) == 42
-    assert lines[-1] == "  ... and 60 steps that took less time"
+    assert lines[-1] == "  ... and 60 steps that worked less"
     assert any(line.split()[0] == "s99" for line in lines)
 
 
