@@ -230,7 +230,7 @@ _CHANGING = (
     (re.compile(r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d( \+\d{4})?"), "DATE"),
     (re.compile(r"^\d+ \d\d:\d\d:\d\d\.\d{3}\b"), "NUMBER CLOCK"),
     (re.compile(r"\b(\d+ m )?\d+(\.\d+)? ?(ms|s)\b"), "TIME"),
-    (re.compile(r"\bpid: \d+"), "PID"),
+    (re.compile(r"\bpid: \d+|\b[Pp]rocess \d+( on \S+)?"), "PID"),
     (re.compile(r" *[·█]+([ ·█]*[·█])?"), " BAR"),
     (re.compile(r"BAR waiting BAR working"), "LEGEND"),
     (re.compile(r"(TIME TIME)$"), r"\1 BAR"),
