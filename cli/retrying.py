@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from ..engine.snapshot import PlanSnapshot
 from ..errors import ConfigErrors, ConflictError
@@ -65,7 +66,7 @@ def retry_request(instance: Instance, run: Run, *, from_failure: bool) -> RunReq
     return RunRequest(
         job_name=run.job_name,
         origin=run.origin,
-        plan=plan,
+        plan=replace(plan, known_steps=left.known_steps) if left else plan,
         run_config=run.run_config,
         tags=_tags(run, from_failure=left is not None),
         op_selection=run.op_selection,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from runplane.engine.limits import Limits
-from runplane.engine.snapshot import InputPlan, OutputPlan, OutputRef, PlanSnapshot, RetryPlan, StepPlan
+from runplane.engine.snapshot import InputPlan, OutputPlan, OutputRef, PlanSnapshot, RetryPlan, StepPlan, StoredOutput
 from runplane.errors import FencedError
 from runplane.events import EventKind, NewEvent, Run, RunStatus
 from runplane.events.causes import FailureCause
@@ -275,3 +275,18 @@ def test_a_full_pool_is_asked_again() -> None:
     world.journal.default_pool_slots = 1
     assert world.drive() is RunStatus.SUCCESS
     assert sorted(world.started()) == ["a@1", "b@1"]
+
+
+def test_a_re_execution_leaves_mapped_steps_alone_that_are_done_without_an_output() -> None:
+    mapped = StepPlan(
+        "w[?]",
+        "w",
+        "w",
+        inputs=(InputPlan("x", (OutputRef("s", "result"),)),),
+        outputs=(OutputPlan("result", required=False),),
+        mapped_over=OutputRef("s", "result"),
+    )
+    known = tuple(StoredOutput("parent", "s", "result", key, None) for key in ("p", "q"))
+    world = World(PlanSnapshot("j", (mapped,), known_outputs=known, known_steps=("w[p]",)))
+    assert world.drive() is RunStatus.SUCCESS
+    assert world.started() == ["w[q]@1"]

@@ -130,3 +130,16 @@ def test_a_retry_of_a_retry_keeps_what_its_parents_made():
         ("two", "work[b]"),
         ("two", "more[a]"),
     }
+
+
+def test_a_mapped_step_that_was_done_without_an_output_stays_done():
+    plan = compile_plan(dynamic)
+    both = (_out("spread", "a"), _out("spread", "b"))
+    left = remainder_of(plan, Finished(frozenset({"spread", "work[a]", "work[b]", "more[a]"}), both))
+    assert left.step_keys == ("more[b]", "total")
+    assert left.known_steps == ("more[a]", "work[a]", "work[b]")
+    # ... and in a retry of the retry too.
+    again = compile_plan(
+        dynamic, step_keys=left.step_keys, known_outputs=left.known_outputs, known_steps=left.known_steps
+    )
+    assert remainder_of(again, Finished(frozenset(), ())).step_keys == ("more[b]", "total")
