@@ -250,9 +250,14 @@ class Rules:
         t.add(self.sql["lock_pools"], pools=names)
 
     def claim(self, t: Transaction, ref: AttemptRef, worker: str, nonce: str, event: NewEvent, *, make: bool) -> None:
-        """A worker takes an issued attempt; with `make`, one that nobody issued (a document that names no attempt)."""
-        t.guard(self.sql["claim_make_guard" if make else "claim_guard"], k=1, step=ref.step, n=ref.n)
-        self._events(t, [event])
+        """A worker takes an issued attempt; with `make`, one that nobody issued (a document that names no attempt): it is issued here,
+        so that the run's state stays a fold of its events."""
+        events = [event]
+        if make:
+            body = {"retry_number": ref.n - 1} if ref.n > 1 else {}
+            events.insert(0, NewEvent(EventKind.STEP_ISSUED, ref.step, ref.n, body, event.written_at))
+        t.guard(self.sql["claim_make_guard" if make else "claim_guard"], k=len(events), step=ref.step, n=ref.n)
+        self._events(t, events)
         text = self.sql["make_attempt" if make else "claim_attempt"]
         extra: dict[str, Any] = {"state": "running", "retry_number": max(ref.n - 1, 0)} if make else {}
         t.then(text, step=ref.step, n=ref.n, nonce=nonce, worker=worker, **extra)

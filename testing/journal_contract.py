@@ -938,6 +938,8 @@ class JournalContract:
         assert isinstance(claimed, Claimed)
         assert (claimed.n, claimed.retry_number) == (2, 1)
         assert self.claim(story, A2, make=True) == claimed
+        # Issued like any other: who takes the run over knows the attempt from the events alone.
+        assert story.kinds() == ["RUN_START", "STEP_ISSUED", "STEP_WORKER_STARTED"]
         assert self.claim(story, A2, "other", make=True) == NotClaimed("duplicate", "pod")
 
     def test_no_attempt_is_made_while_an_older_one_is_open(self, story: Story) -> None:

@@ -247,6 +247,7 @@ class Play:
             self.claimed(ref, got, row, worker)
         elif make and self.model.issuable(ref):
             self.model.attempts[ref] = ModelAttempt("running")
+            self.model.kinds.append("STEP_ISSUED")
             self.claimed(ref, got, self.model.attempts[ref], worker)
         else:
             assert isinstance(got, NotClaimed)
