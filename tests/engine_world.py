@@ -359,9 +359,7 @@ class World:
         process = self.processes.get((c.step, c.n))
         if isinstance(c, StopStep) and process is not None and process.alive:
             process.kill = c.cause
-        elif (c.step, c.n) in self.refused:
-            self.inbox.append(LaunchRefused(c.step, c.n, "no such image"))
-        elif process is None or not process.alive:
+        elif (c.step, c.n) not in self.refused and (process is None or not process.alive):
             self._report_gone((c.step, c.n), FailureCause.LOST)
 
     def _launch(self, c: LaunchStep) -> None:
@@ -376,7 +374,6 @@ class World:
         act = act_of(self.setting.script, c.step, c.retry_number)
         if act.how == "refuse":
             self.refused.add(ref)
-            self.inbox.append(LaunchRefused(*ref, "no such image"))
             return
         self.processes[ref] = Process(ref, act, self._events_of(act, c), claimed=self.setting.through_driver)
 
@@ -417,6 +414,10 @@ class World:
             self.intent_at = -1
             if self.rng.random() < 0.5:
                 self.inbox.appendleft(IntentSet(self.setting.intent))
+        for ref in sorted(self.refused - self.told_gone):
+            if self.rng.random() < 0.4:
+                self.told_gone.add(ref)
+                self.inbox.append(LaunchRefused(*ref, "no such image"))
         for process in [p for p in self.processes.values() if p.alive]:
             if self.rng.random() < 0.6:
                 self._live(process)
