@@ -258,11 +258,15 @@ def show(session: Session) -> None:
 
 
 def bench(session: Session) -> None:
-    """Every program `bench/bench_*.py`, with our own Python and a real Dagster's in the environment."""
-    if session.step("environment", lambda: made_ready(DEVELOPMENT)):
-        session.step("a real Dagster", lambda: session.environ.update(environments.dagster_python()))
-        for program in sorted((ROOT / "bench").glob("bench_*.py")):
-            session.tool(program.stem, [str(DEVELOPMENT.python), str(program)])
+    """``bench/run.py`` beside a real Dagster: it writes ``docs/benchmarks.md``. Postgres is the tests'."""
+    if not session.step("environment", lambda: made_ready(DEVELOPMENT)):
+        return
+    session.step("a real Dagster", lambda: session.environ.update(environments.dagster_python()))
+    try:
+        session.step("services", lambda: session.environ.update(services_up(session)))
+        session.tool("benchmarks", [str(DEVELOPMENT.python), "-u", str(ROOT / "bench" / "run.py")])
+    finally:
+        services_down()
 
 
 def main(arguments: list[str]) -> int:
@@ -274,7 +278,7 @@ def main(arguments: list[str]) -> int:
     if verb not in verbs:
         print(f"{sys.argv[0]}: unknown verb {verb!r}; known: {', '.join(verbs)}, clean", file=sys.stderr)
         return 2
-    session = Session(long=verb == "test-long")
+    session = Session(long=verb in ("test-long", "bench"))
     verbs[verb](session)
     return session.finish()
 

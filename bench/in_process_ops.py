@@ -1,0 +1,31 @@
+"""What an op costs in one process: the run's bookkeeping, since the op itself does nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from comparison import Bench, Figure, Row, Side, alone
+
+STORAGES = {"ephemeral": ("nothing stored", 0.1), "sqlite": ("SQLite", 0.5), "postgres": ("Postgres", 1.0)}
+SHAPES = {"wide": ("independent op", 200), "chain": ("op of a chain of 500", 500)}
+
+
+def rows(bench: Bench) -> Iterator[Row]:
+    """Ask."""
+    for shape, (what, ops) in SHAPES.items():
+        for storage, (kept, aim) in STORAGES.items():
+            figure = Figure("per_op_ms", f"in one process, per {what}, {kept}", "ms", aim)
+
+            def once(
+                side: Side, _: int, shape: str = shape, ops: int = ops, storage: str = storage
+            ) -> Mapping[str, float]:
+                if storage == "ephemeral":
+                    return bench.run(side, "in_process.py", shape, str(ops), "ephemeral").figures()
+                with bench.home(storage) as home:
+                    return bench.run(side, "in_process.py", shape, str(ops), "home", home=home).figures()
+
+            yield from bench.rows([figure], once, (5, 2 if shape == "wide" else 1))
+
+
+if __name__ == "__main__":
+    alone(rows)

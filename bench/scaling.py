@@ -1,0 +1,53 @@
+"""How cost grows from 1,000 to 10,000 ops, and how much memory a run process holds then. Ours only: Dagster would take hours."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+
+from comparison import Bench, Figure, Row, Side, alone
+from multiprocess_ops import execute_run
+
+SMALL, LARGE = 1_000, 10_000
+MULTIPROCESS = [
+    Figure("slope", "log-log slope from 1,000 to 10,000 ops, multiprocess", "", 1.1, ours_only=True),
+    Figure("per_op_ms", "multiprocess, per op of 10,000", "ms", 10, ours_only=True),
+    Figure("peak_mib", "memory of the run process at 10,000 multiprocess ops", "MiB", 150, ours_only=True),
+]
+
+
+def rows(bench: Bench) -> Iterator[Row]:
+    """Ask."""
+    for shape, storage in (("wide", "ephemeral"), ("chain", "ephemeral"), ("wide", "home"), ("chain", "home")):
+        kept = "nothing stored" if storage == "ephemeral" else "SQLite"
+        what = f"log-log slope from 1,000 to 10,000 ops, {'independent' if shape == 'wide' else 'a chain'}, {kept}"
+
+        def in_process(side: Side, _: int, shape: str = shape, storage: str = storage) -> Mapping[str, float]:
+            took = {}
+            for ops in (SMALL, LARGE):
+                with bench.home("sqlite") as home:
+                    done = bench.run(side, "in_process.py", shape, str(ops), storage, home=home)
+                    took[ops] = done.figures()["total_s"]
+            return {"slope": slope(took)}
+
+        yield from bench.rows([Figure("slope", what, "", 1.1, ours_only=True)], in_process, (1, 0))
+
+    def multiprocess(side: Side, _: int) -> Mapping[str, float]:
+        config = {"execution": {"config": {"multiprocess": {}}}}
+        small, large = (execute_run(bench, side, ops, config) for ops in (SMALL, LARGE))
+        return {
+            "slope": slope({SMALL: small.wall_s, LARGE: large.wall_s}),
+            "per_op_ms": 1000 * large.wall_s / LARGE,
+            "peak_mib": large.peak_mib,
+        }
+
+    yield from bench.rows(MULTIPROCESS, multiprocess, (1, 0))
+
+
+def slope(took: Mapping[int, float]) -> float:
+    """1 when ten times the ops take ten times as long."""
+    return math.log(took[LARGE] / took[SMALL]) / math.log(LARGE / SMALL)
+
+
+if __name__ == "__main__":
+    alone(rows)
