@@ -85,7 +85,8 @@ class Refused:
     """The op was not carried out, and nothing of it was stored.
 
     Attributes:
-        why: ``pool_full``, ``run_is_ending`` (a cancel is on its way), ``sealed``, ``done``, ``open_attempts``, ``exists`` or ``no_such_attempt``.
+        why: ``pool_full``, ``run_is_ending`` (a cancel is on its way), ``sealed``, ``done``, ``open_attempts`` (of the run, for a Finish; of
+            the step, for an Issue), ``exists`` (this attempt, a newer one, or the step's end) or ``no_such_attempt``.
         detail: the pools that are full; the outcome's kind of a done attempt.
     """
 
@@ -181,6 +182,8 @@ class Head:
     beat: int
     resumes: int
     owner: Owner | None
+    level: str | None = None
+    """Protocol level of the coordinator, ``major.minor``."""
 
 
 @dataclass(frozen=True, slots=True)

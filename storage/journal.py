@@ -42,10 +42,9 @@ from .contract import (
 from .database import Database
 from .dialect import Outcome
 from .rules import OPS_PER_BATCH, STEP_ENDS, Rules, Transaction
+from .version import LEVEL, check_level
 
 FIRST_EPOCH = 1
-LEVEL = "1.0"
-"""Protocol level of this version: major.minor."""
 
 
 class Journal:
@@ -163,6 +162,8 @@ class Journal:
         outcomes = self.database.transact(t.close())
         if outcomes[t.guards[-1]].matched == 0:
             head = self.head(run_id)
+            if self._is_stored(run_id, event):
+                return head.status
             arc = RUN_ARCS[EventKind(event.kind)]
             held = head.epoch > 0 and head.status in arc.sources
             raise ConflictError(
@@ -171,6 +172,17 @@ class Journal:
                 expected=" or ".join(s.value for s in arc.sources),
             )
         return RunStatus(outcomes[-1].rows[0][1])
+
+    def _is_stored(self, run_id: str, event: NewEvent) -> bool:
+        """Whether this status event is there: who lost the reply asks again."""
+        rows = self.database.read(
+            self._sql(
+                "SELECT count(*) FROM {event} WHERE run_id = :run AND day = (SELECT h.day FROM {run_head} h WHERE h.run_id = :run)"
+                " AND kind = :kind AND written_at = :at"
+            ),
+            {"run": run_id, "kind": str(event.kind), "at": event.written_at},
+        )
+        return bool(rows[0][0])
 
     def annotate(self, run_id: str, events: Sequence[NewEvent]) -> int:
         """Append annotations in a service's name; return the head. They are taken after the run's end too.
@@ -212,7 +224,11 @@ class Journal:
 
         Returns:
             The authority; None when the beat went on or somebody else was first.
+
+        Raises:
+            VersionSkewError: a later major version coordinated the run.
         """
+        check_level(seen.level, f"run {seen.run_id}")
         t = self.rules.taking_over(seen.run_id, json.dumps(owner.to_body()), LEVEL, seen.epoch, seen.beat)
         t.guard(self.rules.sql["append_guard"], k=1)
         self.rules.event_of_op(t, event)
@@ -463,15 +479,15 @@ class Journal:
             NotFoundError: no such run.
         """
         rows = self.database.read(
-            self._sql("SELECT status, intent, epoch, head, beat, resumes, owner FROM {run_head} WHERE run_id = :run"),
+            self._sql("SELECT status, intent, epoch, head, beat, resumes, owner, level FROM {run_head} WHERE run_id = :run"),
             {"run": run_id},
         )
         if not rows:
             raise NotFoundError(f"no run {run_id} is stored")
-        status, intent, epoch, head, beat, resumes, owner = rows[0]
+        status, intent, epoch, head, beat, resumes, owner, level = rows[0]
         return Head(
             run_id, RunStatus(status), intent, int(epoch), int(head), int(beat), int(resumes),
-            Owner(**json.loads(owner)) if owner else None,
+            Owner(**json.loads(owner)) if owner else None, level,
         )
 
     def tail(self, run_id: str, after: int, limit: int = 1000) -> list[Event]:

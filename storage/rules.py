@@ -31,6 +31,8 @@ from .dialect import Dialect, Statement
 OPS_PER_BATCH = 998
 _OWN_OPERATION = (EventKind.STEP_ISSUED, EventKind.STEP_WORKER_STARTED, EventKind.STEP_SEALED)
 _OPEN = "('issued', 'running')"
+SENT_AGAIN_WITHIN = 1000
+"""How far back an annotation is looked for that may have been sent again."""
 STEP_ENDS = ("STEP_SUCCESS", "STEP_FAILURE")
 """Outcomes after which a step has no other attempt."""
 _EVENT_COLUMNS = (
@@ -169,11 +171,12 @@ class Rules:
 
     # Ops ------------------------------------------------------------------------------------------------------------------
 
-    def append(self, t: Transaction, op: Append, batch: int | None = None) -> None:
+    def append(self, t: Transaction, op: Append, batch: int | None = None, *, once: bool = False) -> None:
         """Events of the coordinator, of an attempt, or of a service. Arcs are checked against the table and against the rows.
 
         Args:
             batch: of an attempt that writes for itself; a number that is already stored is refused.
+            once: refuse them when the first one is among the newest events already; for writers without batch numbers.
         """
         arcs = _arcs_of(op.events, own=op.ref is not None)
         if op.ref is not None:
@@ -186,6 +189,10 @@ class Rules:
             params.update(step=op.ref.step, n=op.ref.n, nonce=op.nonce, states=f",{states},")
             if batch is not None:
                 params["batch"] = batch
+        if once and op.events:
+            first = op.events[0]
+            guard += self.sql["and_new"]
+            params.update(kind=str(first.kind), at=first.written_at, body=_body_text(first))
         moved = [a for a in arcs if a[2]]
         made = [a for a in arcs if not a[2]]
         if moved:
@@ -214,7 +221,7 @@ class Rules:
         for e in events:
             if category_of(e.kind) is not Category.ANNOTATION:
                 raise ConflictError(f"{e.kind} is a fact, and who writes here may append annotations only", where=f"run {t.run_id}")
-        self.append(t, Append(events))
+        self.append(t, Append(events), once=True)
 
     def issue(self, t: Transaction, op: Issue, nonce: str | None, at: float) -> None:
         """A new attempt with its slots; with a worker, claimed at once."""
@@ -433,6 +440,8 @@ def _texts(d: Dialect) -> dict[str, str]:
         " AND status IN ('NOT_STARTED', 'QUEUED', 'STARTING', 'STARTED')",
         "attempt_batch": f"UPDATE {{attempt}} SET batch = :batch WHERE {this_attempt} AND {acting}",
         "append_guard": op + allowed,
+        "and_new": " AND NOT EXISTS (SELECT 1 FROM {event} e WHERE e.day = {run_head}.day AND e.run_id = :run"
+        f" AND e.seq > {{run_head}}.head - {SENT_AGAIN_WITHIN} AND e.kind = :kind AND e.written_at = :at AND e.body = :body)",
         "and_nonce": has_attempt + nonce + ")",
         "and_nonce_batch": has_attempt + nonce + " AND a.batch < :batch)",
         "and_arcs": f" AND (SELECT count(*) FROM {arcs} v CROSS JOIN {{attempt}} a WHERE a.run_id = :run AND a.step = v.step"

@@ -19,6 +19,32 @@ class SchemaOutdatedError(RunplaneError):
     exit_code = ExitCode.VERSION_SKEW
 
 
+class VersionSkewError(RunplaneError):
+    """Processes of versions that do not understand each other meet in one run."""
+
+    exit_code = ExitCode.VERSION_SKEW
+
+
+LEVEL = "1.0"
+"""Protocol level of this version: major.minor."""
+
+
+def check_level(found: str | None, where: str) -> None:
+    """Refuse to go on with a run that a later major version coordinated; a minor one is understood.
+
+    Raises:
+        VersionSkewError: it is of a later major version.
+    """
+    if found is not None and int(found.split(".")[0]) > int(LEVEL.split(".")[0]):
+        raise VersionSkewError(
+            "the run was coordinated by a newer runplane, and this one can not go on with it",
+            where=where,
+            got=f"protocol {found}",
+            expected=f"protocol {LEVEL}",
+            hint="Use the newer image for this run's workers.",
+        )
+
+
 def check_version(found: str, oldest_served: str, where: str) -> None:
     """Refuse a database that this library can not use.
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -49,6 +50,7 @@ from ..storage.feed import Feed
 from ..storage.journal import Journal
 from ..storage.pools import Pools
 from ..storage.runs import Runs
+from ..storage.version import VersionSkewError
 
 K = EventKind
 A1 = AttemptRef("a", 1)
@@ -322,6 +324,14 @@ class JournalContract:
 
         assert new.kinds() == ["LOG", "RUN_ENQUEUED"]
 
+    def test_a_move_whose_reply_was_lost_is_carried_out_once(self, new: Story, database: Database) -> None:
+        lossy = Journal(LossyDatabase(database))
+
+        assert lossy.move(new.run_id, event(K.RUN_ENQUEUED), before=[log()]) is RunStatus.QUEUED
+        assert lossy.move(new.run_id, event(K.RUN_STARTING)) is RunStatus.STARTING
+
+        assert new.kinds() == ["LOG", "RUN_ENQUEUED", "RUN_STARTING"]
+
     def test_failure_reasons_become_tags(self, database: Database, new: Story) -> None:
         new.journal.move(new.run_id, event(K.RUN_FAILURE, tags={"dagster/failure_reason": "UNKNOWN"}))
 
@@ -397,6 +407,16 @@ class JournalContract:
         new.in_status(status)
 
         assert new.journal.take_over(new.journal.head(new.run_id), owner("x"), event(K.RUN_RESUMED)) is None
+
+    @pytest.mark.parametrize(("level", "allowed"), [("1.0", True), ("1.9", True), ("2.0", False)])
+    def test_a_run_of_a_later_major_version_is_not_taken_over(self, story: Story, level: str, allowed: bool) -> None:
+        seen = replace(story.journal.head(story.run_id), level=level)
+
+        if allowed:
+            assert story.journal.take_over(seen, owner("second"), event(K.RUN_RESUMED)) is not None
+        else:
+            with pytest.raises(VersionSkewError, match=r"got protocol 2\.0, expected protocol 1\.0"):
+                story.journal.take_over(seen, owner("second"), event(K.RUN_RESUMED))
 
     def test_a_take_over_keeps_canceling(self, new: Story) -> None:
         new.in_status(RunStatus.CANCELING)
@@ -1051,6 +1071,15 @@ class JournalContract:
 
         assert new.journal.annotate(new.run_id, [event(K.ENGINE_EVENT)]) == len(new.kinds())
         assert new.journal.head(new.run_id).status is status
+
+    def test_annotations_whose_reply_was_lost_are_stored_once(self, story: Story, database: Database) -> None:
+        lossy = Journal(LossyDatabase(database))
+        twice = log("the same words")
+
+        assert lossy.annotate(story.run_id, [twice, log()]) == 3
+        assert lossy.annotate(story.run_id, [twice._replace(written_at=twice.written_at + 1)]) == 4
+
+        assert story.kinds() == ["RUN_START", "LOG", "LOG", "LOG"]
 
     def test_a_kind_of_a_newer_version_is_an_annotation(self, story: Story) -> None:
         story.journal.annotate(story.run_id, [event("SOMETHING_NEW", "a", 1, x=1)])

@@ -270,8 +270,7 @@ class Play:
             row.batch = number
 
     def annotates(self) -> None:
-        # No number, no token: a service that lost the reply may say it twice, so this one is not repeated.
-        assert self.sure.annotate(self.run_id, [log()]) == len(self.model.kinds) + 1
+        assert self.journal.annotate(self.run_id, [log()]) == len(self.model.kinds) + 1
         self.model.kinds.append("LOG")
 
     def takes_over(self) -> None:

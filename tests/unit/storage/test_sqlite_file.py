@@ -101,6 +101,7 @@ def test_a_process_that_is_gone_is_a_number() -> None:
     assert describe(child.pid) == f"process {child.pid}"
 
 
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_connection_is_not_carried_through_a_fork(database: SqliteDatabase) -> None:
     assert forked(lambda: database.read("SELECT 1", {})) == "RunplaneError"
 
