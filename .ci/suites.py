@@ -27,7 +27,6 @@ WORK = (
 UNIT = ("tests/test_layout.py", "tests/unit")
 # Folders of tests/ beside unit, in the order in which they run. A folder that is not named here fails the layout test.
 FOLDERS = ("contracts", "real", "parity", "examples", "tier_a", "mutants", "containers")
-IN_PARALLEL = {"unit", "contracts"}  # the others start processes and services of their own and measure time
 MINUTES_PER_SUITE = 10  # a suite that hangs ends here, not at CI's limit
 MINUTES_PER_LONG_SUITE = 180
 
@@ -85,7 +84,6 @@ class Session:
         report.unlink(missing_ok=True)
         command = [str(environment.python), "-m", "pytest", "-c", str(ROOT / "tests" / "pytest.ini")]
         command += ["-q", f"--junitxml={report}", *(str(ROOT / p) for p in paths)]
-        command += ["-n2", "--dist=loadfile", "--max-worker-restart=0"] if name.split()[0] in IN_PARALLEL else []
         command += [] if self.long else ["-m", "not long"]
         code = self._call(command)
         tests, skipped = read_report(report)

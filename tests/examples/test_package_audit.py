@@ -7,11 +7,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-import runplane
 from runplane.definitions.code_loading import load_job
 from runplane.events.origin import FileCodePointer
 
-FILE = Path(runplane.__file__).parent / "examples" / "package_audit" / "definitions.py"
+FILE = Path(__file__).resolve().parents[2] / "examples" / "package_audit" / "definitions.py"
 
 
 @pytest.fixture

@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-import runplane
 from runplane.definitions.code_loading import load_job
 from runplane.events.origin import FileCodePointer
 from runplane.plan.compile import compile_plan
 
-FILE = Path(runplane.__file__).parent / "examples" / "process_numbers" / "definitions.py"
+FILE = Path(__file__).resolve().parents[2] / "examples" / "process_numbers" / "definitions.py"
 RESOURCES = (
     '{"container_config": {"resources": {"limits": {"cpu": "2000m", "memory": "4096Mi"}, '
     '"requests": {"cpu": "2000m", "memory": "4096Mi"}}}}'

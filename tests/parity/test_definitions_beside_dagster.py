@@ -15,10 +15,8 @@ from typing import Any
 
 import pytest
 
-import runplane
-
 HERE = Path(__file__).parent
-EXAMPLES = Path(runplane.__file__).parent / "examples"
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
 @pytest.fixture(scope="module")
