@@ -50,3 +50,5 @@ def run(environment: Environment, examples: tuple[Example, ...]) -> None:
         done = subprocess.run(command, check=False, cwd=elsewhere, env=environ, stdin=subprocess.DEVNULL)
         if done.returncode:
             raise Failed(f"{' '.join(command)} exited with {done.returncode}")
+    print(f"\nThese runs are kept in {HOME}. To ask about them:\n")
+    print(f"  export DAGSTER_HOME={HOME} PATH={environment.folder / 'bin'}:$PATH")
