@@ -59,6 +59,11 @@ class Step:
         """Whether nothing will happen to it any more."""
         return self.state in FINAL_STEP_STATES
 
+    @property
+    def is_open(self) -> bool:
+        """Whether its newest attempt may still write."""
+        return not self.is_template and self.state in (StepState.ISSUED, StepState.RUNNING, StepState.SEALING)
+
     def move(self, stimulus: Stimulus) -> None:
         """Take the arc of the table. A time that was due belongs to the state that is left.
 

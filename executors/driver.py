@@ -77,7 +77,7 @@ STOP_REPEAT_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class ControlSeen:
-    """The run's intent, as the heartbeat read it; or that this coordinator was replaced."""
+    """The run's intent, as the heartbeat read it, or that this coordinator was replaced; and that the log may have grown."""
 
     intent: str
     fenced: bool = False
@@ -90,11 +90,21 @@ class LeaveAsked:
 
 @dataclass(frozen=True, slots=True)
 class EndAsked:
-    """The run is to end: ``cancel`` (a person), ``lost`` (told to leave, and nobody may resume it)."""
+    """The run is to end: ``cancel`` (a person), ``deadline``, ``lost`` (told to leave, and nobody may resume it)."""
 
     intent: str
 
 
+ATTEMPT_FACTS = frozenset(
+    {
+        EventKind.STEP_WORKER_STARTED,
+        EventKind.STEP_OUTPUT,
+        EventKind.STEP_SUCCESS,
+        EventKind.STEP_FAILURE,
+        EventKind.STEP_UP_FOR_RETRY,
+    }
+)
+"""What an attempt writes. All other facts of a step are the coordinator's own."""
 Signal = RunnerSignal | ControlSeen | LeaveAsked | EndAsked
 DEADLINE = "run deadline"
 
@@ -140,7 +150,7 @@ class Driver:
         if isinstance(self._runner, Pumped):
             self._runner.pump = self._pump
         self._batch = 0
-        self._head = claim.head
+        self._seen = claim.head
         self._clock_offset = 0.0
         self._ops: list[tuple[Op, Callable[[OpResult], None]]] = []
         self._acts: list[Command] = []
@@ -151,6 +161,11 @@ class Driver:
         self._status: RunStatus | None = None
         self._leaving = False
         self._leave_by: float | None = None
+
+    @property
+    def follows_log(self) -> bool:
+        """Whether attempts write to storage themselves, so that the log has to be read to hear of them."""
+        return not isinstance(self._runner, WritesThroughDriver)
 
     def tell(self, signal: Signal) -> None:
         """Put something into the inbox. May be called from any thread."""
@@ -184,8 +199,9 @@ class Driver:
     def _resume(self) -> list[Command]:
         if isinstance(self._runner, Announces):
             self._note(self._runner.opening([s.key for s in self._plan.steps]))
-        for event in self._all_events():
-            self._engine.fold([_as_fact(event)])
+        events = self._all_events()
+        self._engine.fold(_as_fact(event) for event in events)
+        self._seen = len(events)
         return self._engine.resume()
 
     def _watch_deadline(self) -> None:
@@ -228,7 +244,6 @@ class Driver:
             self._after_commit(batch, done)
 
     def _after_commit(self, batch: Sequence[tuple[Op, Callable[[OpResult], None]]], done: Committed) -> None:
-        self._head = done.head
         for (_, then), result in zip(batch, done.results, strict=True):
             then(result)
         if done.intent != "none" and self._engine.intent == "none":
@@ -267,7 +282,7 @@ class Driver:
         elif isinstance(signal, ControlSeen):
             self._on_control(signal)
         elif isinstance(signal, EndAsked):
-            self._end_run(signal.intent, "Sending run termination request.")
+            self._end_run(signal.intent)
         else:
             self._leave()
 
@@ -288,8 +303,19 @@ class Driver:
     def _on_control(self, seen: ControlSeen) -> None:
         if seen.fenced:
             raise FencedError("another coordinator took the run over", where=f"run {self._run.run_id}")
+        if self.follows_log:
+            self._read_log()
         if seen.intent != "none":
             self._stimulate(IntentSet(seen.intent))
+
+    def _read_log(self) -> None:
+        """Hear of what attempts have written since. What belongs to an attempt that is decided already is history."""
+        while events := self._journal.tail(self._run.run_id, self._seen):
+            for event in events:
+                self._seen = event.seq
+                step = self._engine.steps.get(event.step or "")
+                if event.kind in ATTEMPT_FACTS and step is not None and step.n == event.n and step.is_open:
+                    self._stimulate(_as_fact(event))
 
     def _leave(self) -> None:
         """Told to end while the run may go on elsewhere; unless it was canceled, and this is how we are told."""
@@ -300,17 +326,18 @@ class Driver:
         self._leaving = True
         self._leave_by = time.monotonic() + self._settings.drain_s
 
-    def _end_run(self, intent: str, message: str) -> None:
+    def _end_run(self, intent: str) -> None:
         """Store the intent, so that a coordinator after this one goes on with it; then act on it."""
+        message = "Sending run termination request."
+        if intent == "deadline":
+            message = f"Canceling due to exceeding maximum runtime of {self._max_runtime_s or 0:.0f} seconds."
         head = self._journal.intend(self._run.run_id, intent, canceling_event(intent, message), canceled_event())
         if head.intent != "none":
             self._stimulate(IntentSet(head.intent))
 
     def _on_timer(self, key: str) -> None:
         if key == DEADLINE:
-            self._end_run(
-                "deadline", f"Canceling due to exceeding maximum runtime of {self._max_runtime_s:.0f} seconds."
-            )
+            self._end_run("deadline")
             return
         if key.startswith("stop:"):
             step, n = key[5:].rsplit("@", 1)
@@ -376,7 +403,9 @@ class Driver:
             if isinstance(result, Accepted) or result.why == "sealed":
                 body = {"cause": command.cause.value, "evidence": command.evidence}
                 self._stimulate(Happened(EventKind.STEP_SEALED, ref.step, ref.n, body, self._now()))
-            # Otherwise it has an outcome; who wrote it told us, or the tail will.
+            elif self.follows_log:
+                # It has an outcome: the log tells it. (An attempt that writes through us has told us already.)
+                self._read_log()
 
         self._ops.append((Seal(ref, command.cause.value, command.evidence), sealed))
 
@@ -471,9 +500,7 @@ class Driver:
         """Told to leave: the steps that ran have ended, or their time is over."""
         if not self._leaving:
             return False
-        in_flight = any(
-            s.state.value in ("ISSUED", "RUNNING", "SEALING") for s in self._engine.steps.values() if not s.is_template
-        )
+        in_flight = any(s.is_open for s in self._engine.steps.values())
         return not in_flight or (self._leave_by is not None and time.monotonic() >= self._leave_by)
 
     def _now(self) -> float:

@@ -25,16 +25,25 @@ class Heartbeat:
         run_id, epoch: what to beat for.
         tell: takes what was seen; called from this object's thread.
         beat_s: seconds between two beats.
+        follow: tell also when the run's log has grown.
     """
 
     def __init__(
-        self, journal: Journal, run_id: str, epoch: int, tell: Callable[[ControlSeen], None], *, beat_s: float = BEAT_S
+        self,
+        journal: Journal,
+        run_id: str,
+        epoch: int,
+        tell: Callable[[ControlSeen], None],
+        *,
+        beat_s: float = BEAT_S,
+        follow: bool = False,
     ) -> None:
         self._journal = journal
         self._run_id = run_id
         self._epoch = epoch
         self._tell = tell
         self._beat_s = beat_s
+        self._follow = follow
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="runplane-heartbeat", daemon=True)
 
@@ -47,15 +56,16 @@ class Heartbeat:
         self._thread.join()
 
     def _loop(self) -> None:
-        intent, next_beat = "none", 0.0
+        intent, head, next_beat = "none", 0, 0.0
         while not self._stopped.is_set():
             try:
                 now = time.monotonic()
                 if now >= next_beat:
-                    _, seen, _ = self._journal.beat(self._run_id, self._epoch)
+                    _, seen, grown = self._journal.beat(self._run_id, self._epoch)
                     next_beat = now + self._beat_s
                 elif self._journal.database.wait_for_news(min(LOOK_S, next_beat - now)):
-                    seen = self._journal.head(self._run_id).intent
+                    now_seen = self._journal.head(self._run_id)
+                    seen, grown = now_seen.intent, now_seen.head
                 else:
                     continue
             except FencedError:
@@ -65,6 +75,6 @@ class Heartbeat:
                 # Nobody is replaced because he could not be seen: the driver waits too.
                 self._stopped.wait(LOOK_S)
                 continue
-            if seen != intent:
-                intent = seen
+            if seen != intent or (self._follow and grown != head):
+                intent, head = seen, grown
                 self._tell(ControlSeen(intent))

@@ -26,8 +26,10 @@ from .resource_scope import ResourceScope
 from .settings import DriverSettings, ExecutorContext, driver_settings
 from .step_log import step_logger
 from .step_request import StepRequest
+from .time_limit import TimeLimit
 
 PUMP_EVERY_S = 0.5
+OUTCOMES = (EventKind.STEP_SUCCESS, EventKind.STEP_FAILURE, EventKind.STEP_UP_FOR_RETRY)
 Raised = Callable[[BaseException], None]
 
 
@@ -68,19 +70,24 @@ class InProcessRunner:
 
     def start(self, order: StepOrder) -> None:
         """Run the attempt; everything it wrote has been reported when this returns."""
-        written = _Written(self._report, order, self._pump)
+        limit = TimeLimit(order.step.timeout_s)
+        written = _Written(self._report, order, self._pump, limit)
         self._running = order.ref
         try:
             if self._interrupted:
                 raise DagsterExecutionInterruptedError
             self._open_resources()
-            perform_step(self._request(order), written.take)
+            with limit:
+                perform_step(self._request(order), written.take)
         except DagsterExecutionInterruptedError:
-            self._running = None
-            self._report(StepGone(order.ref, FailureCause.CANCELED, "it was interrupted before user code began"))
+            if not limit.passed:
+                self._report(StepGone(order.ref, FailureCause.CANCELED, "it was interrupted before user code began"))
         finally:
             self._running = None
             written.flush()
+        if limit.passed and not written.has_outcome:
+            evidence = f"it took longer than its time limit of {order.step.timeout_s:g} seconds"
+            self._report(StepGone(order.ref, FailureCause.TIMED_OUT, evidence))
 
     def stop(self, ref: AttemptRef, grace_s: float, cause: FailureCause) -> None:
         """Nothing to do: when the driver can ask, no attempt runs."""
@@ -204,14 +211,22 @@ class InProcessExecutor:
 class _Written:
     """What an attempt wrote and the driver has not been told yet."""
 
-    def __init__(self, report: Callable[[RunnerSignal], None], order: StepOrder, pump: Callable[[], None]) -> None:
+    def __init__(
+        self, report: Callable[[RunnerSignal], None], order: StepOrder, pump: Callable[[], None], limit: TimeLimit
+    ) -> None:
         self._report = report
         self._order = order
         self._pump = pump
+        self._limit = limit
         self._events: list[NewEvent] = []
         self._pumped = time.monotonic()
+        self.has_outcome = False
 
     def take(self, event: NewEvent) -> None:
+        if event.kind in OUTCOMES:
+            if self._limit.passed and event.body.get("cause") == FailureCause.CANCELED:
+                return  # the interrupt that the time limit raised is not the outcome: the limit is
+            self.has_outcome = True
         self._events.append(event)
         if time.monotonic() - self._pumped > PUMP_EVERY_S:
             self.flush()

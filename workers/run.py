@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -127,7 +129,8 @@ def _drive(instance: Instance, run: Run, plan: PlanSnapshot, claim: RunClaim, ex
         runners.append(executor.make_runner(report))
         return runners[0]
 
-    driver = Driver(instance.journal, run, plan, claim, make_runner, executor.settings, _max_runtime_s(instance, run))
+    max_runtime_s = _max_runtime_s(instance, run)
+    driver = Driver(instance.journal, run, plan, claim, make_runner, executor.settings, max_runtime_s)
     last_resume = claim.epoch > instance.resumes_allowed
 
     def leave() -> None:
@@ -147,12 +150,33 @@ def _drive(instance: Instance, run: Run, plan: PlanSnapshot, claim: RunClaim, ex
     beat_s = min(BEAT_S, instance.lease_ttl_s / 6)
     with (
         handled(leave, cancel, lambda: _interrupt(runners[0])),
-        Heartbeat(instance.journal, run.run_id, claim.epoch, hear, beat_s=beat_s),
+        Heartbeat(instance.journal, run.run_id, claim.epoch, hear, beat_s=beat_s, follow=driver.follows_log),
+        _deadline_felt(driver, runners[0], run, max_runtime_s),
     ):
         status = driver.drive()
     if status is None:
         instance.journal.give_up(run.run_id, claim.epoch)
     return status
+
+
+@contextmanager
+def _deadline_felt(driver: Driver, runner: StepRunner, run: Run, max_runtime_s: float | None) -> Iterator[None]:
+    """While inside: the run's time limit is felt by user code that keeps the driver's own thread busy."""
+    if max_runtime_s is None or not isinstance(runner, Interruptible):
+        yield
+        return
+
+    def reached() -> None:
+        driver.tell(EndAsked("deadline"))
+        wake_main_thread()
+
+    timer = threading.Timer(max(0.0, (run.started_at or time.time()) + max_runtime_s - time.time()), reached)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _interrupt(runner: StepRunner) -> None:

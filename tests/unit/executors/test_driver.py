@@ -16,7 +16,7 @@ from runplane.events import EventKind, NewEvent, Run, RunStatus
 from runplane.events.causes import FailureCause
 from runplane.executors.driver import ControlSeen, Driver, EndAsked, LeaveAsked, canceled_event, canceling_event
 from runplane.executors.settings import DriverSettings
-from runplane.storage.contract import RunClaim
+from runplane.storage.contract import Claimed, RunClaim
 from runplane.storage.journal import Journal
 from runplane.storage.liveness import this_process
 from runplane.storage.sqlite import SqliteDatabase
@@ -290,3 +290,47 @@ def test_a_re_execution_leaves_mapped_steps_alone_that_are_done_without_an_outpu
     world = World(PlanSnapshot("j", (mapped,), known_outputs=known, known_steps=("w[p]",)))
     assert world.drive() is RunStatus.SUCCESS
     assert world.started() == ["w[q]@1"]
+
+
+class _Remote(ScriptedRunner):
+    """Its attempts claim and write for themselves, as a pod does; the driver hears of them from the log."""
+
+    claim_body = None  # type: ignore[assignment]
+
+    def __init__(self, report: Callable[[Any], None], world: World) -> None:
+        super().__init__(report)
+        del self.worker_id
+        self._world = world
+
+    def start(self, order: Any) -> None:
+        self.orders.append(order)
+        journal, run_id = self._world.journal, self._world.run.run_id
+        event = NewEvent(EventKind.STEP_WORKER_STARTED, order.ref.step, order.ref.n, {}, time.time())
+        claimed = journal.claim(run_id, order.ref, "pod", event)
+        assert isinstance(claimed, Claimed)
+        rows = [(EventKind.STEP_OUTPUT, {"output": "result"}), (EventKind.STEP_SUCCESS, {})]
+        events = [NewEvent(kind, order.ref.step, order.ref.n, body, time.time()) for kind, body in rows]
+        assert journal.append_as_attempt(run_id, order.ref, claimed.nonce, 1, events)
+        self._report(ControlSeen("none"))  # type: ignore[arg-type]
+
+
+def test_attempts_that_write_for_themselves_are_heard_of_from_the_log(diamond: World) -> None:
+    claim = diamond.claim()
+    driver = Driver(diamond.journal, diamond.run, diamond.plan, claim, lambda report: _Remote(report, diamond))
+    assert driver.follows_log
+    assert driver.drive() is RunStatus.SUCCESS
+
+
+def test_a_sealed_attempt_that_had_an_outcome_keeps_it() -> None:
+    world = World(plan(step("a"), step("b", "a")))
+
+    class DiesAfterItsOutcome(_Remote):
+        def start(self, order: Any) -> None:
+            self._report, report = lambda _: None, self._report
+            super().start(order)
+            self._report = report
+            self.die(order)
+
+    driver = Driver(world.journal, world.run, world.plan, world.claim(), lambda r: DiesAfterItsOutcome(r, world))
+    assert driver.drive() is RunStatus.SUCCESS
+    assert world.kinds("a").count("STEP_SEALED") == 0
