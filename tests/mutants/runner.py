@@ -77,7 +77,9 @@ def read(path: Path) -> Mutant:
     """
     lines = path.read_text().splitlines()
     diff_at = next((i for i, line in enumerate(lines) if line.startswith("--- ")), len(lines))
-    settings = {key: line[len(key) + 1 :].strip() for line in lines[:diff_at] for key in SETTINGS if line.startswith(f"{key}:")}
+    settings = {
+        key: line[len(key) + 1 :].strip() for line in lines[:diff_at] for key in SETTINGS if line.startswith(f"{key}:")
+    }
     missing = [key for key in SETTINGS if not settings.get(key)]
     if missing:
         raise MutantError(f"{path}: no line '{missing[0]}: ...' before the diff")
@@ -112,7 +114,12 @@ def copy_package(to: Path) -> Path:
     package = to / "runplane"
     package.mkdir(parents=True)
     for entry in sorted(ROOT.iterdir()):
-        if entry.is_dir() and entry.name not in NOT_PACKAGE and not entry.name.startswith(".") and "egg" not in entry.name:
+        if (
+            entry.is_dir()
+            and entry.name not in NOT_PACKAGE
+            and not entry.name.startswith(".")
+            and "egg" not in entry.name
+        ):
             shutil.copytree(entry, package / entry.name, ignore=shutil.ignore_patterns("__pycache__"))
         elif entry.suffix == ".py" or entry.name == "py.typed":
             shutil.copy(entry, package / entry.name)

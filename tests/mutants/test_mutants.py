@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from mutants.runner import Hunk, Mutant, MutantError, Outcome, all_mutants, apply, copy_package, judge, read, run
 
 FOUND = all_mutants()
@@ -54,7 +55,10 @@ def test_a_mutant_is_read(tmp_path: Path) -> None:
     mutant = read(written(tmp_path, PATCH))
 
     assert mutant == Mutant(
-        "engine-m", "tests/unit/engine/test_x.py::test_y", "a sentence", (Hunk("engine/x.py", ("a", "b", ""), ("a", "B", "")),)
+        "engine-m",
+        "tests/unit/engine/test_x.py::test_y",
+        "a sentence",
+        (Hunk("engine/x.py", ("a", "b", ""), ("a", "B", "")),),
     )
 
 

@@ -230,14 +230,25 @@ def looks(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 @pytest.mark.parametrize("waiting", [100, 1000])
-def test_a_step_that_ends_looks_at_a_bounded_number_of_those_that_wait(
-    waiting: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    singles = [tagged(f"d{i}", db="1") for i in range(50)] + [tagged(f"e{i}", api="1") for i in range(50)]
-    both = [tagged(f"b{i}", db="1", api="1", pool="x") for i in range(waiting)]
-    shell = Shell(
-        plan_of(*singles, *both), limited(TagLimit("db", 2), TagLimit("api", 2), TagLimit("pool", 1, per_value=True))
-    )
+def test_those_that_wait_are_looked_at_one_at_a_time(waiting: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each waits at the same limit, and is counted in one of its own besides."""
+    ending = [tagged(f"d{i}", priority=1, db="1") for i in range(50)]
+    others = [tagged(f"b{i}", db="1", own=str(i)) for i in range(waiting)]
+    shell = Shell(plan_of(*ending, *others), limited(TagLimit("db", 2), TagLimit("own", 1, per_value=True)))
+    count = looks(shell, monkeypatch)
+
+    for i in range(50):
+        shell.succeeds(f"d{i}")
+
+    assert count[0] < 50 * 8
+
+
+@pytest.mark.parametrize("waiting", [100, 1000])
+def test_those_that_are_alike_are_looked_at_together(waiting: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They need room in two limits; when one has some, the other has not."""
+    ending = [tagged(f"d{i}", db="1") for i in range(50)] + [tagged(f"e{i}", api="1") for i in range(50)]
+    others = [tagged(f"b{i}", db="1", api="1") for i in range(waiting)]
+    shell = Shell(plan_of(*ending, *others), limited(TagLimit("db", 2), TagLimit("api", 2)))
     count = looks(shell, monkeypatch)
 
     for i in range(50):
