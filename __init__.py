@@ -58,7 +58,6 @@ _WHERE = {
     "definitions.executor_definition": (
         "ExecutorDefinition",
         "ExecutorRequirement",
-        "InitExecutorContext",
         "executor",
         "multiple_process_executor_requirements",
     ),
@@ -68,6 +67,7 @@ _WHERE = {
         "multi_or_in_process_executor",
         "multiprocess_executor",
     ),
+    "executors.user_function": ("InitExecutorContext",),
     "definitions.definitions_object": ("Definitions",),
     "definitions.reconstruct": ("ReconstructableJob", "reconstructable"),
     "definitions.execute": ("execute_job",),

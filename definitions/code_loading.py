@@ -134,6 +134,24 @@ def load_module_of(pointer: FileCodePointer | AutoloadDefsModuleCodePointer) -> 
     return _module(pointer.module, pointer.working_directory)
 
 
+def attribute_beside(pointer: CodePointer | None, module: str, name: str) -> Any:
+    """An attribute of a module by the name that it has where the code of `pointer` was loaded: the pointer's own file, a module
+    beside it, or one that is installed.
+
+    Raises:
+        NotFoundError, CodeLoadError: as ``load_job``.
+    """
+    while isinstance(pointer, CustomPointer):
+        pointer = pointer.reconstructor_pointer
+    if isinstance(pointer, FileCodePointer):
+        path = Path(pointer.python_file).absolute()
+        if module in ("__main__", path.stem, _second_name(path)):
+            return _attribute(_module_of_file(pointer), name, _described(pointer))
+        _put_beside(path)
+    working_directory = pointer.working_directory if pointer is not None else None
+    return _attribute(_module(module, working_directory), name, f"module {module}")
+
+
 def find_target(module: ModuleType, where: str) -> Any:
     """The one thing in a module that makes a code location: its Definitions object, or else its jobs and graphs.
 
@@ -188,8 +206,7 @@ def _module(name: str, working_directory: str | None) -> ModuleType:
 def _module_of_file(pointer: FileCodePointer) -> ModuleType:
     _put_on_path(pointer.working_directory)
     path = Path(pointer.python_file).absolute()
-    if str(path.parent) not in sys.path:
-        sys.path.append(str(path.parent))  # last: modules beside the file are found, and hide nothing
+    _put_beside(path)
     if not path.is_file():
         siblings = [p.name for p in path.parent.glob("*.py")] if path.parent.is_dir() else []
         raise NotFoundError(
@@ -203,7 +220,7 @@ def _module_of_file(pointer: FileCodePointer) -> ModuleType:
     if known is not None:
         if getattr(known, "__file__", None) and Path(str(known.__file__)).absolute() == path:
             return known
-        name = f"{name}_{hashlib.sha1(str(path).encode(), usedforsecurity=False).hexdigest()[:8]}"
+        name = _second_name(path)
         if name in sys.modules:
             return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
@@ -218,6 +235,16 @@ def _module_of_file(pointer: FileCodePointer) -> ModuleType:
         del sys.modules[name]
         raise
     return module
+
+
+def _second_name(path: Path) -> str:
+    """What the module of a file is called when its own name is taken."""
+    return f"{path.stem}_{hashlib.sha1(str(path).encode(), usedforsecurity=False).hexdigest()[:8]}"
+
+
+def _put_beside(path: Path) -> None:
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))  # last: modules beside the file are found, and hide nothing
 
 
 def _put_on_path(working_directory: str | None) -> None:

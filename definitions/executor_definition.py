@@ -44,27 +44,22 @@ def multiple_process_executor_requirements() -> list[ExecutorRequirement]:
 
 @dataclass(frozen=True)
 class ExecutorPointer:
-    """The executor of a run as data: which class, with which config, and what it needs of the run."""
+    """The executor of a run as data: which class, with which config, and what it needs of the run.
+
+    `by_function`: `class_name` is a user's ``@executor`` function, which makes the executor.
+    """
 
     name: str
     module: str
     class_name: str
     config: Mapping[str, Any]
     requirements: tuple[ExecutorRequirement, ...] = ()
+    by_function: bool = False
 
     def to_body(self) -> dict[str, Any]:
         """The form kept in a plan."""
-        return {"name": self.name, "module": self.module, "class": self.class_name, "config": dict(self.config)}
-
-
-@dataclass(frozen=True)
-class InitExecutorContext:
-    """What the function of a user's own executor is given."""
-
-    job: Any
-    executor_def: Any
-    executor_config: Mapping[str, Any]
-    instance: Any
+        body = {"name": self.name, "module": self.module, "class": self.class_name, "config": dict(self.config)}
+        return {**body, "function": True} if self.by_function else body
 
 
 class ExecutorDefinition:
@@ -165,7 +160,8 @@ class ExecutorDefinition:
             key, chosen = next(iter(checked.items()))
             return self.choices[key].pointer(chosen, problems.at(key))
         needs = self._requirements(checked) if callable(self._requirements) else self._requirements or []
-        return ExecutorPointer(self.name, self.module, self.class_name, checked, tuple(needs))
+        by_function = self.executor_creation_fn is not None
+        return ExecutorPointer(self.name, self.module, self.class_name, checked, tuple(needs), by_function)
 
     def __repr__(self) -> str:
         return f"<executor {self.name}>"

@@ -26,6 +26,7 @@ from ..executors.driver import ControlSeen, Driver, EndAsked, LeaveAsked
 from ..executors.failure import CodeLoadError
 from ..executors.heartbeat import BEAT_S, Heartbeat
 from ..executors.settings import Executor, ExecutorContext
+from ..executors.user_function import ExecutorFunctionError, executor_of_function
 from ..instance.instance import Instance
 from ..locations.subprocess_source import SubprocessCodeSource
 from ..locations.target import CodeRequest
@@ -33,8 +34,10 @@ from ..storage.compute_logs import ComputeLogStore, NoOpComputeLogStore
 from ..storage.contract import RunClaim
 from ..storage.liveness import this_process
 from .authority import BudgetSpent, Denied, acquire
-from .signals import handled, wake_main_thread
+from .signals import ToldToLeave, handled, wake_main_thread
 
+LEAVE_S = 3.0
+"""How long a worker that is told to leave tries to say so."""
 MAX_RUNTIME_TAGS = ("dagster/max_runtime", "dagster/max_runtime_seconds")
 
 
@@ -74,6 +77,10 @@ def execute_run(instance: Instance, run_id: str) -> RunOutcome:
         status = _coordinate(instance, instance.runs.get(run_id), authority)
     except FencedError as e:
         return RunOutcome(None, ExitCode.FENCED, str(e))
+    except ToldToLeave:
+        instance.wait_at_most(LEAVE_S)
+        instance.journal.give_up(run_id, authority.epoch)
+        raise
     if status is None:
         return RunOutcome(None, ExitCode.OK, "Leaving the run to the worker that resumes it.")
     exited = f"Process for run exited (pid: {owner.pid})."
@@ -102,7 +109,8 @@ def _coordinate(instance: Instance, run: Run, claim: RunClaim) -> RunStatus | No
     except FencedError:
         raise
     except Exception as e:  # noqa: BLE001 - whatever an executor raises while it is made fails the run by name
-        error = ErrorInfo(message=f"{type(e).__name__}: {e}\n", cls_name=type(e).__name__)
+        plain = ErrorInfo(message=f"{type(e).__name__}: {e}\n", cls_name=type(e).__name__)
+        error = e.error if isinstance(e, ExecutorFunctionError) else plain
         message = f'Execution of run for "{run.job_name}" failed. {e}'
         _fail(instance, run, claim, RunFailureReason.JOB_INITIALIZATION_FAILURE, message, error=error)
         return RunStatus.FAILURE
@@ -207,8 +215,10 @@ def plan_of(instance: Instance, run: Run) -> PlanSnapshot:
 
 
 def make_executor(plan: PlanSnapshot, context: ExecutorContext) -> Executor:
-    """The executor that the plan names."""
+    """The executor that the plan names: a class, or a user's function that makes one."""
     spec = plan.executor
+    if spec.get("function"):
+        return executor_of_function(spec, context)
     pointer = ClassPointer(spec["module"], spec["class"], spec.get("config") or {})
     cls = load_class(pointer, where=f"executor {spec.get('name')!r} of job {plan.job_name!r}")
     executor: Executor = cls.from_config(pointer.config, context)
