@@ -76,7 +76,9 @@ def remainder_of(plan: PlanSnapshot, finished: Finished) -> Remainder:
             again.add(step.key)
     chosen = frozenset(steps)
     kept = [o for o in known if o.step not in chosen and template_key(o.step) not in chosen]
-    mapped = sorted(key for key in done if mapping_key_of(key) is not None and template_key(key) not in chosen and key not in chosen)
+    mapped = sorted(
+        key for key in done if mapping_key_of(key) is not None and template_key(key) not in chosen and key not in chosen
+    )
     return Remainder(tuple(steps), tuple(kept), tuple(mapped))
 
 
@@ -91,7 +93,9 @@ def _mapping_keys(known: Sequence[StoredOutput]) -> dict[OutputRef, list[str]]:
 
 def _taken(plan: PlanSnapshot) -> frozenset[str]:
     """Mapped steps that the run itself took from an earlier one."""
-    return frozenset(o.step for o in plan.known_outputs if mapping_key_of(o.step) is not None) | frozenset(plan.known_steps)
+    return frozenset(o.step for o in plan.known_outputs if mapping_key_of(o.step) is not None) | frozenset(
+        plan.known_steps
+    )
 
 
 def _unfinished(

@@ -54,7 +54,9 @@ class Dialect:
             return f"(SELECT key + 1 AS ord, {picks} FROM json_each(:{param}))"
         types = {"text": "", "int": "::int", "real": "::float8"}
         picks = ", ".join(f"(j.value->>{i}){types[kind]} AS {name}" for i, (name, kind) in enumerate(columns))
-        return f"(SELECT j.ord, {picks} FROM jsonb_array_elements(CAST(:{param} AS jsonb)) WITH ORDINALITY j(value, ord))"
+        return (
+            f"(SELECT j.ord, {picks} FROM jsonb_array_elements(CAST(:{param} AS jsonb)) WITH ORDINALITY j(value, ord))"
+        )
 
 
 SQLITE = Dialect("sqlite", "", "now_s()", "max", "", True, "0")

@@ -5,8 +5,29 @@ from __future__ import annotations
 from pathlib import Path
 
 NETWORK = frozenset(
-    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "9p", "ceph", "glusterfs", "fuse.glusterfs", "lustre", "fuse.sshfs", "fuse.s3fs",
-     "fuse.gcsfuse", "beegfs", "ocfs2", "gpfs", "efs", "fuse.juicefs", "ncpfs", "fuse.ceph"}
+    {
+        "nfs",
+        "nfs4",
+        "cifs",
+        "smb3",
+        "smbfs",
+        "afs",
+        "9p",
+        "ceph",
+        "glusterfs",
+        "fuse.glusterfs",
+        "lustre",
+        "fuse.sshfs",
+        "fuse.s3fs",
+        "fuse.gcsfuse",
+        "beegfs",
+        "ocfs2",
+        "gpfs",
+        "efs",
+        "fuse.juicefs",
+        "ncpfs",
+        "fuse.ceph",
+    }
 )
 
 

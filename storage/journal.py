@@ -72,7 +72,9 @@ class Journal:
         packed = zlib.compress(json.dumps(body, separators=(",", ":")).encode(), 1)
         t = Transaction(self.rules, "", 0)
         t.add(
-            self._sql("INSERT INTO {plan} (plan_id, version, body) VALUES (:id, :version, :body) ON CONFLICT (plan_id) DO NOTHING"),
+            self._sql(
+                "INSERT INTO {plan} (plan_id, version, body) VALUES (:id, :version, :body) ON CONFLICT (plan_id) DO NOTHING"
+            ),
             id=found,
             version=PLAN_VERSION,
             body=packed,
@@ -91,7 +93,9 @@ class Journal:
             raise NotFoundError(f"no plan {plan} is stored")
         version, body = rows[0]
         if version > PLAN_VERSION:
-            raise DocumentError("the plan was written by a newer runplane", got=f"version {version}", expected=f"{PLAN_VERSION}")
+            raise DocumentError(
+                "the plan was written by a newer runplane", got=f"version {version}", expected=f"{PLAN_VERSION}"
+            )
         return plan_from_body(json.loads(zlib.decompress(body)))
 
     def create(self, run: Run) -> None:
@@ -255,7 +259,10 @@ class Journal:
     def give_up(self, run_id: str, epoch: int) -> None:
         """Leave the run: its coordinator ends, and anybody may take over at once. Nothing happens when the epoch is old."""
         t = Transaction(self.rules, run_id, 0)
-        t.add(self._sql("UPDATE {run_head} SET owner = NULL, beat = beat + 1 WHERE run_id = :run AND epoch = :epoch"), epoch=epoch)
+        t.add(
+            self._sql("UPDATE {run_head} SET owner = NULL, beat = beat + 1 WHERE run_id = :run AND epoch = :epoch"),
+            epoch=epoch,
+        )
         self.database.transact(t.statements)
 
     def commit(self, run_id: str, epoch: int, batch: int, ops: Sequence[Op]) -> Committed:
@@ -271,7 +278,9 @@ class Journal:
             ConflictError: the run is over.
         """
         if len(ops) > OPS_PER_BATCH:
-            raise ConflictError("too many operations in one batch", got=str(len(ops)), expected=f"at most {OPS_PER_BATCH}")
+            raise ConflictError(
+                "too many operations in one batch", got=str(len(ops)), expected=f"at most {OPS_PER_BATCH}"
+            )
         now = time.time()
         pools = [p for op in ops if isinstance(op, Issue) for p in op.pools]
         if pools or epoch != FIRST_EPOCH or self._slotless.get(run_id) not in (batch - 1, batch):
@@ -295,7 +304,9 @@ class Journal:
         first = int(head) - sum(_width(op) for op, ok in zip(ops, accepted, strict=True) if ok) + 1
         return Committed(results, int(head), first, float(clock), RunStatus(status), intent)
 
-    def finalise(self, run_id: str, epoch: int, event: NewEvent, before: Sequence[NewEvent] = (), *, cause: str) -> Committed:
+    def finalise(
+        self, run_id: str, epoch: int, event: NewEvent, before: Sequence[NewEvent] = (), *, cause: str
+    ) -> Committed:
         """End a run that nobody drives: seal what is open, and store its last event. For whoever has just claimed it.
 
         Args:
@@ -335,7 +346,9 @@ class Journal:
 
     def _refusal(self, run_id: str, op: Op) -> Refused:
         if isinstance(op, Finish):
-            open_rows = [str(a.ref.step) for a in self.attempts(run_id) if a.state in (AttemptState.ISSUED, AttemptState.RUNNING)]
+            open_rows = [
+                str(a.ref.step) for a in self.attempts(run_id) if a.state in (AttemptState.ISSUED, AttemptState.RUNNING)
+            ]
             return Refused("open_attempts", tuple(open_rows)) if open_rows else Refused("run_is_ending")
         ref = op.ref
         row = self.attempt(run_id, ref) if ref else None
@@ -358,7 +371,8 @@ class Journal:
     def _committed_before(self, run_id: str, epoch: int, batch: int, ops: Sequence[Op]) -> Committed:
         """The answer of a batch whose first reply was lost; or the reason why there is none."""
         rows = self.database.read(
-            self._sql("SELECT epoch, batch, status, intent, head, clock, taken FROM {run_head} WHERE run_id = :run"), {"run": run_id}
+            self._sql("SELECT epoch, batch, status, intent, head, clock, taken FROM {run_head} WHERE run_id = :run"),
+            {"run": run_id},
         )
         if not rows:
             raise NotFoundError(f"no run {run_id} is stored")
@@ -369,14 +383,19 @@ class Journal:
             if RunStatus(status).is_final:
                 raise ConflictError(f"the run is {status}", where=f"run {run_id}")
             raise ConflictError(
-                "batches are numbered from 1 without gaps", where=f"run {run_id}", got=str(batch), expected=str(found_batch + 1)
+                "batches are numbered from 1 without gaps",
+                where=f"run {run_id}",
+                got=str(batch),
+                expected=str(found_batch + 1),
             )
         firsts = {int(index): int(first) for index, first in (entry.split(":") for entry in taken.split())}
         results = tuple(
             Accepted(firsts[i], self._nonce_of(run_id, op)) if i in firsts else self._refusal(run_id, op)
             for i, op in enumerate(ops)
         )
-        return Committed(results, int(head), min(firsts.values(), default=int(head) + 1), float(clock), RunStatus(status), intent)
+        return Committed(
+            results, int(head), min(firsts.values(), default=int(head) + 1), float(clock), RunStatus(status), intent
+        )
 
     def _nonce_of(self, run_id: str, op: Op) -> str | None:
         if not isinstance(op, Issue) or op.worker is None:
@@ -413,7 +432,9 @@ class Journal:
 
     # Attempts that write for themselves ---------------------------------------------------------------------------------------
 
-    def claim(self, run_id: str, ref: AttemptRef, worker: str, event: NewEvent, *, make: bool = False) -> Claimed | NotClaimed:
+    def claim(
+        self, run_id: str, ref: AttemptRef, worker: str, event: NewEvent, *, make: bool = False
+    ) -> Claimed | NotClaimed:
         """Take an issued attempt. The same worker asking again (a lost reply) gets the same nonce.
 
         Args:
@@ -453,7 +474,9 @@ class Journal:
             return NotClaimed("duplicate", rows[0][1] or "")
         return NotClaimed("revoked", f"the attempt is {rows[0][0]}")
 
-    def append_as_attempt(self, run_id: str, ref: AttemptRef, nonce: str, batch: int, events: Sequence[NewEvent]) -> bool:
+    def append_as_attempt(
+        self, run_id: str, ref: AttemptRef, nonce: str, batch: int, events: Sequence[NewEvent]
+    ) -> bool:
         """Append an attempt's own events; True when they are stored (now, or by the same batch before).
 
         Returns:
@@ -479,15 +502,24 @@ class Journal:
             NotFoundError: no such run.
         """
         rows = self.database.read(
-            self._sql("SELECT status, intent, epoch, head, beat, resumes, owner, level FROM {run_head} WHERE run_id = :run"),
+            self._sql(
+                "SELECT status, intent, epoch, head, beat, resumes, owner, level FROM {run_head} WHERE run_id = :run"
+            ),
             {"run": run_id},
         )
         if not rows:
             raise NotFoundError(f"no run {run_id} is stored")
         status, intent, epoch, head, beat, resumes, owner, level = rows[0]
         return Head(
-            run_id, RunStatus(status), intent, int(epoch), int(head), int(beat), int(resumes),
-            Owner(**json.loads(owner)) if owner else None, level,
+            run_id,
+            RunStatus(status),
+            intent,
+            int(epoch),
+            int(head),
+            int(beat),
+            int(resumes),
+            Owner(**json.loads(owner)) if owner else None,
+            level,
         )
 
     def tail(self, run_id: str, after: int, limit: int = 1000) -> list[Event]:
@@ -557,7 +589,10 @@ class Journal:
         head = self.head(run_id)
         by = f" by process {head.owner.pid} on {head.owner.host}" if head.owner else ""
         return FencedError(
-            f"another coordinator took the run over{by}", where=f"run {run_id}", got=f"epoch {epoch}", expected=f"epoch {head.epoch}"
+            f"another coordinator took the run over{by}",
+            where=f"run {run_id}",
+            got=f"epoch {epoch}",
+            expected=f"epoch {head.epoch}",
         )
 
     def _sql(self, text: str) -> str:
@@ -570,5 +605,3 @@ def _width(op: Op) -> int:
     if isinstance(op, Issue):
         return 1 if op.worker is None else 2
     return 1
-
-

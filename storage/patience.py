@@ -86,7 +86,9 @@ class PatientDatabase:
                     raise
                 if now - said >= SAY_EVERY_S:
                     said = now
-                    self._say(f"{e.message} Waiting for {self.where} since {now - began:.0f} s; nothing is lost meanwhile.")
+                    self._say(
+                        f"{e.message} Waiting for {self.where} since {now - began:.0f} s; nothing is lost meanwhile."
+                    )
                 if self._given_up.wait(pause):
                     raise
                 pause = min(pause * 2, LONGEST_PAUSE_S)

@@ -43,10 +43,30 @@ _EVENT_COLUMNS = (
     ("written_at", "real"),
     ("body", "text"),
 )
-_ARC_COLUMNS = (("step", "text"), ("n", "int"), ("froms", "text"), ("state", "text"), ("outcome", "text"), ("cause", "text"))
+_ARC_COLUMNS = (
+    ("step", "text"),
+    ("n", "int"),
+    ("froms", "text"),
+    ("state", "text"),
+    ("outcome", "text"),
+    ("cause", "text"),
+)
 _OP = "SET head = head + :k, mark = :mark"
 _OP_RECORDED = "SET head = head + :k, taken = taken || :tag || (head + 1), mark = :mark"
-_TABLES = ("run_head", "run_tag", "run", "event", "attempt", "pool", "slot", "request", "feed_head", "feed", "plan", "lease")
+_TABLES = (
+    "run_head",
+    "run_tag",
+    "run",
+    "event",
+    "attempt",
+    "pool",
+    "slot",
+    "request",
+    "feed_head",
+    "feed",
+    "plan",
+    "lease",
+)
 NEWS_KINDS = frozenset(
     {
         *(k.value for k in RUN_ARCS),
@@ -220,7 +240,9 @@ class Rules:
         """
         for e in events:
             if category_of(e.kind) is not Category.ANNOTATION:
-                raise ConflictError(f"{e.kind} is a fact, and who writes here may append annotations only", where=f"run {t.run_id}")
+                raise ConflictError(
+                    f"{e.kind} is a fact, and who writes here may append annotations only", where=f"run {t.run_id}"
+                )
         self.append(t, Append(events), once=True)
 
     def issue(self, t: Transaction, op: Issue, nonce: str | None, at: float) -> None:
@@ -368,7 +390,9 @@ def _must_be_own(events: Sequence[NewEvent], ref: AttemptRef) -> None:
     for e in events:
         if category_of(e.kind) is not Category.ANNOTATION and (e.step, e.n) != (ref.step, ref.n):
             raise ConflictError(
-                "an attempt may write facts of its own only", where=f"{ref.step} attempt {ref.n}", got=f"{e.kind} of {e.step}"
+                "an attempt may write facts of its own only",
+                where=f"{ref.step} attempt {ref.n}",
+                got=f"{e.kind} of {e.step}",
             )
 
 
@@ -451,8 +475,9 @@ def _texts(d: Dialect) -> dict[str, str]:
         "insert_events": "INSERT INTO {event} (day, run_id, seq, kind, version, step, n, at, written_at, body)"
         " SELECT h.day, h.run_id, h.head - :k + v.ord, v.kind, v.version, v.step, v.n, h.clock, v.written_at, v.body"
         f" FROM {{run_head}} h CROSS JOIN {events} v WHERE h.run_id = :run AND h.mark = :mark",
-        "insert_feed": "INSERT INTO {feed} (run_id, seq, kind, at, body" + (", number)" if d.numbers_feed else ")") +
-        " SELECT h.run_id, h.head - :k + v.pos, v.kind, h.clock, v.body"
+        "insert_feed": "INSERT INTO {feed} (run_id, seq, kind, at, body"
+        + (", number)" if d.numbers_feed else ")")
+        + " SELECT h.run_id, h.head - :k + v.pos, v.kind, h.clock, v.body"
         + (", (SELECT f.last FROM {feed_head} f) + v.ord" if d.numbers_feed else "")
         + " FROM {run_head} h CROSS JOIN "
         + d.rows("rows", [("pos", "int"), ("kind", "text"), ("body", "text")])
@@ -485,7 +510,10 @@ def _texts(d: Dialect) -> dict[str, str]:
         " WHERE {pool}.name = x.pool",
         "free_slots": "DELETE FROM {slot} WHERE run_id = :run AND EXISTS (SELECT 1 FROM {attempt} a"
         " WHERE a.run_id = :run AND a.step = {slot}.step AND a.n = {slot}.n AND a.state IN ('done', 'sealed'))",
-        "claim_guard": op + allowed + " AND status = 'STARTED' AND intent = 'none'" + has_attempt
+        "claim_guard": op
+        + allowed
+        + " AND status = 'STARTED' AND intent = 'none'"
+        + has_attempt
         + "a.state = 'issued')",
         "claim_make_guard": op + allowed + next_in_row,
         "claim_attempt": "UPDATE {attempt} SET state = 'running', nonce = :nonce, worker = :worker"

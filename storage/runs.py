@@ -16,9 +16,7 @@ from .database import Database
 from .dialect import Statement
 from .rules import Rules
 
-_COLUMNS = (
-    "r.run_id, r.job_name, r.body, r.parent_run_id, r.root_run_id, r.plan_id, r.created_at, r.started_at, r.ended_at, h.status"
-)
+_COLUMNS = "r.run_id, r.job_name, r.body, r.parent_run_id, r.root_run_id, r.plan_id, r.created_at, r.started_at, r.ended_at, h.status"
 SHORTEST_PREFIX = 4
 
 
@@ -40,7 +38,9 @@ class Runs:
             pattern = run_id.replace("\\", "").replace("%", "").replace("_", "") + "%"
             found = self._select(" WHERE r.run_id LIKE :prefix", {"prefix": pattern}, 3)
         if len(found) > 1:
-            raise ConflictError(f"{len(found)} or more runs start with {run_id!r}", hint="Give more characters of the id.")
+            raise ConflictError(
+                f"{len(found)} or more runs start with {run_id!r}", hint="Give more characters of the id."
+            )
         if not found:
             known = [r.run_id for r in self.page(RunFilter(), limit=50).runs]
             raise NotFoundError(
@@ -75,7 +75,9 @@ class Runs:
         """How many runs match."""
         where, params = self._conditions(wanted)
         text = " WHERE " + " AND ".join(where) if where else ""
-        rows = self._database.read(self._named("SELECT count(*) FROM {run} r JOIN {run_head} h ON h.run_id = r.run_id" + text), params)
+        rows = self._database.read(
+            self._named("SELECT count(*) FROM {run} r JOIN {run_head} h ON h.run_id = r.run_id" + text), params
+        )
         return int(rows[0][0])
 
     def put_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
@@ -89,7 +91,9 @@ class Runs:
 
     def put_handle(self, run_id: str, handle: Mapping[str, Any]) -> None:
         """Remember where the run's newest worker is."""
-        self._write("UPDATE {run} SET handle = :handle WHERE run_id = :run", {"run": run_id, "handle": json.dumps(handle)})
+        self._write(
+            "UPDATE {run} SET handle = :handle WHERE run_id = :run", {"run": run_id, "handle": json.dumps(handle)}
+        )
 
     def handle(self, run_id: str) -> dict[str, Any] | None:
         """Where the run's newest worker is, or None."""
@@ -106,7 +110,9 @@ class Runs:
         if run.status in ACTIVE or run.status is RunStatus.QUEUED:
             raise ConflictError(f"the run is {run.status}", where=f"run {run_id}", hint="Cancel it first.")
         tables = ("event", "attempt", "slot", "request", "feed", "run_tag", "run_head", "run")
-        statements = [Statement(self._named(f"DELETE FROM {{{t}}} WHERE run_id = :run"), {"run": run_id}) for t in tables]
+        statements = [
+            Statement(self._named(f"DELETE FROM {{{t}}} WHERE run_id = :run"), {"run": run_id}) for t in tables
+        ]
         self._database.transact(statements)
 
     def _conditions(self, wanted: RunFilter) -> tuple[list[str], dict[str, Any]]:

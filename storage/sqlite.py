@@ -113,7 +113,11 @@ class SqliteDatabase:
         target = str(self.path) if self.path else ":memory:"
         try:
             connection = sqlite3.connect(
-                target, timeout=self._busy_timeout_s, isolation_level=None, check_same_thread=False, cached_statements=256
+                target,
+                timeout=self._busy_timeout_s,
+                isolation_level=None,
+                check_same_thread=False,
+                cached_statements=256,
             )
             connection.execute(f"PRAGMA busy_timeout = {int(self._busy_timeout_s * 1000)}")
             connection.execute("PRAGMA journal_mode = WAL")
@@ -143,12 +147,16 @@ class SqliteDatabase:
 
     def _refuse_fork(self) -> None:
         if os.getpid() != self._pid:
-            raise RunplaneError("a SQLite connection was carried through a fork; open the database in the child instead")
+            raise RunplaneError(
+                "a SQLite connection was carried through a fork; open the database in the child instead"
+            )
 
     def _unavailable(self, e: sqlite3.OperationalError) -> StorageUnavailableError:
         if "locked" not in str(e) and "busy" not in str(e):
             return StorageUnavailableError(
-                f"the database does not take it: {e}", where=self.where, hint="Is the disk full, or the folder read-only?"
+                f"the database does not take it: {e}",
+                where=self.where,
+                hint="Is the disk full, or the folder read-only?",
             )
         holder = lock_holder(self.path) if self.path else None
         who = describe(holder) if holder is not None else "another process"
@@ -161,7 +169,9 @@ class SqliteDatabase:
 
 def _says_unavailable(e: sqlite3.OperationalError) -> bool:
     """SQLite raises one class for a full disk and for a statement that is wrong; only the first kind may be waited out."""
-    return any(word in str(e) for word in ("locked", "busy", "disk", "full", "readonly", "read-only", "unable to open", "I/O"))
+    return any(
+        word in str(e) for word in ("locked", "busy", "disk", "full", "readonly", "read-only", "unable to open", "I/O")
+    )
 
 
 def _refuse_network(path: Path) -> None:
@@ -184,5 +194,7 @@ def _prepare_schema(connection: sqlite3.Connection, where: str) -> None:
                 if statement.strip():
                     connection.execute(statement)
         connection.execute("COMMIT")
-    found, oldest = connection.execute(VERSION_QUERY.format(schema_version="schema_version", schema_serves="schema_serves")).fetchone()
+    found, oldest = connection.execute(
+        VERSION_QUERY.format(schema_version="schema_version", schema_serves="schema_serves")
+    ).fetchone()
     check_version(found, oldest, where)

@@ -74,7 +74,9 @@ run_head = Table(
     Column("batch", _BIG, nullable=False, server_default="0", comment="newest batch of the coordinator"),
     Column("taken", Text, nullable=False, server_default="", comment="accepted ops of that batch: index:first number"),
     Column("mark", _BIG, nullable=False, server_default="0", comment="which op of the transaction is at work"),
-    Column("clock", Float(53), nullable=False, server_default="0", comment="time of the newest transaction, never falls"),
+    Column(
+        "clock", Float(53), nullable=False, server_default="0", comment="time of the newest transaction, never falls"
+    ),
     Column("beat", _BIG, nullable=False, server_default="0"),
     Column("resumes", Integer, nullable=False, server_default="0"),
     Column("owner", Text, comment="the coordinator's process, JSON"),
@@ -167,9 +169,7 @@ feed = Table(
     Column("at", Float(53), nullable=False),
     Column("body", Text, nullable=False),
     Index("feed_by_number", "number", unique=True),
-    Index(
-        "feed_unnumbered", "id", sqlite_where=text("number IS NULL"), postgresql_where=text("number IS NULL")
-    ),
+    Index("feed_unnumbered", "id", sqlite_where=text("number IS NULL"), postgresql_where=text("number IS NULL")),
 )
 
 feed_head = Table(

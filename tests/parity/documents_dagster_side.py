@@ -10,6 +10,8 @@ import warnings
 
 warnings.simplefilter("ignore")
 
+import dagster  # noqa: E402
+from dagster import DagsterInstance, DynamicOut, DynamicOutput, RetryPolicy, job, op  # noqa: E402
 from dagster._core.code_pointer import (  # noqa: E402
     AutoloadDefsModuleCodePointer,
     CustomPointer,
@@ -23,9 +25,6 @@ from dagster._core.execution.retries import RetryMode  # noqa: E402
 from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin  # noqa: E402
 from dagster._grpc.types import ExecuteRunArgs, ExecuteStepArgs, ResumeRunArgs  # noqa: E402
 from dagster._serdes import deserialize_value, serialize_value  # noqa: E402
-
-import dagster  # noqa: E402
-from dagster import DagsterInstance, DynamicOut, DynamicOutput, RetryPolicy, job, op  # noqa: E402
 
 RUN_ID = "aaa0b6f8-b717-4aef-a4aa-4e1c590b960f"
 
