@@ -13,6 +13,7 @@ import click
 from ..config.dotenv import load_dotenv
 from ..errors import RunplaneError
 from ..errors.exit_codes import ExitCode
+from ..workers.signals import ToldToLeave, leave_on_sigterm
 
 TRACEBACK_ENV = "RUNPLANE_TRACEBACK"
 """Set: a fault of ours is printed with its traceback."""
@@ -46,11 +47,14 @@ class WorkerVerb(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the verb."""
+        leave_on_sigterm()
         try:
             return super().invoke(ctx)
         except RunplaneError as error:
             click.echo(str(error), err=True)
             ctx.exit(error.code if isinstance(error, Refusal) else error.exit_code)
+        except ToldToLeave:
+            ctx.exit(ExitCode.TERMINATED)
         except KeyboardInterrupt:
             ctx.exit(ExitCode.INTERRUPTED)
         except (click.exceptions.Exit, click.ClickException, click.Abort):

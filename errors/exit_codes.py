@@ -8,7 +8,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """Exit codes of ``runplane``. ``INTERRUPTED`` follows the shell's 128 + SIGINT."""
+    """Exit codes of ``runplane``. ``INTERRUPTED`` and ``TERMINATED`` follow the shell's 128 + signal."""
 
     OK = 0
     """Done; also: a run that another worker holds, a run that is finished, a failed run under ``api`` without the flag."""
@@ -28,3 +28,5 @@ class ExitCode(IntEnum):
     """The run, a document or the schema was written by a newer major version."""
     INTERRUPTED = 130
     """Ctrl-C."""
+    TERMINATED = 143
+    """``api`` verbs: SIGTERM before any step ran here; a run that was claimed is given up, so that another worker may have it."""

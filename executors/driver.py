@@ -161,6 +161,7 @@ class Driver:
         self._status: RunStatus | None = None
         self._leaving = False
         self._leave_by: float | None = None
+        self._handed_on: set[AttemptRef] = set()
 
     @property
     def follows_log(self) -> bool:
@@ -292,6 +293,8 @@ class Driver:
         if leaving or self._stopping.get(wrote.ref) is FailureCause.TIMED_OUT:
             # The interrupt it felt is not its outcome: the time limit is the cause, or the next coordinator runs it again.
             events = [e for e in events if e.body.get("cause") != FailureCause.CANCELED]
+            if leaving and len(events) < len(wrote.events):
+                self._handed_on.add(wrote.ref)
         if not events:
             return
         self._append(Append(events, wrote.ref, wrote.nonce))
@@ -500,7 +503,8 @@ class Driver:
         """Told to leave: the steps that ran have ended, or their time is over."""
         if not self._leaving:
             return False
-        in_flight = any(s.is_open for s in self._engine.steps.values())
+        steps = self._engine.steps.values()
+        in_flight = any(s.is_open and AttemptRef(s.key, s.n) not in self._handed_on for s in steps)
         return not in_flight or (self._leave_by is not None and time.monotonic() >= self._leave_by)
 
     def _now(self) -> float:

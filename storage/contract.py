@@ -146,8 +146,8 @@ class Owner:
 
     Attributes:
         worker_id: random, drawn at process start.
-        host: host name. boot_id: of the kernel, so that a pid means something. pid, pid_started: process id and its start
-            time in clock ticks after boot; together they name one process.
+        host: its name, with the pid namespace in a container. boot_id: of the kernel, so that a pid means something.
+        pid, pid_started: process id and its start time in clock ticks after boot; together they name one process.
     """
 
     worker_id: str

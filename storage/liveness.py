@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import socket
 import time
@@ -14,12 +15,33 @@ from ..errors import StorageUnavailableError
 from .contract import Head, Owner
 
 LOOK_S = 0.25
+_FIRST_PID_NAMESPACE = 0xEFFFFFFC
+"""Number of the namespace that the kernel starts with (``PROC_PID_INIT_INO``)."""
 
 
 def this_process(worker_id: str | None = None) -> Owner:
     """This process as the owner of a run. The worker id is drawn at random unless given."""
     pid = os.getpid()
-    return Owner(worker_id or secrets.token_hex(8), socket.gethostname(), boot_id(), pid, start_time(pid) or 0)
+    return Owner(worker_id or secrets.token_hex(8), host_name(), boot_id(), pid, start_time(pid) or 0)
+
+
+def host_name() -> str:
+    """The host's name, and in a container the number of its pid namespace: there the same pids mean other processes, and containers
+    may share a name (``hostNetwork``, a name given by hand).
+
+    Source: https://man7.org/linux/man-pages/man7/pid_namespaces.7.html
+    """
+    found = re.fullmatch(r"pid:\[(\d+)\]", _link("/proc/self/ns/pid"))
+    inside = found is not None and int(found.group(1)) != _FIRST_PID_NAMESPACE
+    return f"{socket.gethostname()} (pid namespace {found.group(1)})" if found and inside else socket.gethostname()
+
+
+def _link(path: str) -> str:
+    """What a symbolic link says; empty where there is none."""
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""
 
 
 @lru_cache(maxsize=1)
@@ -44,7 +66,7 @@ def start_time(pid: int) -> int | None:
 
 def proven_gone(owner: Owner) -> str | None:
     """Evidence that the process is gone, or None: it lives, or it can not be known from here (another host or container)."""
-    if not owner.boot_id or owner.host != socket.gethostname():
+    if not owner.boot_id or owner.host != host_name():
         return None
     if owner.boot_id != boot_id():
         return f"host {owner.host} was started again since process {owner.pid} coordinated the run"

@@ -1,4 +1,4 @@
-"""What a run worker does when it is told to end."""
+"""What a worker does when it is told to end."""
 
 from __future__ import annotations
 
@@ -8,6 +8,23 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
+
+
+class ToldToLeave(KeyboardInterrupt):
+    """SIGTERM came while there was nothing to interrupt or to drain. Raised in the main thread."""
+
+
+def leave_on_sigterm() -> None:
+    """From here on SIGTERM raises ``ToldToLeave``, until something else handles it.
+
+    The first process of a container has no default action for a signal: without a handler it would ignore SIGTERM while it waits
+    for its database or imports user code.
+    """
+
+    def leave(_number: int, _frame: FrameType | None) -> None:
+        raise ToldToLeave
+
+    signal.signal(signal.SIGTERM, leave)
 
 
 @contextmanager

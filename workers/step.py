@@ -7,6 +7,8 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
@@ -33,6 +35,8 @@ from ..storage.contract import AttemptRef, NotClaimed
 from ..storage.liveness import this_process
 from .event_sink import EventSink
 from .run import usable_logs
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,32 +96,34 @@ def _execute_one(
     take = printed.take if printed else sink.take
     loaded = job
     capture = LogCapture(usable_logs(instance, run), run.run_id, [key])
-    try:
-        with _interruptible():
-            take(capture.begin(key, ref.n))
-            loaded = job or _load(args)
-            request = StepRequest(
-                job=loaded,
-                run=run,
-                step=plan.step(key),
-                step_key=key,
-                n=ref.n,
-                home=instance.home,
-                retry_number=claimed.retry_number,
-                retries_enabled=args.retry_mode is not RetryMode.DISABLED,
-                inputs=inputs,
-                ensure_current=sink.ensure_current,
-                instance=instance,
-                managed_loggers=instance.python_logs.managed_python_loggers,
-            )
-            perform_step(request, take)
-    except DagsterExecutionInterruptedError as e:
-        take(_failure(ref, e, FailureCause.CANCELED))
-    except Exception as e:  # noqa: BLE001 - code that can not be loaded is the attempt's outcome
-        take(_failure(ref, e, FailureCause.FRAMEWORK))
-    finally:
-        capture.end()
-    if not sink.close():
+    with _signals_as_before():
+        try:
+            with _interruptible():
+                take(capture.begin(key, ref.n))
+                loaded = job or _load(args)
+                request = StepRequest(
+                    job=loaded,
+                    run=run,
+                    step=plan.step(key),
+                    step_key=key,
+                    n=ref.n,
+                    home=instance.home,
+                    retry_number=claimed.retry_number,
+                    retries_enabled=args.retry_mode is not RetryMode.DISABLED,
+                    inputs=inputs,
+                    ensure_current=sink.ensure_current,
+                    instance=instance,
+                    managed_loggers=instance.python_logs.managed_python_loggers,
+                )
+                perform_step(request, take)
+        except DagsterExecutionInterruptedError as e:
+            take(_failure(ref, e, FailureCause.CANCELED))
+        except Exception as e:  # noqa: BLE001 - code that can not be loaded is the attempt's outcome
+            take(_failure(ref, e, FailureCause.FRAMEWORK))
+        finally:
+            capture.end()
+        kept = sink.close()
+    if not kept:
         return StepOutcome(
             ExitCode.REVOKED, f"Attempt {ref.n} of step {key} was sealed while it ran; its outcome was not taken."
         ), loaded
@@ -173,14 +179,26 @@ def _failure(ref: AttemptRef, e: BaseException, cause: FailureCause) -> NewEvent
     return NewEvent(EventKind.STEP_FAILURE, ref.step, ref.n, body, time.time())
 
 
-class _interruptible:  # noqa: N801 - reads as a statement
-    """While inside: SIGTERM and SIGINT raise in user code."""
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """While inside: SIGTERM and SIGINT raise in user code. Afterwards they are not heard: what the attempt wrote is still to be kept."""
+    for number in _SIGNALS:
+        signal.signal(number, _raise)
+    try:
+        yield
+    finally:
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
 
-    def __enter__(self) -> None:
-        self._before = {n: signal.signal(n, _raise) for n in (signal.SIGTERM, signal.SIGINT)}
 
-    def __exit__(self, *exc: object) -> None:
-        for number, handler in self._before.items():
+@contextmanager
+def _signals_as_before() -> Iterator[None]:
+    """Put the handlers back at the end."""
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
             signal.signal(number, handler)
 
 

@@ -123,3 +123,16 @@ def test_a_process_before_a_reboot_is_proven_gone_and_one_elsewhere_is_not() -> 
     assert proven_gone(replace(me, host="elsewhere", pid_started=1)) is None
     assert proven_gone(replace(me, boot_id="", pid_started=1)) is None
     assert boot_id()
+
+
+def test_a_process_of_another_container_is_unknown_even_under_the_same_host_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Pid 1 of another container is not our pid 1, and their start times say nothing of each other."""
+    me = this_process()
+    assert proven_gone(replace(me, pid_started=1)) is not None
+
+    monkeypatch.setattr(os, "readlink", lambda path: "pid:[4026532999]")
+
+    assert "4026532999" in this_process().host
+    assert proven_gone(replace(me, pid_started=1)) is None
