@@ -14,7 +14,7 @@ from ..definitions.code_loading import load_job
 from ..definitions.errors import DagsterResourceFunctionError
 from ..definitions.user_errors import error_info
 from ..engine.snapshot import PlanSnapshot
-from ..errors import ConfigErrors, FencedError, RunplaneError, StorageUnavailableError, UnsupportedError
+from ..errors import ConfigErrors, FencedError, RunplaneError, StorageUnavailableError
 from ..errors.exit_codes import ExitCode
 from ..events.causes import ErrorInfo, FailureCause, RunFailureReason
 from ..events.event import NewEvent
@@ -30,11 +30,11 @@ from ..executors.user_function import ExecutorFunctionError, executor_of_functio
 from ..instance.instance import Instance
 from ..locations.subprocess_source import SubprocessCodeSource
 from ..locations.target import CodeRequest
-from ..storage.compute_logs import ComputeLogStore, NoOpComputeLogStore
 from ..storage.contract import RunClaim
 from ..storage.liveness import this_process
 from .authority import BudgetSpent, Denied, acquire
 from .signals import ToldToLeave, handled, wake_main_thread
+from .step_logs import usable_logs
 
 LEAVE_S = 3.0
 """How long a worker that is told to leave tries to say so."""
@@ -246,16 +246,6 @@ def _context(instance: Instance, run: Run, plan: PlanSnapshot) -> ExecutorContex
         managed_loggers=instance.python_logs.managed_python_loggers,
         owns_process=True,
     )
-
-
-def usable_logs(instance: Instance, run: Run) -> ComputeLogStore:
-    """The instance's compute logs; nowhere, with an event that says so, when its store is not built yet in this version. A run is
-    not failed for its logs."""
-    try:
-        return instance.logs
-    except UnsupportedError as e:
-        instance.journal.annotate(run.run_id, [_engine_event(f"What the steps print is not captured. {e}")])
-        return NoOpComputeLogStore()
 
 
 def _max_runtime_s(instance: Instance, run: Run) -> float | None:

@@ -34,7 +34,7 @@ from ..plan.compile import compile_plan
 from ..storage.contract import AttemptRef, NotClaimed
 from ..storage.liveness import this_process
 from .event_sink import EventSink
-from .run import usable_logs
+from .step_logs import usable_logs
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
