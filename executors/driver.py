@@ -147,6 +147,9 @@ class Driver:
             eager=self._settings.eager,
         )
         self._runner = make_runner(self._inbox.put)
+        # Asked once: `isinstance` looks for every method of a protocol, and these are asked for each step.
+        self._announcer = self._runner if isinstance(self._runner, Announces) else None
+        self._writer = self._runner if isinstance(self._runner, WritesThroughDriver) else None
         if isinstance(self._runner, Pumped):
             self._runner.pump = self._pump
         self._batch = 0
@@ -166,7 +169,7 @@ class Driver:
     @property
     def follows_log(self) -> bool:
         """Whether attempts write to storage themselves, so that the log has to be read to hear of them."""
-        return not isinstance(self._runner, WritesThroughDriver)
+        return self._writer is None
 
     def tell(self, signal: Signal) -> None:
         """Put something into the inbox. May be called from any thread."""
@@ -193,13 +196,13 @@ class Driver:
     # One turn ----------------------------------------------------------------------------------------------------------------
 
     def _begin(self) -> list[Command]:
-        if isinstance(self._runner, Announces):
-            self._note(self._runner.opening([s.key for s in self._plan.steps]))
+        if self._announcer is not None:
+            self._note(self._announcer.opening([s.key for s in self._plan.steps]))
         return self._engine.start()
 
     def _resume(self) -> list[Command]:
-        if isinstance(self._runner, Announces):
-            self._note(self._runner.opening([s.key for s in self._plan.steps]))
+        if self._announcer is not None:
+            self._note(self._announcer.opening([s.key for s in self._plan.steps]))
         events = self._all_events()
         self._engine.fold(_as_fact(event) for event in events)
         self._seen = len(events)
@@ -374,11 +377,11 @@ class Driver:
         if self._leaving:
             return
         ref = AttemptRef(command.step, command.n)
-        if isinstance(self._runner, Announces):
-            self._note(self._runner.launching(ref))
+        if self._announcer is not None:
+            self._note(self._announcer.launching(ref))
         op = Issue(ref, command.pools, command.priority, command.retry_number)
-        if isinstance(self._runner, WritesThroughDriver):
-            op = replace(op, worker=self._runner.worker_id, claim_body=self._runner.claim_body(ref))
+        if self._writer is not None:
+            op = replace(op, worker=self._writer.worker_id, claim_body=self._writer.claim_body(ref))
         self._ops.append((op, lambda result: self._issued(command, ref, result)))
 
     def _issued(self, command: IssueStep, ref: AttemptRef, result: OpResult) -> None:
@@ -413,8 +416,8 @@ class Driver:
         self._ops.append((Seal(ref, command.cause.value, command.evidence), sealed))
 
     def _finish(self, command: FinishRun) -> None:
-        if isinstance(self._runner, Announces):
-            self._note(self._runner.closing())
+        if self._announcer is not None:
+            self._note(self._announcer.closing())
         event = NewEvent(command.kind, None, None, self._finish_body(command), time.time())
 
         def finished(result: OpResult) -> None:
