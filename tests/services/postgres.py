@@ -91,6 +91,15 @@ class ContainerPostgres:
         self._docker = self._container.get_wrapped_container()
         self._wait()
 
+    @property
+    def container_id(self) -> str:
+        """Its container."""
+        return str(self._docker.id)
+
+    def log(self) -> str:
+        """What the server has logged so far."""
+        return str(self._docker.logs().decode(errors="replace"))
+
     def url(self, database: str = "postgres") -> str:
         return url_of("127.0.0.1", self.port, database)
 

@@ -172,6 +172,11 @@ class System:
         lines = map(json.loads, self.bodies_file.read_text(encoding="utf-8").splitlines())
         return [b for b in lines if run_id in (None, b["run"]) and what in (None, b["what"])]
 
+    def story(self, run_id: str) -> str:
+        """What happened, for a test that fails."""
+        told = (f"{e.kind} {e.step} {e.body}" for e in self.events(run_id))
+        return "\n".join([*told, *(p.read_text(errors="replace") for p in self._errors.values())])
+
     def last(self, run_id: str, kind: str) -> Event:
         """The newest event of a kind."""
         return [e for e in self.events(run_id) if e.kind == kind][-1]
