@@ -24,7 +24,7 @@ from .log_capture import LogCapture
 from .perform import perform_step
 from .resource_scope import ResourceScope
 from .settings import DriverSettings, ExecutorContext, driver_settings
-from .step_log import step_logger
+from .step_log import listened, step_logger
 from .step_request import StepRequest
 from .time_limit import TimeLimit
 
@@ -104,6 +104,7 @@ class InProcessRunner:
             self._scope.close(notes.append, step=None, n=None)
             if notes:
                 self._report(RunnerNote(notes))
+        self._context.log_settings.close()
         self._capture.end()
 
     # Abilities ----------------------------------------------------------------------------------------------------------------
@@ -150,10 +151,12 @@ class InProcessRunner:
         if self._resources_open:
             return
         notes: list[NewEvent] = []
-        log = step_logger(notes.append, self._context.run, step=None, n=None)
+        run, settings = self._context.run, self._context.log_settings
+        log = step_logger(notes.append, run, step=None, n=None, level=settings.level)
         keys = sorted({key for step in self._context.plan.steps for key in step.resource_keys})
         try:
-            self._scope.open(keys, notes.append, log, step=None, n=None)
+            with listened(log, settings, run, step=None, n=None):
+                self._scope.open(keys, notes.append, log, step=None, n=None)
             self._resources_open = True
         finally:
             if notes:
@@ -172,7 +175,7 @@ class InProcessRunner:
             inputs=order.inputs,
             scope=self._scope,
             instance=self._context.instance,
-            managed_loggers=self._context.managed_loggers,
+            log_settings=self._context.log_settings,
             raised=self._raised,
         )
 

@@ -272,7 +272,7 @@ class MultiprocessExecutor:
                 "the multiprocess executor does not run on Windows; use the in_process executor or WSL."
             )
         most = max_concurrent_of(config.get("max_concurrent"), os.environ)
-        argument = JobArgument(context.run, context.home, context.managed_loggers)
+        argument = JobArgument(context.run, context.home, context.log_settings)
         made = process_settings(
             config.get("start_method") or {}, argument, min(most, READY_AHEAD, len(context.plan.steps))
         )

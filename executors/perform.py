@@ -43,7 +43,7 @@ from ..events.kinds import EventKind
 from ..events.messages import duration as in_words
 from .resource_scope import Emit, ResourceScope
 from .step_context import StepContexts
-from .step_log import captured, step_logger
+from .step_log import listened, step_logger
 from .step_request import StepRequest
 from .user_results import AnyOutput, outputs_of
 
@@ -71,7 +71,9 @@ class _Attempt:
 
     def run(self) -> None:
         """Everything."""
-        log = step_logger(self.emit, self.request.run, step=self.key, n=self.request.n, level=self.request.log_level)
+        log = step_logger(
+            self.emit, self.request.run, step=self.key, n=self.request.n, level=self.request.log_settings.level
+        )
         try:
             self._run_body(log)
         except BaseException as error:  # noqa: BLE001 - whatever ends user code is the attempt's outcome
@@ -83,10 +85,12 @@ class _Attempt:
                 self.scope.close(self.emit, step=self.key, n=self.request.n)
 
     def _run_body(self, log: logging.Logger) -> None:
-        contexts = self._open(log)
-        self._announce()
-        began = time.perf_counter()
-        with captured(self.request.managed_loggers, log):
+        request = self.request
+        log.setLevel(max(self.scope.config.log_level, request.log_settings.level))
+        with listened(log, request.log_settings, request.run, step=self.key, n=request.n):
+            contexts = self._open(log)
+            self._announce()
+            began = time.perf_counter()
             arguments = self._arguments(contexts)
             context = contexts.for_op()
             for output in self._user_outputs(contexts, arguments, context):
@@ -118,8 +122,6 @@ class _Attempt:
 
     def _open(self, log: logging.Logger) -> StepContexts:
         request = self.request
-        level = max(self.scope.config.log_level, request.log_level)
-        log.setLevel(level)
         if request.scope is None:
             self.scope.open(request.step.resource_keys, self.emit, log, step=self.key, n=request.n)
         return StepContexts(request, self.scope, log)

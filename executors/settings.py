@@ -12,6 +12,7 @@ from ..engine.snapshot import PlanSnapshot
 from ..events.run import Run
 from ..storage.compute_logs import ComputeLogStore
 from .contract import RunnerSignal, StepRunner
+from .log_settings import LogSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class ExecutorContext:
         logs: where what the steps print is kept.
         load_job: loads the job's definition into this process; only an executor that runs user code here calls it.
         instance: the instance that user code sees, or None.
-        managed_loggers: names of Python loggers whose lines become events too (``python_logs``).
+        log_settings: the instance's ``python_logs``, for the processes that run user code.
         owns_process: this process is the run's worker and nobody else's: what it prints belongs to the run.
     """
 
@@ -54,7 +55,7 @@ class ExecutorContext:
     logs: ComputeLogStore
     load_job: Callable[[], Any]
     instance: Any = None
-    managed_loggers: tuple[str, ...] = ()
+    log_settings: LogSettings = field(default_factory=LogSettings)
     owns_process: bool = False
 
 

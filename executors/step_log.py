@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from ..events.event import NewEvent
 from ..events.kinds import EventKind
 from ..events.run import Run
+from .log_settings import LogSettings
 
 Emit = Callable[[NewEvent], None]
 LOGGER_NAME = "dagster"
@@ -49,6 +50,49 @@ def step_logger(emit: Emit, run: Run, *, step: str | None, n: int | None, level:
     logger = logging.Logger(LOGGER_NAME, level)
     logger.addHandler(_RunHandler(emit, run, step, n))
     return logger
+
+
+class _Meta(logging.Filter):
+    """Tells the instance's own handlers whose line it is: ``record.dagster_meta``, as in Dagster."""
+
+    def __init__(self, run: Run, step: str | None, n: int | None) -> None:
+        super().__init__()
+        self._meta = {
+            "run_id": run.run_id,
+            "job_name": run.job_name,
+            "job_tags": dict(run.tags),
+            "step_key": step,
+            "attempt": n,
+        }
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.dagster_meta = self._meta
+        return True
+
+
+@contextmanager
+def listened(
+    logger: logging.Logger, settings: LogSettings, run: Run, *, step: str | None, n: int | None
+) -> Iterator[None]:
+    """Let the instance's further handlers hear `logger`, and its named Python loggers become events like the lines of `logger`.
+
+    Raises:
+        RunplaneError: a handler can not be made.
+    """
+    meta = _Meta(run, step, n)
+    for handler in settings.made:
+        handler.addFilter(meta)
+        # First in the row of filters: a filter of the user's may want to look at it.
+        handler.filters.insert(0, handler.filters.pop())
+        logger.addHandler(handler)
+    try:
+        with captured(settings.managed_loggers, logger):
+            yield
+    finally:
+        for handler in settings.made:
+            handler.removeFilter(meta)
+            logger.removeHandler(handler)
+        settings.flush()
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from ..definitions.job import JobDefinition
 from ..engine.snapshot import StepPlan, StoredOutput
 from ..events.run import Run
+from .log_settings import LogSettings
 from .resource_scope import ResourceScope
 
 
@@ -35,8 +35,7 @@ class StepRequest:
         ensure_current: returns if the attempt still has the right to write; raises FencedError otherwise.
         scope: resources shared by all steps of the run; None: this step opens and closes its own.
         instance: the instance that user code sees; None where there is none in the process.
-        managed_loggers: names of Python loggers whose lines become events too (``python_logs``).
-        log_level: lowest level that is kept, over the one in run config.
+        log_settings: the instance's ``python_logs``; its level is over the one in run config.
         raised: is told the exception that user code raised (a run in one process raises it again).
     """
 
@@ -52,6 +51,5 @@ class StepRequest:
     ensure_current: Callable[[], None] = _always_current
     scope: ResourceScope | None = None
     instance: Any = None
-    managed_loggers: tuple[str, ...] = ()
-    log_level: int = logging.NOTSET
+    log_settings: LogSettings = field(default_factory=LogSettings)
     raised: Callable[[BaseException], None] | None = None

@@ -33,6 +33,7 @@ from ..locations.target import CodeRequest
 from ..storage.contract import RunClaim
 from ..storage.liveness import this_process
 from .authority import BudgetSpent, Denied, acquire
+from .python_logs import log_settings_of
 from .signals import ToldToLeave, handled, wake_main_thread
 from .step_logs import usable_logs
 
@@ -243,7 +244,7 @@ def _context(instance: Instance, run: Run, plan: PlanSnapshot) -> ExecutorContex
         logs=usable_logs(instance, run),
         load_job=load,
         instance=instance,
-        managed_loggers=instance.python_logs.managed_python_loggers,
+        log_settings=log_settings_of(instance),
         owns_process=True,
     )
 

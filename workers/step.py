@@ -34,6 +34,7 @@ from ..plan.compile import compile_plan
 from ..storage.contract import AttemptRef, NotClaimed
 from ..storage.liveness import this_process
 from .event_sink import EventSink
+from .python_logs import log_settings_of
 from .step_logs import usable_logs
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -113,7 +114,7 @@ def _execute_one(
                     inputs=inputs,
                     ensure_current=sink.ensure_current,
                     instance=instance,
-                    managed_loggers=instance.python_logs.managed_python_loggers,
+                    log_settings=log_settings_of(instance),
                 )
                 perform_step(request, take)
         except DagsterExecutionInterruptedError as e:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...events.run import Run
+from ..log_settings import LogSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,9 +16,9 @@ class JobArgument:
     Attributes:
         run: the run; its origin says where the code is.
         home: the instance's folder.
-        managed_loggers: names of Python loggers whose lines become events.
+        log_settings: the instance's ``python_logs``.
     """
 
     run: Run
     home: Path
-    managed_loggers: tuple[str, ...] = ()
+    log_settings: LogSettings = field(default_factory=LogSettings)

@@ -36,7 +36,7 @@ def load(argument: Any) -> Perform:
             retry_number=task.retry_number,
             retries_enabled=task.retries_enabled,
             inputs=task.inputs,
-            managed_loggers=told.managed_loggers,
+            log_settings=told.log_settings,
         )
         perform_step(request, emit)
 

@@ -2,6 +2,8 @@
 
 import logging
 import os
+import pickle
+from dataclasses import fields
 
 import pytest
 from steps import perform, perform_one
@@ -25,6 +27,8 @@ from runplane import (
     op,
     resource,
 )
+from runplane.errors import RunplaneError
+from runplane.executors.log_settings import LogSettings
 from runplane.plan.compile import compile_plan
 
 
@@ -300,7 +304,7 @@ def test_managed_loggers_become_events_and_are_left_as_they_were(tmp_path, capsy
         context.log.debug("from the op")
 
     before = logging.getLogger("my.library").level
-    done = perform_one(_job(talks, {}, name="talks"), tmp_path, managed_loggers=("my.library",))
+    done = perform_one(_job(talks, {}, name="talks"), tmp_path, log_settings=LogSettings(("my.library",)))
     assert [(e.body["logger"], e.body["message"]) for e in done.events if e.kind == "LOG"] == [
         ("my.library", "from a library"),
         ("dagster", "from the op"),
@@ -308,6 +312,71 @@ def test_managed_loggers_become_events_and_are_left_as_they_were(tmp_path, capsy
     assert " - dagster - DEBUG - alone - " in capsys.readouterr().err
     assert logging.getLogger("my.library").level == before
     assert logging.getLogger("my.library").handlers == []
+
+
+def test_the_level_of_the_instance_is_over_that_of_the_run(tmp_path):
+    def talks(context):
+        context.log.info("low")
+        logging.getLogger("my.library").info("low, from a library")
+        context.log.warning("high")
+
+    done = perform_one(
+        _job(talks, {}, name="talks"), tmp_path, log_settings=LogSettings(("my.library",), logging.WARNING)
+    )
+    assert [e.body["message"] for e in done.events if e.kind == "LOG"] == ["high"]
+
+
+def test_further_handlers_hear_the_run_and_the_named_loggers(tmp_path):
+    def talks(context):
+        context.log.info("from the op")
+        logging.getLogger("my.library").warning("from a library")
+
+    file = tmp_path / "lines.txt"
+    settings = LogSettings(
+        ("my.library",),
+        handlers={
+            "late": {"class": "logging.handlers.MemoryHandler", "capacity": 100, "target": "to_file"},
+            "to_file": {"class": "logging.FileHandler", "filename": str(file), "formatter": "f", "filters": ["mine"]},
+        },
+        formatters={"f": {"format": "%(levelname)s %(message)s %(dagster_meta)s"}},
+        filters={"mine": {"()": f"{__name__}.OfAStep"}},
+    )
+    perform_one(_job(talks, {}, name="talks"), tmp_path, log_settings=settings)
+    lines = file.read_text().splitlines()
+    settings.close()
+    # Once by itself, once by the handler that holds lines back: it is flushed when the step is over.
+    assert [line.split(" {")[0] for line in lines] == ["INFO from the op", "WARNING from a library"] * 2
+    assert "'step_key': 'talks', 'attempt': 1" in lines[0]
+    assert logging.getLogger("my.library").handlers == []
+
+
+class OfAStep(logging.Filter):
+    def filter(self, record):
+        return bool(record.dagster_meta["step_key"])
+
+
+def test_handlers_do_not_travel_and_the_users_own_stay_open(tmp_path):
+    own = logging.FileHandler(tmp_path / "own.txt")
+    settings = LogSettings(handlers={"h": {"class": "logging.FileHandler", "filename": str(tmp_path / "h.txt")}})
+    assert settings.made is settings.made
+    assert own.stream is not None
+    assert pickle.loads(pickle.dumps(settings)).__dict__.keys() == {f.name for f in fields(settings)}
+    settings.close()
+    own.close()
+
+
+@pytest.mark.parametrize(
+    ("described", "at", "said"),
+    [
+        ({"handlers": {"h": {"class": "no.such.Handler"}}}, "handlers.h", "no.such"),
+        ({"handlers": {"h": {"class": "logging.NullHandler", "formatter": "f"}}}, "handlers.h", "'f'"),
+        ({"handlers": {"h": {}}, "filters": {"f": {"()": "no.such.Filter"}}}, "filters.f", "no.such"),
+    ],
+)
+def test_a_handler_that_can_not_be_made_is_named(described, at, said):
+    with pytest.raises(RunplaneError, match=said) as raised:
+        _ = LogSettings(**described).made
+    assert raised.value.where == f"dagster.yaml: python_logs.dagster_handler_config.{at}"
 
 
 def test_the_log_level_of_run_config_is_kept_to(tmp_path):
