@@ -81,6 +81,7 @@ class Codec:
             self.constants["__class__"] = quoted(stored)
         self._constant_nodes = dict(constants or {})
         self._known = {name for f in fields for name in (f.key, *f.also)} | {"__class__"}
+        self._readers = [(f, f.key, f.shape.read) for f in fields]
         self._row = self._usual_row()
         self._once = once
         self._last: tuple[Any, str] = (None, "")
@@ -89,21 +90,27 @@ class Codec:
     def read(self, node: Mapping[str, Any], coder: Registry) -> Any:
         """An object of the class. Raises Misfit."""
         values: dict[str, Any] = {}
-        for f in self.fields:
-            found = self._find(f, node)
+        for f, key, read in self._readers:
+            found = node.get(key, _MISSING)
+            if found is _MISSING or f.also:
+                found = self._find(f, node)
             if found is not _MISSING:
                 try:
-                    values[f.name] = f.shape.read(found, coder)
+                    values[f.name] = read(found, coder)
                 except Misfit as misfit:
-                    raise misfit.at(f.key)
-        extra = {
+                    raise misfit.at(key)
+        extra = {} if self._known.issuperset(node) else self._extra(node)
+        if extra and self.keeps_extra:
+            values["extra"] = extra
+        return self.cls(**values)
+
+    def _extra(self, node: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields that the class does not know, and that are not its constants."""
+        return {
             key: item
             for key, item in node.items()
             if key not in self._known and not (key in self._constant_nodes and item == self._constant_nodes[key])
         }
-        if extra and self.keeps_extra:
-            values["extra"] = extra
-        return self.cls(**values)
 
     def write(self, value: Any, coder: Registry) -> str:
         """The text of an object of the class. Raises Misfit."""
