@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from ..errors import UnsupportedError
 from ..events.event import NewEvent
@@ -18,6 +19,6 @@ def usable_logs(instance: Instance, run: Run) -> ComputeLogStore:
     try:
         return instance.logs
     except UnsupportedError as e:
-        body = {"message": f"What the steps print is not captured. {e}", "metadata": {}, "error": None}
+        body: dict[str, Any] = {"message": f"What the steps print is not captured. {e}", "metadata": {}, "error": None}
         instance.journal.annotate(run.run_id, [NewEvent(EventKind.ENGINE_EVENT, None, None, body, time.time())])
         return NoOpComputeLogStore()

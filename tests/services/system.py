@@ -183,7 +183,7 @@ class System:
 
     def processes(self) -> list[psutil.Process]:
         """Everything that was started for this folder and lives."""
-        found = []
+        found: list[psutil.Process] = []
         for process in psutil.process_iter():
             try:
                 marked = process.environ().get(MARK_ENV) == str(self.folder)
