@@ -6,9 +6,11 @@ the world that the engine's tests draw, chosen so that each kind of trouble is t
 
 from __future__ import annotations
 
+import json
 import random
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from runplane import (
     job,
     op,
 )
+from runplane.engine.commands import Happened
 from runplane.instance.instance import Instance
 from runplane.testing.replay import History, as_facts, record, write_history
 
@@ -47,13 +50,18 @@ def real_runs() -> Iterator[tuple[str, History]]:
         run = instance.runs.get(result.run_id)
         assert run.plan_id is not None
         events = instance.journal.tail(run.run_id, 0, 10_000)
-        name = f"real_{make.__name__}"
-        yield (
-            name,
-            History(
-                f"A real run: {make.__doc__}", __version__, instance.journal.get_plan(run.plan_id), as_facts(events)
-            ),
-        )
+        plan = instance.journal.get_plan(run.plan_id)
+        about = f"A real run: {make.__doc__}"
+        yield f"real_{make.__name__}", History(about, __version__, plan, _anywhere(as_facts(events)))
+
+
+def _anywhere(facts: Sequence[Happened]) -> tuple[Happened, ...]:
+    """Without the recorder's folder, and with times that begin at 1000."""
+    found = []
+    for fact in facts:
+        body = json.loads(json.dumps(dict(fact.body)).replace(str(HISTORIES.parents[1]), "/project"))
+        found.append(replace(fact, body=body, at=round(1000 + fact.at - facts[0].at, 3)))
+    return tuple(found)
 
 
 def drawn_runs() -> Iterator[tuple[str, History]]:
