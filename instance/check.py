@@ -33,6 +33,8 @@ _LOOPS: Mapping[str, str] = {
     "retention": "the loop that drops old ticks",
 }
 """Sections that only a daemon loop of a later version reads."""
+_WORK_ALREADY = {"run_monitoring": ("max_resume_run_attempts", "max_runtime_seconds")}
+"""Their keys that have an effect all the same."""
 _OFF_BY_DEFAULT = ("run_monitoring", "run_retries")
 _IN_PODS = ("K8sRunLauncher", "CeleryK8sRunLauncher")
 _ANY_MAP: Schema = FreeMap(secret=True)
@@ -102,7 +104,13 @@ def check_config(config: InstanceConfig, env: Mapping[str, str], *, allow_missin
     storage_warnings = [] if problems.found or allow_missing_env else _check_storage(config, env, problems)
     if config.refuse_literal_secrets:
         problems.found.extend(literals.found)
-    warnings = [*_later(config), *storage_warnings, *([] if config.refuse_literal_secrets else literals.found)]
+    settings = [] if problems.found else _later_settings(config)
+    warnings = [
+        *_later(config),
+        *settings,
+        *storage_warnings,
+        *([] if config.refuse_literal_secrets else literals.found),
+    ]
     return CheckReport(_once(problems.found), _once(warnings), resolved)
 
 
@@ -223,7 +231,37 @@ def _later(config: InstanceConfig) -> list[Problem]:
     for name, loop in _LOOPS.items():
         section = config.sections.get(name)
         if section and section.get("enabled", name not in _OFF_BY_DEFAULT) is not False:
-            found.append(Problem(name, f"has no effect yet: {loop} comes with a later version"))
+            found.append(Problem(name, _waits(name, section, loop)))
+    return found
+
+
+def _waits(name: str, section: Mapping[str, Any], loop: str) -> str:
+    """Which keys of a section wait for its loop: all, or all but those that have an effect already."""
+    works = _WORK_ALREADY.get(name, ())
+    if not works:
+        return f"has no effect yet: {loop} comes with a later version"
+    waiting = [key for key in section if key not in (*works, "enabled")]
+    effect = f"{' and '.join(works)} have an effect already"
+    rest = f"{', '.join(waiting)}: no effect yet" if waiting else "the rest has none yet"
+    return f"{effect}; {rest}: {loop} comes with a later version"
+
+
+def _later_settings(config: InstanceConfig) -> list[Problem]:
+    """One warning for each single setting that is read and has no effect in this version."""
+    found = []
+    pools = (config.sections.get("concurrency") or {}).get("pools") or {}
+    if pools.get("granularity") == "run":
+        at = "concurrency.pools.granularity"
+        found.append(Problem(at, "has no effect yet: a slot is held by a step; slots of runs come with the queue"))
+    if "op_granularity_run_buffer" in pools:
+        at = "concurrency.pools.op_granularity_run_buffer"
+        found.append(Problem(at, "has no effect yet: it is for the queue, which comes with a later version"))
+    for part in storage_parts(config.parts).values():
+        ours = part.config.get("runplane")
+        for key in ("pool_size", "max_overflow"):
+            if isinstance(ours, Mapping) and key in ours:
+                text = "has no effect yet: a process keeps one connection in this version"
+                found.append(Problem(f"{part.path}.runplane.{key}", text))
     return found
 
 

@@ -67,6 +67,36 @@ def test_what_comes_later_is_one_warning_each() -> None:
     ]
 
 
+def test_a_setting_that_waits_is_one_warning() -> None:
+    text = """
+storage:
+  postgres: {postgres_db: {username: u, password: {env: P}, hostname: h, db_name: d}, runplane: {pool_size: 3, max_overflow: 0}}
+concurrency:
+  pools: {granularity: run, op_granularity_run_buffer: 2, default_limit: 4}
+"""
+
+    warnings = check(text, allow_missing_env=True).warnings
+
+    assert [w.path for w in warnings] == [
+        "concurrency.pools.granularity",
+        "concurrency.pools.op_granularity_run_buffer",
+        "storage.postgres.runplane.pool_size",
+        "storage.postgres.runplane.max_overflow",
+    ]
+    assert all("no effect yet" in w.message for w in warnings)
+    assert check("concurrency: {pools: {granularity: op, default_limit: 1}}").warnings == []
+
+
+def test_watching_over_runs_says_what_it_does_already() -> None:
+    (some,) = check("run_monitoring: {enabled: true, max_runtime_seconds: 5, start_timeout_seconds: 1}").warnings
+    (none,) = check("run_monitoring: {enabled: true}").warnings
+
+    assert some.message.startswith(
+        "max_resume_run_attempts and max_runtime_seconds have an effect already; start_timeout_seconds: no"
+    )
+    assert "the rest has none yet" in none.message
+
+
 def test_a_section_that_is_off_is_no_warning() -> None:
     text = "run_monitoring: {start_timeout_seconds: 1}\nrun_retries: {enabled: false}\nfreshness: {enabled: false}\nnux: {enabled: true}"
 
