@@ -135,8 +135,8 @@ def test_a_cursor_over_one_global_id_loses_events_under_the_same_load(postgres_u
 
 def test_each_feed_reader_sees_each_item_once(open_database: Callable[[], Database]) -> None:
     """32 runs commit in random order; so do their numbers."""
-    steps = 20
     runs = [StartedRun(Journal(Dawdling(open_database()))) for _ in range(WRITERS)]
+    steps = 20
     begin = Feed(runs[0].journal.database).end()
     expected = WRITERS * (steps + 1)
     done = threading.Event()
@@ -169,6 +169,41 @@ def test_each_feed_reader_sees_each_item_once(open_database: Callable[[], Databa
         assert numbers == list(range(numbers[0], numbers[0] + expected))
 
     together(write_all, *([read] * READERS))
+
+
+def test_an_item_whose_transaction_commits_late_is_read(
+    open_postgres: Callable[[], Database], postgres_url: str
+) -> None:
+    """Its row was inserted before one that has been read."""
+
+    class Held(Passing):
+        """Waits for a lock between the last statement and the commit."""
+
+        def transact(self, statements: Any) -> list[Outcome]:
+            return self.inner.transact(
+                [*statements[:-1], Statement("SELECT pg_advisory_xact_lock(7)", {}), statements[-1]]
+            )
+
+    late, early = StartedRun(Journal(open_postgres())), StartedRun(Journal(open_postgres()))
+    late.journal = Journal(Held(late.journal.database))
+    feed = Feed(early.journal.database)
+    cursor = feed.end()
+    with psycopg.connect(postgres_url) as holder:
+        holder.execute("SELECT pg_advisory_xact_lock(7)")
+        writer = threading.Thread(target=late.journal.annotate, args=(late.run_id, [event(K.ASSET_MATERIALIZATION)]))
+        writer.start()
+        waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 7 AND NOT granted"
+        while holder.execute(waiting).fetchall() == [(0,)]:
+            time.sleep(0.01)
+        early.journal.annotate(early.run_id, [event(K.ASSET_MATERIALIZATION)])
+        first, cursor = feed.read(cursor)
+        holder.rollback()
+        writer.join()
+
+    second, _ = feed.read(cursor)
+
+    assert [i.run_id for i in first + second] == [early.run_id, late.run_id]
+    assert second[0].number == first[0].number + 1
 
 
 def test_a_feed_read_by_insertion_id_loses_items(open_postgres: Callable[[], Database]) -> None:
