@@ -9,6 +9,7 @@ from comparison import Bench, Figure, Row, Side, alone
 from multiprocess_ops import execute_run
 
 SMALL, LARGE = 1_000, 10_000
+NAMES = {"wide": "independent", "chain": "a chain"}
 MULTIPROCESS = [
     Figure("slope", "log-log slope from 1,000 to 10,000 ops, multiprocess", "", 1.1, ours_only=True),
     Figure("per_op_ms", "multiprocess, per op of 10,000", "ms", 10, ours_only=True),
@@ -18,9 +19,17 @@ MULTIPROCESS = [
 
 def rows(bench: Bench) -> Iterator[Row]:
     """Ask."""
+    for shape in ("wide", "chain"):
+        what = f"log-log slope from 1,000 to 10,000 ops, {NAMES[shape]}, the engine alone"
+
+        def engine(side: Side, _: int, shape: str = shape) -> Mapping[str, float]:
+            words = ("runplane_engine.py", shape)
+            return {"slope": slope({n: bench.run(side, *words, str(n)).figures()["total_s"] for n in (SMALL, LARGE)})}
+
+        yield from bench.rows([Figure("slope", what, "", 1.1, ours_only=True)], engine, (3, 0))
     for shape, storage in (("wide", "ephemeral"), ("chain", "ephemeral"), ("wide", "home"), ("chain", "home")):
-        kept = "nothing stored" if storage == "ephemeral" else "SQLite"
-        what = f"log-log slope from 1,000 to 10,000 ops, {'independent' if shape == 'wide' else 'a chain'}, {kept}"
+        kept = "ephemeral instance" if storage == "ephemeral" else "SQLite"
+        what = f"log-log slope from 1,000 to 10,000 ops, {NAMES[shape]}, {kept}"
 
         def in_process(side: Side, _: int, shape: str = shape, storage: str = storage) -> Mapping[str, float]:
             took = {}
@@ -30,7 +39,7 @@ def rows(bench: Bench) -> Iterator[Row]:
                     took[ops] = done.figures()["total_s"]
             return {"slope": slope(took)}
 
-        yield from bench.rows([Figure("slope", what, "", 1.1, ours_only=True)], in_process, (1, 0))
+        yield from bench.rows([Figure("slope", what, "", 1.1, ours_only=True)], in_process, (3, 0))
 
     def multiprocess(side: Side, _: int) -> Mapping[str, float]:
         config = {"execution": {"config": {"multiprocess": {}}}}

@@ -17,7 +17,8 @@ MESSAGE = 'Finished execution of step "op_0" in 10ms.'
 event = Event(
     RUN_ID, 1, "STEP_SUCCESS", "op_0", 1, {"message": MESSAGE, "duration_ms": 10.5}, 1767225600.25, 1767225600.5
 )
-body = json.dumps(event.body)
+encode = json.JSONEncoder(separators=(",", ":")).encode
+body = encode(event.body)
 (entry,) = entries_of(event, "wide")
 
 
