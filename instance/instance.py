@@ -17,7 +17,7 @@ from typing import Any
 from ..config.dotenv import load_dotenv
 from ..coordinators.contract import RunCoordinator
 from ..engine.snapshot import PlanSnapshot
-from ..errors import ConflictError, RunplaneError
+from ..errors import ConflictError, NotFoundError, RunplaneError
 from ..events.causes import FailureCause
 from ..events.event import Event, NewEvent
 from ..events.kinds import EventKind
@@ -28,6 +28,7 @@ from ..events.status import RunStatus
 from ..events.wire import to_text
 from ..launchers.contract import (
     ChecksHealth,
+    Closes,
     Health,
     HealthState,
     LaunchRequest,
@@ -36,6 +37,7 @@ from ..launchers.contract import (
     TerminateResult,
     WorkerHandle,
 )
+from ..launchers.dagster_contract import DagsterRun
 from ..storage.compute_logs import ComputeLogStore
 from ..storage.contract import Head
 from ..storage.journal import Journal
@@ -47,6 +49,7 @@ from .load import from_home as config_from_home
 from .load import from_yaml as config_from_yaml
 from .load import load_instance_config
 from .ref import to_ref
+from .reported import engine_event
 from .settings import PythonLogs
 from .wire import Wiring
 
@@ -250,7 +253,15 @@ class Instance:
         self.database.release()
 
     def close(self) -> None:
-        """Close the database, and remove a temporary folder."""
+        """Close the launcher, if it wants that, and the database, and remove a temporary folder."""
+        launcher = self.__dict__.pop("launcher", None)
+        try:
+            if isinstance(launcher, Closes):
+                launcher.close()
+        finally:
+            self._close_storage()
+
+    def _close_storage(self) -> None:
         if "database" in self.__dict__:
             self.database.close()
         if self._remove_temporary is not None:
@@ -375,6 +386,43 @@ class Instance:
             )
         make = ResumeRunArgs if resume else ExecuteRunArgs
         return to_text(make(self.ref, run.origin, run.run_id))
+
+    # What launchers written for Dagster call ----------------------------------------------------------------------------------
+
+    def get_run_by_id(self, run_id: str) -> DagsterRun | None:
+        """A run under Dagster's names of its fields, or None."""
+        try:
+            return DagsterRun(self.runs.get(run_id))
+        except NotFoundError:
+            return None
+
+    def report_engine_event(
+        self,
+        message: str,
+        dagster_run: Any = None,
+        engine_event_data: Any = None,
+        cls: type | None = None,
+        step_key: str | None = None,
+        run_id: str | None = None,
+    ) -> None:
+        """Note something in a run's log; taken after the run's end too.
+
+        Args:
+            dagster_run, run_id: the run, one way or the other.
+            engine_event_data: has ``metadata``, ``error``, ``marker_start``, ``marker_end``, or some of them.
+            cls: whose note it is; its name is put before the message.
+
+        Raises:
+            RunplaneError: neither a run nor its id was given. NotFoundError: no such run.
+        """
+        found = run_id if run_id is not None else getattr(dagster_run, "run_id", None)
+        if found is None:
+            raise RunplaneError("an engine event belongs to a run", got="neither dagster_run nor run_id")
+        self.journal.annotate(found, [engine_event(message, engine_event_data, cls, step_key)])
+
+    def get_ref(self) -> InstanceRef:
+        """The instance as it travels in a request document (``ref``)."""
+        return self.ref
 
     # Inside -------------------------------------------------------------------------------------------------------------------
 

@@ -99,6 +99,14 @@ class ChecksHealth(Protocol):
 
 
 @runtime_checkable
+class Closes(Protocol):
+    """A launcher that holds something open (a client, threads)."""
+
+    def close(self) -> None:
+        """Called once, when the instance is closed. Workers live on."""
+
+
+@runtime_checkable
 class Resumes(Protocol):
     """A launcher that can start a further worker for a run whose worker is gone."""
 
