@@ -20,7 +20,8 @@ DEPENDENCIES = {
     "testcontainers", "uvicorn", "yaml",
 }  # fmt: skip
 # Where a module is imported by its name: class pointers, a user's code, lazy public names. Else it is an import statement.
-LOADERS = {"config/pointer.py", "definitions/code_loading.py"}
+# (log_settings: `logging.config` brings sockets and queues, for the few instances that name handlers.)
+LOADERS = {"config/pointer.py", "definitions/code_loading.py", "executors/log_settings.py"}
 # Where an import may stand inside a function, to keep start-up fast: the verbs of the command, the lazy public names.
 EDGES_OF_LATE_IMPORTS = ("cli/", "__init__.py")
 
