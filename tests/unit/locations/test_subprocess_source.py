@@ -183,12 +183,12 @@ def test_what_is_printed_and_read_in_an_import_does_not_disturb(
 
 def test_an_import_that_takes_too_long_is_ended_and_its_place_named(tmp_path: Path) -> None:
     began = time.monotonic()
-    asked = source(tmp_path, "import time\n\ndef wait():\n    time.sleep(60)\n\nwait()\n", timeout_s=1.0)
+    asked = source(tmp_path, "import time\n\ndef wait():\n    time.sleep(60)\n\nwait()\n", timeout_s=5.0)
 
     error = refused(asked)
 
-    assert time.monotonic() - began < 20
-    assert "has not finished importing after 1 s" in error.message
+    assert time.monotonic() - began < 50
+    assert "has not finished importing after 5 s" in error.message
     places = [line.strip() for line in error.message.splitlines()[1:] if line.strip()]
     assert places == [
         f'File "{tmp_path}/definitions.py", line 6 in <module>',
