@@ -6,11 +6,13 @@ import json
 import shutil
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import click
 
 from ..definitions.user_errors import error_text
+from ..errors import UnsupportedError
 from ..events.causes import ErrorInfo
 from ..events.run import Run
 from ..events.status import RunStatus
@@ -226,13 +228,27 @@ def places(instance: Instance, run: Run, story: RunStory) -> Iterator[tuple[str,
     outputs = instance.home / "storage" / run.run_id
     if outputs.is_dir():
         yield "Outputs", str(outputs)
-    if story.log_keys and isinstance(instance.logs, LocalComputeLogStore):
-        folder = instance.logs.path(story.log_keys[0][0], "out").parent
+    folder = _log_folder(instance, story)
+    if folder is not None:
         yield "Logs", f"{folder}  (runplane run logs {short(run.run_id)})"
     for step in story.steps.values():
         for label, place in step.found:
             yield "Report" if place.endswith((".html", ".pdf", ".md")) else label.capitalize()[:8], place
     yield "Next", next_command(run, story)
+
+
+def _log_folder(instance: Instance, story: RunStory) -> Path | None:
+    """Where the run's logs are on this machine, if they are."""
+    try:
+        logs = instance.logs
+    except UnsupportedError:
+        # `run logs` says which part is not built yet; everything else of the run can be shown all the same.
+        return None
+    return (
+        logs.path(story.log_keys[0][0], "out").parent
+        if story.log_keys and isinstance(logs, LocalComputeLogStore)
+        else None
+    )
 
 
 def next_command(run: Run, story: RunStory) -> str:
