@@ -18,6 +18,7 @@ MOST_RUNNING = 8
 MOST_LINES = 500
 """Above so many steps a terminal shows those that fail or are retried, and the count of the others."""
 _NOTABLE = (StepStatus.FAILED, StepStatus.RETRYING)
+_GOES_ON = (StepStatus.WAITING, StepStatus.RUNNING, StepStatus.LOST, StepStatus.RETRYING)
 
 
 class Progress(Protocol):
@@ -72,7 +73,7 @@ class LiveProgress:
         head = f"{self._run.job_name}  {short(self._run.run_id)}"
         if story is None:
             return Group(Spinner("dots", text=Text(f"{head}  starting")))
-        over = len(story.steps) - story.count(StepStatus.WAITING, StepStatus.RUNNING, StepStatus.RETRYING)
+        over = len(story.steps) - story.count(*_GOES_ON)
         running = story.in_state(StepStatus.RUNNING)
         since = seconds(max(0.0, time.time() - (story.started_at or time.time())))
         lines: list[Any] = [

@@ -28,6 +28,7 @@ WAITED, WORKED = "·", "█"
 _COLOURS: Mapping[Any, str] = {
     StepStatus.SUCCEEDED: "green",
     StepStatus.FAILED: "red",
+    StepStatus.LOST: "yellow",
     StepStatus.RETRYING: "yellow",
     StepStatus.CANCELED: "yellow",
     StepStatus.SKIPPED: "cyan",

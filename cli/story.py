@@ -22,6 +22,8 @@ class StepStatus(str, Enum):
 
     WAITING = "waiting"
     RUNNING = "running"
+    LOST = "lost"
+    """Its attempt ended without an outcome; what follows, another attempt or a failure, is the next event."""
     RETRYING = "waiting to be retried"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -112,7 +114,7 @@ class RunStory:
                 self.steps[step.key] = StepStory(step.key)
 
     def take(self, event: Event) -> StepStory | None:
-        """Take the next event in; the step whose status it changed, or None."""
+        """Take the next event in; the step whose status it changed in a way that is worth telling, or None."""
         self.now = event.at
         if event.step is None:
             self._take_run(event)
@@ -120,7 +122,7 @@ class RunStory:
         step = self.steps.setdefault(event.step, StepStory(event.step))
         before = step.status
         _STEP_EVENTS.get(event.kind, _nothing)(step, event)
-        return step if step.status is not before else None
+        return step if step.status not in (before, StepStatus.LOST) else None
 
     def count(self, *statuses: StepStatus) -> int:
         """How many steps have one of these statuses."""
@@ -194,6 +196,8 @@ def _attempt(step: StepStory, event: Event) -> Attempt:
 
 def _issued(step: StepStory, event: Event) -> None:
     _attempt(step, event)
+    if step.status is StepStatus.LOST:
+        step.status = StepStatus.RETRYING
 
 
 def _claimed(step: StepStory, event: Event) -> None:
@@ -225,7 +229,7 @@ def _sealed(step: StepStory, event: Event) -> None:
     attempt.outcome = event.kind
     attempt.ended_at = event.at
     canceled = event.body.get("cause") == FailureCause.CANCELED
-    step.status = StepStatus.CANCELED if canceled else StepStatus.RETRYING
+    step.status = StepStatus.CANCELED if canceled else StepStatus.LOST
     step.failure = event.body
 
 

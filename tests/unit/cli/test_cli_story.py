@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import click
 import pytest
 
-from runplane.cli.report import cause_words, seconds, timeline
+from runplane.cli.report import cause_words, seconds, step_line, timeline
 from runplane.cli.run_config_files import read_run_config, read_tags
-from runplane.cli.story import RunStory, StepStatus
+from runplane.cli.story import RunStory, StepStatus, StepStory
 from runplane.engine.snapshot import InputPlan, OutputPlan, OutputRef, PlanSnapshot, StepPlan
 from runplane.events.event import Event
 from runplane.events.status import RunStatus
@@ -35,12 +36,15 @@ class Told:
     def __init__(self, *steps: StepPlan) -> None:
         self.story = RunStory(PlanSnapshot("j", steps))
         self.seq = 0
+        self.heard: Callable[[StepStory], None] = lambda _: None
         self(0, "RUN_START")
 
     def __call__(self, at: float, kind: str, step: str | None = None, n: int | None = None, **body: Any) -> None:
         self.seq += 1
         written_at = body.pop("written_at", at)
-        self.story.take(Event("r", self.seq, kind, step, n, body, 1000 + written_at, 1000 + at))
+        changed = self.story.take(Event("r", self.seq, kind, step, n, body, 1000 + written_at, 1000 + at))
+        if changed is not None:
+            self.heard(changed)
 
     def attempt(self, step: str, n: int, issued: float, began: float, ended: float, outcome: str, **body: Any) -> None:
         """One whole attempt, claimed when it was issued."""
@@ -108,7 +112,7 @@ def test_a_step_that_runs_has_worked_until_now() -> None:
         ("STEP_FAILURE", {"cause": "USER_CODE"}, StepStatus.FAILED),
         ("STEP_FAILURE", {"cause": "CANCELED"}, StepStatus.CANCELED),
         ("STEP_UP_FOR_RETRY", {"cause": "USER_RETRY"}, StepStatus.RETRYING),
-        ("STEP_SEALED", {"cause": "LOST"}, StepStatus.RETRYING),
+        ("STEP_SEALED", {"cause": "LOST"}, StepStatus.LOST),
         ("STEP_SEALED", {"cause": "CANCELED"}, StepStatus.CANCELED),
         ("SOMETHING_NEW", {}, StepStatus.RUNNING),
     ],
@@ -118,6 +122,20 @@ def test_how_an_attempt_ends(kind: str, body: dict[str, Any], status: StepStatus
     told.attempt("a", 1, 0, 0, 1, kind, **body)
 
     assert told.story.steps["a"].status is status
+
+
+def test_of_a_lost_attempt_only_what_follows_is_told() -> None:
+    told = Told(A)
+    lines = []
+    told.heard = lambda step: lines.append(step_line(told.story, step).split("a  ")[1])
+
+    told.attempt("a", 1, 0, 0, 1, "STEP_SEALED", cause="CRASHED")
+    told.attempt("a", 2, 1, 1, 2, "STEP_SEALED", cause="CRASHED")
+    told(2, "STEP_FAILURE", "a", 2, cause="CRASHED")
+
+    words = [click.unstyle(line) for line in lines]
+    again = "to be retried: its process ended without an outcome"
+    assert words == ["running", again, "running, attempt 2", "failed after 2.00 s, attempt 2"]
 
 
 def test_steps_that_never_ran() -> None:
