@@ -6,6 +6,7 @@ Started from another directory than the clone, where `config` or `events` would 
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,4 +52,11 @@ def run(environment: Environment, examples: tuple[Example, ...]) -> None:
         if done.returncode:
             raise Failed(f"{' '.join(command)} exited with {done.returncode}")
     print(f"\nThese runs are kept in {HOME}. To ask about them:\n")
-    print(f"  export DAGSTER_HOME={HOME} PATH={environment.folder / 'bin'}:$PATH")
+    for line in next_commands(environment.folder, HOME):
+        print(f"  {line}")
+
+
+def next_commands(environment: Path, home: Path) -> list[str]:
+    """What to type to see the runs; each line works as it stands, in whatever folder the reader is."""
+    command = shlex.quote(str(environment / "bin" / "runplane"))
+    return [f"export DAGSTER_HOME={shlex.quote(str(home))}", f"{command} run list"]
