@@ -16,7 +16,7 @@ from typing import Any
 
 from ..errors import ConflictError
 from ..events.causes import FailureCause, RunFailureReason
-from ..events.kinds import Category, EventKind, category_of
+from ..events.kinds import EventKind
 from .arcs import StepState, Stimulus
 from .commands import (
     Command,
@@ -211,22 +211,20 @@ class Engine:
     # Facts ----------------------------------------------------------------------------------------------------------------
 
     def _on_happened(self, fact: Happened) -> None:
-        if category_of(fact.kind) is Category.ANNOTATION:
-            return
-        if fact.step is None:
-            self._on_run_fact(fact)
-            return
+        take = _STEP_FACTS.get(fact.kind)
+        if take is None or fact.step is None:
+            if fact.kind == EventKind.RUN_CANCELING:
+                self._on_canceling(fact)
+            return  # any other fact of the run, or an annotation
         step = self.steps.get(fact.step)
         if step is None:
             raise ConflictError(f"{fact.kind} of a step that the plan does not have", where=f"step {fact.step}")
-        if self._unconfirmed.pop((fact.kind, fact.step, fact.n or 0), None) is not None:
+        if self._unconfirmed and self._unconfirmed.pop((fact.kind, fact.step, fact.n or 0), None) is not None:
             self._on_confirmed(step, fact)
-            return
-        _STEP_FACTS[EventKind(fact.kind)](self, step, fact)
+        else:
+            take(self, step, fact)
 
-    def _on_run_fact(self, fact: Happened) -> None:
-        if fact.kind != EventKind.RUN_CANCELING:
-            return
+    def _on_canceling(self, fact: Happened) -> None:
         intent = str(fact.body.get("intent", "cancel"))
         if self._folding:
             self._folded_intent = intent
@@ -658,14 +656,14 @@ def _sealed_error(sealed: Mapping[str, Any]) -> dict[str, Any]:
     return {"message": f"{sealed.get('evidence') or sealed['cause']}\n", "stack": [], "cls_name": "StepLost"}
 
 
-_STEP_FACTS: dict[EventKind, Callable[[Engine, Step, Happened], None]] = {
-    EventKind.STEP_ISSUED: Engine._on_issued,
-    EventKind.STEP_WORKER_STARTED: Engine._on_claimed,
-    EventKind.STEP_OUTPUT: Engine._on_output,
-    EventKind.STEP_SUCCESS: Engine._on_success,
-    EventKind.STEP_FAILURE: Engine._on_failure,
-    EventKind.STEP_UP_FOR_RETRY: Engine._on_retry,
-    EventKind.STEP_SEALED: Engine._on_sealed,
-    EventKind.STEP_SKIPPED: Engine._on_skipped,
-    EventKind.STEP_ABANDONED: Engine._on_abandoned,
+_STEP_FACTS: dict[str, Callable[[Engine, Step, Happened], None]] = {
+    EventKind.STEP_ISSUED.value: Engine._on_issued,
+    EventKind.STEP_WORKER_STARTED.value: Engine._on_claimed,
+    EventKind.STEP_OUTPUT.value: Engine._on_output,
+    EventKind.STEP_SUCCESS.value: Engine._on_success,
+    EventKind.STEP_FAILURE.value: Engine._on_failure,
+    EventKind.STEP_UP_FOR_RETRY.value: Engine._on_retry,
+    EventKind.STEP_SEALED.value: Engine._on_sealed,
+    EventKind.STEP_SKIPPED.value: Engine._on_skipped,
+    EventKind.STEP_ABANDONED.value: Engine._on_abandoned,
 }

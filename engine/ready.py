@@ -85,7 +85,7 @@ class ReadyQueue:
 
     def take(self) -> Step | None:
         """The next step to issue, counted as in flight; None when nothing may start now."""
-        while not self._occupancy.is_full():
+        while self._queues.get(_OPEN) and not self._occupancy.is_full():
             group = self._pop(_OPEN)
             if group is None:
                 return None
