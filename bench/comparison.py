@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -158,7 +159,7 @@ class Bench:
                     try:
                         found[side].append(measure(side, turn))
                     except Exception as e:  # noqa: BLE001 - whatever stops a measurement is said in its rows
-                        failed[side] = f"{type(e).__name__}: {e}"
+                        failed[side] = " ".join(f"{type(e).__name__}: {e}".split())[:200]
         for figure in figures:
             values = [median_of(found[side], figure.key) for side in self.sides]
             note = "; ".join(f"{side.package}: {why}" for side, why in failed.items())
@@ -186,6 +187,8 @@ class Bench:
             wall_s = time.perf_counter() - began
             output.seek(0)
             errors.seek(0)
+            if code == -signal.SIGKILL:
+                raise ProgramError(f"{' '.join(words[:3])[:80]} took longer than {LONGEST_S} s")
             if code != 0:
                 last = (errors.read().strip() or output.read().strip() or "it said nothing").splitlines()[-1]
                 raise ProgramError(f"{' '.join(words[:3])[:80]} ended with {code}: {last[:160]}")
