@@ -250,7 +250,7 @@ class _Peak:
                 if not lines:
                     return
                 self._kib = max(self._kib, int(lines[0].split()[1]))
-                time.sleep(0.05)
+                time.sleep(0.02)
 
 
 # ------------------------------------------------------------------------------------------------------ one question alone
