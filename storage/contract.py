@@ -123,7 +123,7 @@ class Claimed:
 
     Attributes:
         n: attempt number. nonce: what it writes with. retry_number: user retries before this attempt.
-        inputs: what is stored of the asked-for outputs. level: the coordinator's protocol level.
+        epoch: the coordinator's.
     """
 
     n: int

@@ -439,6 +439,9 @@ class Journal:
 
         Args:
             make: the attempt need not have been issued (a document that names no attempt).
+
+        Raises:
+            VersionSkewError: the run's coordinator is of a later major version.
         """
         nonce = secrets.token_hex(8)
         t = self.rules.as_service(run_id)
@@ -453,6 +456,7 @@ class Journal:
 
     def _not_claimed(self, run_id: str, ref: AttemptRef, worker: str) -> Claimed | NotClaimed:
         head = self.head(run_id)
+        check_level(head.level, f"run {run_id}, step {ref.step}, attempt {ref.n}")
         rows = self.database.read(
             self._sql(
                 "SELECT state, worker, nonce, retry_number, outcome FROM {attempt} WHERE run_id = :run AND step = :step AND n = :n"

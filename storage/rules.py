@@ -27,6 +27,7 @@ from ..events.kinds import Category, EventKind, category_of
 from ..events.status import FINAL
 from .contract import Append, AttemptRef, Finish, Issue, Seal
 from .dialect import Dialect, Statement
+from .version import LEVEL
 
 OPS_PER_BATCH = 998
 _OWN_OPERATION = (EventKind.STEP_ISSUED, EventKind.STEP_WORKER_STARTED, EventKind.STEP_SEALED)
@@ -285,7 +286,14 @@ class Rules:
         if make:
             body = {"retry_number": ref.n - 1} if ref.n > 1 else {}
             events.insert(0, NewEvent(EventKind.STEP_ISSUED, ref.step, ref.n, body, event.written_at))
-        t.guard(self.sql["claim_make_guard" if make else "claim_guard"], k=len(events), step=ref.step, n=ref.n)
+        majors = LEVEL.split(".")[0] + ".%"
+        t.guard(
+            self.sql["claim_make_guard" if make else "claim_guard"],
+            k=len(events),
+            step=ref.step,
+            n=ref.n,
+            majors=majors,
+        )
         self._events(t, events)
         text = self.sql["make_attempt" if make else "claim_attempt"]
         extra: dict[str, Any] = {"state": "running", "retry_number": max(ref.n - 1, 0)} if make else {}
@@ -512,7 +520,7 @@ def _texts(d: Dialect) -> dict[str, str]:
         " WHERE a.run_id = :run AND a.step = {slot}.step AND a.n = {slot}.n AND a.state IN ('done', 'sealed'))",
         "claim_guard": op
         + allowed
-        + " AND status = 'STARTED' AND intent = 'none'"
+        + " AND status = 'STARTED' AND intent = 'none' AND (level IS NULL OR level LIKE :majors)"
         + has_attempt
         + "a.state = 'issued')",
         "claim_make_guard": op + allowed + next_in_row,

@@ -924,6 +924,21 @@ class JournalContract:
 
         assert self.claim(story, worker="other") == NotClaimed("duplicate", "pod")
 
+    @pytest.mark.parametrize(("level", "allowed"), [("1.0", True), ("1.9", True), ("2.0", False)])
+    def test_a_worker_of_an_earlier_major_version_is_refused(
+        self, story: Story, database: Database, level: str, allowed: bool
+    ) -> None:
+        story.one(Issue(A1))
+        sql = story.journal.rules.named("UPDATE {run_head} SET level = :level WHERE run_id = :run")
+        database.transact([Statement(sql, {"run": story.run_id, "level": level})])
+
+        if allowed:
+            assert isinstance(self.claim(story), Claimed)
+        else:
+            with pytest.raises(VersionSkewError, match=r"got protocol 2\.0, expected protocol 1\.0"):
+                self.claim(story)
+            assert story.kinds() == ["RUN_START", "STEP_ISSUED"]
+
     def test_a_done_attempt_is_not_claimed(self, story: Story) -> None:
         story.ends(A1, story.running(A1))
 
