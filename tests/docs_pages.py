@@ -10,6 +10,7 @@ What is done with a block stands in its info string, where a reader of the sourc
 any + title="path"   is written to that file, for the blocks that follow
 any + not-run="why"  is shown only
 ``text``             claims nothing
+``mermaid``          a diagram; a test of its own says what it shows
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted(
     [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")]
 )
-LANGUAGES = ("console", "python", "yaml", "text", "")
+LANGUAGES = ("console", "python", "yaml", "text", "mermaid", "")
 _FENCE = re.compile(r"^(?P<ticks>```+)(?P<info>.*)$")
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 _SECONDS_PER_COMMAND = 60.0
