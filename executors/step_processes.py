@@ -435,7 +435,9 @@ class StepProcesses:
             return
         if not template.ready and self._error is None:
             self._lost_templates += 1
-            if not self._prepared.is_set() or self._lost_templates >= TEMPLATE_TRIES:
+            # What leaves by itself would leave again; what was killed may have been in the way of something else.
+            left = not self._prepared.is_set() and code >= 0
+            if left or self._lost_templates >= TEMPLATE_TRIES:
                 said = f"the process that imports the code {_how(code)} before the import was done"
                 self._on_load_failed(ErrorInfo(message=f"{said}\n", cls_name="TemplateLost"))
         if self._error is None:

@@ -100,7 +100,10 @@ class System:
 
     def worker(self, run_id: str, verb: str = "execute_run", **env: str) -> subprocess.Popen[bytes]:
         """Start a worker of a run; it leads a process group."""
-        document = self.instance.document(self.instance.runs.get(run_id))
+        return self.worker_of(self.instance.document(self.instance.runs.get(run_id)), verb, **env)
+
+    def worker_of(self, document: str, verb: str = "execute_run", **env: str) -> subprocess.Popen[bytes]:
+        """The same with a document that was made before."""
         errors = self.folder / f"stderr-{len(self._workers)}"
         with errors.open("wb") as err:
             worker = subprocess.Popen(
