@@ -19,12 +19,12 @@ from ..definitions.run_config import ResolvedRunConfig
 from ..definitions.user_errors import error_info
 from ..events.event import NewEvent
 from ..events.kinds import EventKind
+from ..events.messages import duration as in_words
 from ..events.origin import ModuleCodePointer
 from ..events.run import Run
 from ..outputs.filesystem import fs_io_manager
 from ..outputs.memory import mem_io_manager
 from ..plan.compile import config_of_run
-from ..events.messages import duration as in_words
 
 Emit = Callable[[NewEvent], None]
 
