@@ -175,6 +175,7 @@ class Bench:
         if not side.is_ours:
             environ.pop("PYTHONPATH", None)
         environ.pop("DAGSTER_HOME", None)
+        environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a start that compiles its sources is not what is asked for
         if home is not None:
             environ["DAGSTER_HOME"] = str(home)
         with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
