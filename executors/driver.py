@@ -12,7 +12,7 @@ import heapq
 import queue
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from ..engine.commands import (
@@ -381,7 +381,8 @@ class Driver:
             self._note(self._announcer.launching(ref))
         op = Issue(ref, command.pools, command.priority, command.retry_number)
         if self._writer is not None:
-            op = replace(op, worker=self._writer.worker_id, claim_body=self._writer.claim_body(ref))
+            worker, body = self._writer.worker_id, self._writer.claim_body(ref)
+            op = Issue(ref, command.pools, command.priority, command.retry_number, worker, body)
         self._ops.append((op, lambda result: self._issued(command, ref, result)))
 
     def _issued(self, command: IssueStep, ref: AttemptRef, result: OpResult) -> None:
