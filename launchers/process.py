@@ -46,8 +46,9 @@ class DefaultRunLauncher:
 
     def terminate(self, run_id: str, handle: WorkerHandle) -> TerminateResult:
         """SIGTERM, to that very process only."""
-        if self.check(run_id, handle).state is not HealthState.ALIVE:
-            return TerminateResult.NOT_FOUND
+        state = self.check(run_id, handle).state
+        if state is not HealthState.ALIVE:
+            return TerminateResult.NOT_FOUND if state is HealthState.GONE else TerminateResult.UNKNOWN
         os.kill(handle.data["pid"], signal.SIGTERM)
         return TerminateResult.DELIVERED
 

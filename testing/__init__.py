@@ -12,10 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .journal_contract import JournalContract as JournalContract
+    from .run_launcher_contract import RunLauncherContract as RunLauncherContract
+    from .step_runner_contract import StepRunnerContract as StepRunnerContract
 
-_NAMES = {"JournalContract": "journal_contract"}
+_NAMES = {
+    "JournalContract": "journal_contract",
+    "RunLauncherContract": "run_launcher_contract",
+    "StepRunnerContract": "step_runner_contract",
+}
 
-__all__ = ["JournalContract"]
+__all__ = ["JournalContract", "RunLauncherContract", "StepRunnerContract"]
 
 
 def __getattr__(name: str) -> Any:

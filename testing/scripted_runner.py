@@ -49,9 +49,10 @@ class ScriptedRunner:
         self._report(StepGone(ref, cause, "stopped"))
 
     def probe(self, ref: AttemptRef) -> None:
-        """What another coordinator's runner ran is gone."""
+        """What another coordinator's runner ran is gone; what this one was ordered to run is not."""
         self.probed.append(ref)
-        self._report(StepGone(ref, FailureCause.LOST, "it went with its coordinator"))
+        if ref not in [order.ref for order in self.orders]:
+            self._report(StepGone(ref, FailureCause.LOST, "it went with its coordinator"))
 
     def close(self) -> None:
         """Nothing is left."""
