@@ -5,6 +5,7 @@ Tests that use it look from outside, as an operator does: at exit codes, events,
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -233,7 +234,8 @@ class System:
                 os.killpg(worker.pid, signal.SIGKILL)
                 worker.wait()
         for process in self.processes():
-            process.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
         self.instance.close()
 
     # What holds for every run -------------------------------------------------------------------------------------------------
