@@ -24,8 +24,8 @@ from runplane.storage.contract import Accepted, AttemptRef, Issue, RunClaim
 
 HOME = "/opt/dagster/dagster_home"
 YAML = """
-local_artifact_storage: {module: dagster.core.storage.root, class: LocalArtifactStorage, config: {base_dir: %s}}
-compute_logs: {module: dagster.core.storage.local_compute_log_manager, class: LocalComputeLogManager, config: {base_dir: %s/storage}}
+local_artifact_storage: {module: dagster.core.storage.root, class: LocalArtifactStorage, config: {base_dir: @home}}
+compute_logs: {module: dagster.core.storage.local_compute_log_manager, class: LocalComputeLogManager, config: {base_dir: @home/storage}}
 storage:
   postgres:
     postgres_db:
@@ -34,7 +34,7 @@ storage:
       hostname: postgresql.postgresql
       db_name: dagster
       port: 5432
-""" % (HOME, HOME)
+""".replace("@home", HOME)
 
 
 @dataclass(frozen=True)
