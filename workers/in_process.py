@@ -49,7 +49,9 @@ def run_in_process(request: InProcessRequest) -> ExecuteInProcessResult:
     raised: list[BaseException] = []
     scope = ResourceScope(request.job, run, instance.home, instance=instance)
     values = StoredValues(request.job, run, scope)
-    context = ExecutorContext(run, plan, instance.home, instance.logs, lambda: request.job, instance, log_settings_of(instance))
+    context = ExecutorContext(
+        run, plan, instance.home, instance.logs, lambda: request.job, instance, log_settings_of(instance)
+    )
     _drive(instance, claim, context, _executor(request, context, raised, scope), raised)
     values.keep_managers()
     scope.close(lambda event: _note(instance, run, event), step=None, n=None)
