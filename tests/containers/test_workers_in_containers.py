@@ -145,7 +145,9 @@ def test_sigterm_ends_a_worker_that_imports_user_code(cluster: Any) -> None:
     assert cluster.instance.journal.head(submitted.run_id).status is RunStatus.STARTED, "the next one may have it"
 
 
-@pytest.mark.parametrize(("job", "most_s"), [("process_numbers_k8s", 3), ("apart", 8)])  # steps of others get 5 s to end
+@pytest.mark.parametrize(
+    ("job", "most_s"), [("process_numbers_k8s", 3), ("apart", 8)]
+)  # steps of others get 5 s to end
 def test_sigterm_ends_a_run_worker_in_mid_run_and_the_run_goes_on_elsewhere(
     cluster: Any, job: str, most_s: float
 ) -> None:
