@@ -174,6 +174,18 @@ def test_no_secret_is_in_anything_that_a_run_leaves(
     assert any(where.endswith(".out") for where in canaries.looked) is (more == "")
 
 
+def test_documents_carry_names_and_no_values(
+    leaky: Callable[[str], System], canaries: Canaries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in canaries.values.items():
+        monkeypatch.setenv(name, value)
+    system = leaky(S3)
+
+    look_at_documents(system, system.create("leaky"), canaries)
+
+    assert len(canaries.looked) == 3
+
+
 def test_a_worker_that_is_launched_by_the_instance_shows_no_secret(
     leaky: Callable[[str], System], canaries: Canaries
 ) -> None:

@@ -96,7 +96,7 @@ def test_a_step_that_runs_in_the_workers_process_does_not_hold_it_up(system: Sys
 def test_a_frozen_coordinator_that_was_replaced_writes_nothing_and_publishes_nothing(system: System, job: str) -> None:
     """Frozen for three lease times. Its step ran on meanwhile, or goes on when it is thawed: what it made is not what the run uses."""
     run_id = system.create(job)
-    frozen = system.worker(run_id, NAP="9")
+    frozen = system.worker(run_id, NAP="60")
     system.wait_for("the step", lambda: system.bodies(run_id, "start"))
     old = {p.pid for p in system.processes()}
     frozen.send_signal(signal.SIGSTOP)
