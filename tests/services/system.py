@@ -199,7 +199,7 @@ class System:
 
     def templates(self) -> list[psutil.Process]:
         """Processes that import the code and fork the steps."""
-        found = []
+        found: list[psutil.Process] = []
         for process in self.processes():
             try:
                 words = process.cmdline()
