@@ -388,6 +388,10 @@ class Driver:
     def _issued(self, command: IssueStep, ref: AttemptRef, result: OpResult) -> None:
         at = self._now()
         if isinstance(result, Refused):
+            if result.why not in ("pool_full", "run_is_ending"):
+                raise ConflictError(
+                    f"the attempt can not be issued: {result.why}", where=f"step {ref.step} attempt {ref.n}"
+                )
             # An intent that we have not heard of refuses too; the engine is told right after this batch.
             self._stimulate(PoolsFull(command.step, command.n, at + POOL_RETRY_S))
             return
@@ -428,7 +432,8 @@ class Driver:
                 raise ConflictError("the run can not end while attempts are open", got=", ".join(result.detail))
             # Otherwise an intent came in between: the engine hears of it right after this batch and decides anew.
 
-        self._ops.append((Finish(event), finished))
+        expects = ("STARTED",) if self._engine.intent == "none" else ()
+        self._ops.append((Finish(event, expects), finished))
 
     def _finish_body(self, command: FinishRun) -> Mapping[str, Any]:
         body = dict(command.body)

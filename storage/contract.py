@@ -64,9 +64,16 @@ class Seal:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """End the run: RUN_SUCCESS, RUN_FAILURE or RUN_CANCELED. Refused while an attempt is open."""
+    """End the run: RUN_SUCCESS, RUN_FAILURE or RUN_CANCELED. Refused while an attempt is open.
+
+    Attributes:
+        event: the run's last event.
+        expects: the status that the coordinator knows of; with another one it is refused (a cancel came in between). Empty: any
+            from which the arc leads.
+    """
 
     event: NewEvent
+    expects: tuple[str, ...] = ()
 
 
 Op = Union[Append, Issue, Seal, Finish]  # noqa: UP007 - used at run time

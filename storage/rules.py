@@ -352,7 +352,7 @@ class Rules:
         """
         if op.event.kind not in RUN_ARCS or RUN_ARCS[EventKind(op.event.kind)].target not in FINAL:
             raise ConflictError(f"{op.event.kind} does not end a run", where=f"run {t.run_id}")
-        self.status(t, op.event)
+        self.status(t, op.event, only_from=op.expects)
 
     def event_of_op(self, t: Transaction, event: NewEvent) -> None:
         """Store the event of the op whose guard was added last."""

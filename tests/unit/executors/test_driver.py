@@ -334,3 +334,13 @@ def test_a_sealed_attempt_that_had_an_outcome_keeps_it() -> None:
     driver = Driver(world.journal, world.run, world.plan, world.claim(), lambda r: DiesAfterItsOutcome(r, world))
     assert driver.drive() is RunStatus.SUCCESS
     assert world.kinds("a").count("STEP_SEALED") == 0
+
+
+def test_a_cancel_that_came_before_the_last_failure_was_stored_ends_the_run_as_canceled() -> None:
+    world = World(plan(step("a")))
+
+    def cancel_elsewhere(runner: ScriptedRunner, order: Any) -> None:
+        world.journal.intend(world.run.run_id, "cancel", canceling_event("cancel", "x"), canceled_event())
+        runner.fail(order)
+
+    assert world.drive({"a": cancel_elsewhere}) is RunStatus.CANCELED
