@@ -74,7 +74,7 @@ class JobDefinition:
         self.input_values: Mapping[str, Any] = dict(input_values or {})
         self._check_input_values()
         self.wiring = graph.wiring
-        self._by_path: dict[str, WiredOp] = {}
+        self._by_path = {op.path: op for op in self.wiring}
         self.__doc__ = self.description
 
     def _check_input_values(self) -> None:
@@ -96,8 +96,6 @@ class JobDefinition:
         Raises:
             DagsterInvariantViolationError: there is none.
         """
-        if not self._by_path:
-            self._by_path.update((op.path, op) for op in self.wiring)
         if path not in self._by_path:
             raise DagsterInvariantViolationError(
                 f"{self.name} has no op named {path}.", nearest=nearest(path, self._by_path)

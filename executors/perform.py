@@ -64,7 +64,9 @@ class _Attempt:
         self._emit = emit
         self._broken: BaseException | None = None
         self.key = request.step_key
-        self.scope = request.scope or ResourceScope(request.job, request.run, request.home, instance=request.instance)
+        self.scope = request.scope or ResourceScope(
+            request.job, request.run, request.home, instance=request.instance, config=request.config
+        )
         self.seen: dict[str, set[str | None]] = {}
 
     # The sentence ---------------------------------------------------------------------------------------------------------

@@ -38,17 +38,25 @@ class ResourceScope:
         home: the instance's folder.
         instance: the instance that resources see, or None.
         env: variables for ``{"env": NAME}``; None: the process' environment.
+        config: the run's config where it has been read already, else None.
     """
 
     def __init__(
-        self, job: JobDefinition, run: Run, home: Path, *, instance: Any = None, env: Mapping[str, str] | None = None
+        self,
+        job: JobDefinition,
+        run: Run,
+        home: Path,
+        *,
+        instance: Any = None,
+        env: Mapping[str, str] | None = None,
+        config: ResolvedRunConfig | None = None,
     ) -> None:
         self.job = job
         self.run = run
         self.home = home
         self.instance = instance
         self._env = os.environ if env is None else env
-        self._config: ResolvedRunConfig | None = None
+        self._config = config
         self._open: dict[str, Any] = {}
         self._definitions: dict[str, ResourceDefinition] = {}
         self._stack = ExitStack()

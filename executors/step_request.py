@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..definitions.job import JobDefinition
+from ..definitions.run_config import ResolvedRunConfig
 from ..engine.snapshot import StepPlan, StoredOutput
 from ..events.run import Run
 from .log_settings import LogSettings
@@ -34,6 +35,7 @@ class StepRequest:
         inputs: for each connected input, the stored outputs it is made from, in order.
         ensure_current: returns if the attempt still has the right to write; raises FencedError otherwise.
         scope: resources shared by all steps of the run; None: this step opens and closes its own.
+        config: the run's config where it has been read for all steps already; None: this step reads it.
         instance: the instance that user code sees; None where there is none in the process.
         log_settings: the instance's ``python_logs``; its level is over the one in run config.
         raised: is told the exception that user code raised (a run in one process raises it again).
@@ -50,6 +52,7 @@ class StepRequest:
     inputs: Mapping[str, Sequence[StoredOutput]] = field(default_factory=dict)
     ensure_current: Callable[[], None] = _always_current
     scope: ResourceScope | None = None
+    config: ResolvedRunConfig | None = None
     instance: Any = None
     log_settings: LogSettings = field(default_factory=LogSettings)
     raised: Callable[[BaseException], None] | None = None
