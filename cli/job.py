@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from ..engine.snapshot import PlanSnapshot
-from ..errors import ConfigErrors, ConflictError, NotFoundError, RunplaneError
+from ..errors import ConfigErrors, ConflictError, NotFoundError, RunplaneError, StorageUnavailableError
 from ..errors.exit_codes import ExitCode
 from ..events.origin import JobOrigin
 from ..instance.home import NoInstanceError
@@ -92,6 +92,8 @@ def submit(instance: Instance, request: RunRequest, as_document: bool) -> None:
     set_run_here(lambda run_id: _forget(execute_run(instance, run_id)))
     try:
         run = instance.submit(replace(request, run_id=run_id))
+    except StorageUnavailableError:
+        raise  # a database that did not answer is not asked again whether the run is stored
     except Exception as error:
         if not is_stored(instance, run_id):
             raise
