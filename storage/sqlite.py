@@ -11,6 +11,7 @@ import os
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,9 @@ class SqliteDatabase:
         if path is not None:
             _refuse_network(path)
         self._connection = self._open()
+        # Who forgets to close it (an ephemeral instance goes with its last reference) leaves no open connection behind. Not at
+        # exit: a forked child must not close its parent's.
+        weakref.finalize(self, self._connection.close).atexit = False
         _prepare_schema(self._connection, self.where)
 
     @property
