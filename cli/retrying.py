@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 from ..engine.snapshot import PlanSnapshot
 from ..errors import ConfigErrors, ConflictError
-from ..events.event import Event
 from ..events.run import Run
 from ..instance.instance import Instance, RunRequest
 from ..plan.reexecution import Remainder, finished_by, remainder_of
@@ -33,7 +32,6 @@ _NOT_COPIED = frozenset(
     }
 )
 """Tags that say something about the one run. Source: https://docs.dagster.io/guides/deploy/execution/run-retries"""
-PAGE = 5000
 
 
 def retry_request(instance: Instance, run: Run, *, from_failure: bool) -> RunRequest:
@@ -81,14 +79,9 @@ def _left(instance: Instance, run: Run) -> Remainder | None:
     """What the run did not finish; None when it never had a plan, so that nothing is known of it."""
     if run.plan_id is None:
         return None
-    return remainder_of(instance.journal.get_plan(run.plan_id), finished_by(run.run_id, _events(instance, run)))
-
-
-def _events(instance: Instance, run: Run) -> Iterator[Event]:
-    after = 0
-    while page := instance.tail(run.run_id, after, PAGE):
-        yield from page
-        after = page[-1].seq
+    return remainder_of(
+        instance.journal.get_plan(run.plan_id), finished_by(run.run_id, instance.journal.history(run.run_id))
+    )
 
 
 def _tags(run: Run, *, from_failure: bool) -> Mapping[str, str]:

@@ -16,7 +16,6 @@ from .job import say, submit
 from .report import as_json, at, coloured, print_end, seconds, short, step_to_json
 from .story import RunStory
 from .verb import Verb
-from .watch import PAGE
 
 _STATUSES = [status.value for status in RunStatus]
 
@@ -141,11 +140,8 @@ def retry(run_id: str, from_failure: bool, as_document: bool) -> None:
 def _story(instance: Instance, found: Run) -> RunStory:
     plan: PlanSnapshot | None = instance.journal.get_plan(found.plan_id) if found.plan_id else None
     story = RunStory(plan)
-    after = 0
-    while page := instance.tail(found.run_id, after, PAGE):
-        for event in page:
-            story.take(event)
-        after = page[-1].seq
+    for event in instance.journal.history(found.run_id):
+        story.take(event)
     return story
 
 

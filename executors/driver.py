@@ -203,7 +203,7 @@ class Driver:
     def _resume(self) -> list[Command]:
         if self._announcer is not None:
             self._note(self._announcer.opening([s.key for s in self._plan.steps]))
-        events = self._all_events()
+        events = list(self._journal.history(self._run.run_id))
         self._engine.fold(_as_fact(event) for event in events)
         self._seen = len(events)
         return self._engine.resume()
@@ -212,12 +212,6 @@ class Driver:
         if self._max_runtime_s is not None:
             started = self._run.started_at or self._now()
             self._wake_at(started + self._max_runtime_s, DEADLINE)
-
-    def _all_events(self) -> list[Event]:
-        events: list[Event] = []
-        while page := self._journal.tail(self._run.run_id, len(events), 5000):
-            events += page
-        return events
 
     def _turn(self) -> bool:
         """Store, act, listen. False when there is nothing more to do."""

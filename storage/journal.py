@@ -10,7 +10,7 @@ import json
 import secrets
 import time
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..engine.arcs import OPEN_ATTEMPT_STATES, RUN_ARCS, AttemptState
@@ -525,6 +525,13 @@ class Journal:
             Owner(**json.loads(owner)) if owner else None,
             level,
         )
+
+    def history(self, run_id: str) -> Iterator[Event]:
+        """All events of a run so far, in order, read in pages."""
+        after = 0
+        while page := self.tail(run_id, after, 5000):
+            yield from page
+            after = page[-1].seq
 
     def tail(self, run_id: str, after: int, limit: int = 1000) -> list[Event]:
         """Events with a number above `after`, in order, at most `limit`."""

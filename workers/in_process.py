@@ -55,7 +55,7 @@ def run_in_process(request: InProcessRequest) -> ExecuteInProcessResult:
     _drive(instance, claim, context, _executor(request, context, raised, scope), raised)
     values.keep_managers()
     scope.close(lambda event: _note(instance, run, event), step=None, n=None)
-    events = _all_events(instance, run)
+    events = list(instance.journal.history(run.run_id))
     if request.raise_on_error:
         _raise_first(raised, events)
     return ExecuteInProcessResult(request.job, instance.runs.get(run.run_id), events, values.load)
@@ -116,10 +116,3 @@ def _raise_first(raised: list[BaseException], events: list[Event]) -> None:
         if event.kind == EventKind.STEP_FAILURE and event.body.get("error"):
             error = ErrorInfo.from_body(event.body["error"])
             raise StepFailedError((error.cause or error).message.strip(), where=f"step {event.step}")
-
-
-def _all_events(instance: Instance, run: Run) -> list[Event]:
-    events: list[Event] = []
-    while page := instance.tail(run.run_id, len(events), 5000):
-        events += page
-    return events
