@@ -33,7 +33,7 @@ class DefaultRunLauncher:
 
     def __init__(self, log_folder: Path) -> None:
         self._log_folder = log_folder
-        self._children: list[subprocess.Popen[bytes]] = []
+        self._children: list[_Worker] = []
         self._lock = threading.Lock()
 
     def launch(self, request: LaunchRequest) -> WorkerHandle:
@@ -72,7 +72,7 @@ class DefaultRunLauncher:
         log = self._log_folder / f"{request.run.run_id}.log"
         environment = {**os.environ, **request.env, variable: request.document}
         with log.open("ab") as out:
-            child = subprocess.Popen(
+            child = _Worker(
                 [_python(request.run), "-m", "runplane", "api", verb],
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -88,6 +88,14 @@ class DefaultRunLauncher:
         """Take the exit codes of ended workers, so that they do not stay as zombies while this process lives."""
         with self._lock:
             self._children = [child for child in self._children if child.poll() is None]
+
+
+class _Worker(subprocess.Popen[bytes]):
+    """A worker outlives whoever started it: to let go of a living one is no mistake to warn of, as Popen would."""
+
+    def __del__(self) -> None:
+        if self._child_created:  # type: ignore[attr-defined]  # else there is no process to take an exit code from
+            self.poll()
 
 
 def _python(run: Run) -> str:

@@ -25,7 +25,9 @@ STARTUP_TIMEOUT_S = 180.0
 """As ``code_servers.local_startup_timeout`` of an instance that does not say."""
 TIMEOUT_ENV = "RUNPLANE_LOCAL_STARTUP_TIMEOUT"
 """Seconds; wins over the instance."""
-_STACK_WAIT_S = 1.0
+_STACK_WAIT_S = 5.0
+_OUTERMOST = b"in _run_module_as_main"
+"""The last line of a stack of ``python -m``: it comes in pieces, a write for each line."""
 _PACKAGE_FOLDER = str(Path(__file__).parent.parent)
 
 
@@ -177,9 +179,13 @@ class SubprocessCodeSource:
     def _where_it_hangs(self) -> str:
         """The user's frames of the child's main thread, innermost last; empty when there are none to be had."""
         os.kill(self._child.pid, signal.SIGUSR1)
-        if not self._wait(self._stacks, time.monotonic() + _STACK_WAIT_S):
-            return ""
-        lines = os.read(self._stacks, 1 << 16).decode(errors="replace").splitlines()
+        by, stack = time.monotonic() + _STACK_WAIT_S, b""
+        while _OUTERMOST not in stack and self._wait(self._stacks, by):
+            piece = os.read(self._stacks, 1 << 16)
+            if not piece:
+                break
+            stack += piece
+        lines = stack.decode(errors="replace").splitlines()
         frames = [line for line in lines if line.lstrip().startswith("File ") and _is_users(line)]
         return ":\n" + "\n".join(reversed(frames)) + "\n" if frames else ""
 

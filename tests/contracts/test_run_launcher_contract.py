@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +21,16 @@ class TestDefaultRunLauncher(RunLauncherContract):
     unreachable = WorkerHandle(
         "process", {"host": "elsewhere", "boot_id": "another", "pid": 1, "pid_started": 1, "log": "/dev/null"}
     )
+
+    def test_to_let_go_of_a_living_worker_is_no_mistake_to_warn_of(self, place: Place) -> None:
+        place.started(place.launch())
+
+        with warnings.catch_warnings(record=True) as seen:
+            warnings.simplefilter("always")
+            place.instance.launcher._children.clear()  # as when a launcher is let go of
+            gc.collect()
+
+        assert [str(warning.message) for warning in seen if "is still running" in str(warning.message)] == []
 
 
 class TestInProcessRunLauncher(RunLauncherContract):
