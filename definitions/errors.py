@@ -73,6 +73,10 @@ class RetryRequestedFromPolicy(DagsterError):
     """User code raised and the op's retry policy asks for another attempt; the user's exception is the cause."""
 
 
+class DagsterMaxRetriesExceededError(DagsterError):
+    """A step asked for more retries than it may have; what it was raised from is the cause."""
+
+
 class DagsterExecutionInterruptedError(BaseException):
     """The step was told to stop: by a cancel request, a time limit, or its run being taken over.
 

@@ -5,6 +5,7 @@ Source: https://docs.dagster.io/api/dagster/execution (ExecuteInProcessResult, J
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from ..events.event import Event
 from ..events.kinds import EventKind
 from ..events.run import Run
 from ..events.status import RunStatus
+from .dagster_event import DagsterEvent, DagsterEventType, seen_by_users
 from .errors import DagsterInvariantViolationError
 from .results import DEFAULT_OUTPUT
 
@@ -33,8 +35,13 @@ class JobExecutionResult:
     def __init__(self, job: Any, run: Run, events: Sequence[Event], load: LoadValue) -> None:
         self.job_def = job
         self.run = run
-        self.all_events: Sequence[Event] = events
+        self.stored_events: Sequence[Event] = events
         self.load = load
+
+    @functools.cached_property
+    def all_events(self) -> Sequence[DagsterEvent]:
+        """Its events, in order; lines of the log are not among them."""
+        return seen_by_users(self.stored_events, self.run.job_name)
 
     def __enter__(self) -> JobExecutionResult:
         return self
@@ -58,34 +65,34 @@ class JobExecutionResult:
         return self.run
 
     @property
-    def all_node_events(self) -> list[Event]:
+    def all_node_events(self) -> list[DagsterEvent]:
         """The events that belong to a step."""
-        return [e for e in self.all_events if e.step is not None]
+        return [e for e in self.all_events if e.is_step_event]
 
-    def filter_events(self, event_filter: Callable[[Event], bool]) -> list[Event]:
+    def filter_events(self, event_filter: Callable[[DagsterEvent], bool]) -> list[DagsterEvent]:
         """The events for which `event_filter` is true."""
         return [e for e in self.all_events if event_filter(e)]
 
-    def events_for_node(self, node_name: str) -> list[Event]:
+    def events_for_node(self, node_name: str) -> list[DagsterEvent]:
         """The events of the op at path `node_name` (``sub.a``), those of its mapped steps included.
 
         Raises:
             DagsterInvariantViolationError: the job has no such op.
         """
         self.job_def.graph.node_at(node_name)
-        return [e for e in self.all_events if e.step is not None and _node_of(e.step) == node_name]
+        return [e for e in self.all_events if e.step_key is not None and _node_of(e.step_key) == node_name]
 
     def is_node_success(self, node_name: str) -> bool:
         """Whether a step of this op succeeded."""
-        return self._has(node_name, EventKind.STEP_SUCCESS)
+        return self._has(node_name, DagsterEventType.STEP_SUCCESS)
 
     def is_node_failed(self, node_name: str) -> bool:
         """Whether a step of this op failed."""
-        return self._has(node_name, EventKind.STEP_FAILURE)
+        return self._has(node_name, DagsterEventType.STEP_FAILURE)
 
     def is_node_skipped(self, node_name: str) -> bool:
         """Whether a step of this op was skipped."""
-        return self._has(node_name, EventKind.STEP_SKIPPED)
+        return self._has(node_name, DagsterEventType.STEP_SKIPPED)
 
     def is_node_untouched(self, node_name: str) -> bool:
         """Whether nothing happened to this op."""
@@ -93,23 +100,28 @@ class JobExecutionResult:
 
     def get_failed_step_keys(self) -> set[str]:
         """Keys of the steps that failed."""
-        return {e.step for e in self.all_events if e.kind == EventKind.STEP_FAILURE and e.step is not None}
+        return {e.step_key for e in self.get_step_failure_events() if e.step_key is not None}
 
-    def get_step_success_events(self) -> list[Event]:
+    def get_step_success_events(self) -> list[DagsterEvent]:
         """The events of successes."""
-        return self.filter_events(lambda e: e.kind == EventKind.STEP_SUCCESS)
+        return self._of_type(DagsterEventType.STEP_SUCCESS)
 
-    def get_step_failure_events(self) -> list[Event]:
+    def get_step_failure_events(self) -> list[DagsterEvent]:
         """The events of failures."""
-        return self.filter_events(lambda e: e.kind == EventKind.STEP_FAILURE)
+        return self._of_type(DagsterEventType.STEP_FAILURE)
 
-    def get_step_skipped_events(self) -> list[Event]:
+    def get_step_skipped_events(self) -> list[DagsterEvent]:
         """The events of skipped steps."""
-        return self.filter_events(lambda e: e.kind == EventKind.STEP_SKIPPED)
+        return self._of_type(DagsterEventType.STEP_SKIPPED)
+
+    def failure_data_for_node(self, node_str: str) -> Any:
+        """Error and, of a ``Failure``, its description and metadata: of the step of this op that failed; None when none did."""
+        failed = [e for e in self.events_for_node(node_str) if e.event_type is DagsterEventType.STEP_FAILURE]
+        return failed[0].event_specific_data if failed else None
 
     def retry_attempts_for_node(self, node_name: str) -> int:
         """How often a step of this op was run again."""
-        return sum(1 for e in self.events_for_node(node_name) if e.kind == EventKind.STEP_RESTARTED)
+        return sum(1 for e in self.events_for_node(node_name) if e.event_type is DagsterEventType.STEP_RESTARTED)
 
     def output_for_node(self, node_str: str, output_name: str = DEFAULT_OUTPUT) -> Any:
         """The value of an output of the op or graph at path `node_str`.
@@ -122,7 +134,7 @@ class JobExecutionResult:
         path, output = self._resolve(node_str, output_name)
         produced = [
             e
-            for e in self.all_events
+            for e in self.stored_events
             if e.kind == EventKind.STEP_OUTPUT
             and e.step
             and _node_of(e.step) == path
@@ -163,8 +175,11 @@ class JobExecutionResult:
         source = definition.output_sources[output]
         return self._resolve(f"{path}.{source.node}", source.name)
 
-    def _has(self, node_name: str, kind: EventKind) -> bool:
-        return any(e.kind == kind for e in self.events_for_node(node_name))
+    def _of_type(self, kind: DagsterEventType) -> list[DagsterEvent]:
+        return [e for e in self.all_events if e.event_type is kind]
+
+    def _has(self, node_name: str, kind: DagsterEventType) -> bool:
+        return any(e.event_type is kind for e in self.events_for_node(node_name))
 
 
 class ExecuteInProcessResult(JobExecutionResult):

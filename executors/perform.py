@@ -22,6 +22,7 @@ from ..definitions.errors import (
     DagsterExecutionLoadInputError,
     DagsterExecutionStepExecutionError,
     DagsterInvariantViolationError,
+    DagsterMaxRetriesExceededError,
     DagsterResourceFunctionError,
     DagsterStepOutputNotFoundError,
     DagsterTypeCheckDidNotPass,
@@ -338,10 +339,9 @@ class _Attempt:
         if not self.request.retries_enabled:
             self._fail(info, error)
         elif self.request.retry_number >= max_retries:
-            exhausted = ErrorInfo(
-                f"Exceeded max_retries of {max_retries}\n", info.stack, info.cls_name, info.cause, info.context
-            )
-            self._fail(exhausted, error)
+            message = f"Exceeded max_retries of {max_retries}"
+            exhausted = ErrorInfo(f"{message}\n", info.stack, info.cls_name, info.cause, info.context)
+            self._fail(exhausted, error, DagsterMaxRetriesExceededError(message))
         else:
             wait = f" in {_seconds(delay)} seconds" if delay else ""
             self.tell(
@@ -352,10 +352,14 @@ class _Attempt:
                 cause=cause.value,
             )
 
-    def _fail(self, info: ErrorInfo, error: BaseException) -> None:
+    def _fail(self, info: ErrorInfo, error: BaseException, instead: DagsterError | None = None) -> None:
+        """Failure. A run in this process raises what the user raised; `instead` of it, from it, where that is given."""
         if self.request.raised is not None:
             wrapped = isinstance(error, (DagsterUserCodeExecutionError, RetryRequestedFromPolicy, RetryRequested))
-            self.request.raised(error.__cause__ if wrapped and error.__cause__ is not None else error)
+            users = error.__cause__ if wrapped and error.__cause__ is not None else error
+            if instead is not None:
+                instead.__cause__ = users
+            self.request.raised(users if instead is None else instead)
         self.tell(
             EventKind.STEP_FAILURE,
             f'Execution of step "{self.key}" failed.',

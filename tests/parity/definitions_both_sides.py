@@ -345,13 +345,11 @@ def a_call_without_context():
 
 def events_of(result):
     for event in result.all_events:
-        kind = event.kind if LIBRARY == "runplane" else event.event_type_value
-        step = event.step if LIBRARY == "runplane" else event.step_key
-        message = event.body.get("message") if LIBRARY == "runplane" else event.message
+        kind, message = event.event_type_value, event.message
         if kind == "STEP_SKIPPED":
             message = None  # ours says what was missing; there a line of the log does
         if kind in STEP_KINDS:
-            yield [kind, step, re.sub(r" in [\d.]+m?s\.", " in N.", message or "")]
+            yield [kind, event.step_key, re.sub(r" in [\d.]+m?s\.", " in N.", message or "")]
 
 
 def main():

@@ -169,7 +169,7 @@ def test_values_stay_in_memory_unless_an_io_manager_was_given(tmp_path):
 
 def test_events_of_a_node():
     result = nested.execute_in_process()
-    assert [e.kind for e in result.events_for_node("inner.one") if e.kind.startswith("STEP_")][-1] == "STEP_SUCCESS"
+    assert [e.event_type_value for e in result.events_for_node("inner.one")][-1] == "STEP_SUCCESS"
     assert len(result.get_step_success_events()) == 5
 
 

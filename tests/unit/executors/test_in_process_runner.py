@@ -28,7 +28,7 @@ def limited() -> None:
 
 
 def _failure(result: Any, step: str) -> Any:
-    return next(e for e in result.all_events if e.kind == EventKind.STEP_FAILURE and e.step == step)
+    return next(e for e in result.stored_events if e.kind == EventKind.STEP_FAILURE and e.step == step)
 
 
 def test_a_time_limit_interrupts_user_code_and_is_the_cause() -> None:
