@@ -20,4 +20,13 @@ class Difference:
     reason: str
 
 
-DIFFERENCES: dict[str, dict[str, Difference]] = {}
+_WITH_ITS_CAUSE = Difference(
+    ["DagsterError"],
+    ["DagsterError", "from ValueError"],
+    "the error that says that the retries are used up is raised from what the user's code raised last",
+)
+
+DIFFERENCES: dict[str, dict[str, Difference]] = {
+    "retry_policy": {"raised/raised": _WITH_ITS_CAUSE},
+    "retry_requested": {"raised/raised": _WITH_ITS_CAUSE},
+}

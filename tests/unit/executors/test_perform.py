@@ -388,7 +388,7 @@ def test_a_policy_asks_for_another_attempt_until_it_is_used_up(tmp_path):
     last, done = _outcome(_flaky, tmp_path, retry_policy=policy, request={"n": 3, "retry_number": 2})
     assert (last.kind, last.body["error"]["message"]) == ("STEP_FAILURE", "Exceeded max_retries of 2\n")
     assert last.body["error"]["cls_name"] == "RetryRequestedFromPolicy"
-    assert str(done.raised[0]) == "flaky"
+    assert (str(done.raised[0]), str(done.raised[0].__cause__)) == ("Exceeded max_retries of 2", "flaky")
 
 
 def test_jitter_is_drawn_and_recorded(tmp_path):
