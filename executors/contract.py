@@ -73,7 +73,14 @@ class RunnerNote:
     events: Sequence[NewEvent]
 
 
-RunnerSignal = Union[StepWrote, StepGone, StepRefused, RunnerNote]  # noqa: UP007 - used at run time
+@dataclass(frozen=True, slots=True)
+class PartFailed:
+    """A thread that serves the driver has failed, and can serve it no more: the run ends with this error as its cause."""
+
+    error: BaseException
+
+
+RunnerSignal = Union[StepWrote, StepGone, StepRefused, RunnerNote, PartFailed]  # noqa: UP007 - used at run time
 Report = Callable[[RunnerSignal], None]
 
 

@@ -58,6 +58,7 @@ from ..storage.journal import Journal
 from ..storage.rules import OPS_PER_BATCH
 from .contract import (
     Announces,
+    PartFailed,
     Pumped,
     RunnerNote,
     RunnerSignal,
@@ -183,6 +184,7 @@ class Driver:
 
         Raises:
             FencedError: another coordinator took over; everything of ours has been ended.
+            BaseException: what ended a thread that serves this one (``PartFailed``).
         """
         try:
             self._watch_deadline()
@@ -281,6 +283,8 @@ class Driver:
             self._on_control(signal)
         elif isinstance(signal, EndAsked):
             self._end_run(signal.intent)
+        elif isinstance(signal, PartFailed):
+            raise signal.error
         else:
             self._leave()
 

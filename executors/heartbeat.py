@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from ..errors import FencedError, StorageUnavailableError
 from ..storage.journal import Journal
+from .contract import PartFailed
 from .driver import ControlSeen
 
 BEAT_S = 5.0
@@ -33,7 +34,7 @@ class Heartbeat:
         journal: Journal,
         run_id: str,
         epoch: int,
-        tell: Callable[[ControlSeen], None],
+        tell: Callable[[ControlSeen | PartFailed], None],
         *,
         beat_s: float = BEAT_S,
         follow: bool = False,
@@ -45,7 +46,7 @@ class Heartbeat:
         self._beat_s = beat_s
         self._follow = follow
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._loop, name="runplane-heartbeat", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="runplane-heartbeat", daemon=True)
 
     def __enter__(self) -> Heartbeat:
         self._thread.start()
@@ -54,6 +55,12 @@ class Heartbeat:
     def __exit__(self, *exc: object) -> None:
         self._stopped.set()
         self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            self._loop()
+        except Exception as error:  # noqa: BLE001 - a coordinator that does not beat may not go on as if it did
+            self._tell(PartFailed(error))
 
     def _loop(self) -> None:
         intent, head, next_beat = "none", 0, 0.0

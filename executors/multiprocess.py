@@ -32,7 +32,7 @@ from ..storage.compute_logs import ComputeLogStore, new_log_key
 from ..storage.contract import AttemptRef
 from .cgroup import Cgroups
 from .concurrency import max_concurrent_of
-from .contract import RunnerNote, RunnerSignal, StepGone, StepOrder, StepRefused, StepWrote
+from .contract import PartFailed, RunnerNote, RunnerSignal, StepGone, StepOrder, StepRefused, StepWrote
 from .settings import DriverSettings, ExecutorContext, driver_settings
 from .step_processes import READY_AHEAD, End, Job, ProcessSettings, StepProcesses, signal_name
 from .template.job_argument import JobArgument
@@ -188,6 +188,10 @@ class MultiprocessRunner:
     def unsafe_to_fork(self, findings: Sequence[str]) -> None:
         """See ``Listener``."""
         self._report(RunnerNote([_unsafe_note(findings)]))
+
+    def failed(self, error: BaseException) -> None:
+        """See ``Listener``."""
+        self._report(PartFailed(error))
 
     # Inside -----------------------------------------------------------------------------------------------------------------
 

@@ -113,6 +113,9 @@ class Listener(Protocol):
     def unsafe_to_fork(self, findings: Sequence[str]) -> None:
         """The import left something that does not survive a fork; each step is started anew from now on."""
 
+    def failed(self, error: BaseException) -> None:
+        """No job will be run any more: the thread that runs them has ended. All processes are gone."""
+
 
 @dataclass(eq=False)
 class _Slot:
@@ -210,13 +213,14 @@ class StepProcesses:
         A child whose outcome is written gets its time to end, unless others are still at work: then the run did not come to its
         end by itself, and all are killed.
         """
-        if self._thread.ident is None:
+        if self._thread.is_alive():
+            self._post(self._begin_close)
+            self._thread.join()
+        if not self._ended:
+            # It never ran, or it failed.
             self._ended = True
             for fd in (self._woken, self._wake):
                 os.close(fd)
-        elif self._thread.is_alive():
-            self._post(self._begin_close)
-            self._thread.join()
 
     def _start(self) -> None:
         if self._thread.ident is None and not self._ended:
@@ -241,23 +245,28 @@ class StepProcesses:
                     key.data(mask)
                 while self._deadlines and self._deadlines[0][0] <= time.monotonic():
                     heapq.heappop(self._deadlines)[2]()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - it is told, and ends the run
             # Nobody waits for ever for a thread that is not there any more.
-            self._give_up(f"the thread that runs the steps' processes failed: {type(error).__name__}: {error}")
-            raise
+            self._give_up(error)
         finally:
             self._prepared.set()
             self._selector.close()
 
-    def _give_up(self, why: str) -> None:
-        jobs = [*self._waiting, *(s.job for s in self._by_ref.values() if s.job is not None)]
-        if self._template is not None:
-            self._template.process.kill()
-            self._template.process.wait()
-            _kill_sessions([s.pid for s in self._template.slots.values() if s.pid is not None])
+    def _give_up(self, error: BaseException) -> None:
+        template = self._template
+        if template is not None:
+            template.process.kill()
+            template.process.wait()
+            _kill_sessions([s.pid for s in template.slots.values() if s.pid is not None])
+            for slot in template.slots.values():
+                self._close_output(slot)
+            senders = [template.sender, *(s.sender for s in template.slots.values())]
+            for sock in (*(s.sock for s in senders), *(s for ends in template.child_ends for s in ends)):
+                sock.close()
+        why = f"the thread that runs the steps' processes failed: {type(error).__name__}: {error}"
         self._error = ErrorInfo(message=f"{why}\n", cls_name="RunnerFailed")
-        for job in jobs:
-            self._end_unstarted(job, End(left="failed", detail=why))
+        if self._listener is not None:
+            self._listener.failed(error)
 
     def _on_wake(self, _: int) -> None:
         try:

@@ -17,6 +17,7 @@ from ..errors import ConfigErrors, Problem, Problems, RunplaneError, Unsupported
 from .config import STORAGE_TRIO, InstanceConfig
 from .known_classes import is_dagsters
 from .load import check_part, from_yaml
+from .part_contracts import check_contract
 from .parts import Part
 from .pointers import find_class
 from .settings import SECTIONS
@@ -176,7 +177,9 @@ def _schema(part: Part, problems: Problems) -> Schema | None:
     if part.name == "instance_class":
         return _ANY_MAP
     try:
-        schema = find_class(part).schema
+        found = find_class(part)
+        check_contract(part, found.cls)
+        schema = found.schema
     except RunplaneError as error:
         problems.found.append(_as_problem(error, part.path.removesuffix(".config")))
         return None

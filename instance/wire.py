@@ -10,7 +10,6 @@ from ..config.pointer import ClassPointer, load_class
 from ..config.schema import resolve
 from ..coordinators.contract import RunCoordinator
 from ..coordinators.immediate import DefaultRunCoordinator
-from ..errors import UnsupportedError
 from ..events.run import Run
 from ..launchers.contract import RunLauncher, WorkerHandle
 from ..launchers.in_process import InProcessRunLauncher, RunHere
@@ -21,6 +20,7 @@ from ..storage.journal import Journal
 from ..storage.runs import Runs
 from .config import InstanceConfig
 from .dagster_shaped import DagsterShapedLauncher, as_run_launcher
+from .part_contracts import check_contract
 from .parts import Part
 from .pointers import build_part, find_class
 from .storage_location import CustomStorage, PostgresLocation, SqliteLocation, artifact_folder, storage_location
@@ -85,7 +85,7 @@ class Wiring:
         """Where what steps print is kept."""
         part = self._config.compute_logs
         if part.known is None:
-            built: ComputeLogStore = build_part(part, self._env)
+            built: ComputeLogStore = _third_party(part, self._env)
             return built
         name = part.known.target(where=self._at(part)).class_name
         if name == "NoOpComputeLogStore":
@@ -108,7 +108,7 @@ class Wiring:
         part = self._config.run_coordinator
         if "run_coordinator" in self._config.written:
             if part.known is None:
-                built: RunCoordinator = build_part(part, self._env)
+                built: RunCoordinator = _third_party(part, self._env)
                 return built
             part.known.target(where=self._at(part))
         return DefaultRunCoordinator(journal, runs, launch)
@@ -131,13 +131,12 @@ def _database_class(module: str, name: str) -> Any:
 
 
 def _custom_database(location: CustomStorage, env: Mapping[str, str]) -> Database:
-    built: Any = build_part(location.part, env)
-    if not callable(getattr(built, "transact", None)):
-        raise UnsupportedError(
-            "the storage's class is not a database of runplane's",
-            where=f"{location.part.where}: storage",
-            got=str(location.part.pointer),
-            expected="a class with the methods of runplane.storage.database.Database",
-        )
-    database: Database = built
-    return database
+    built: Database = _third_party(location.part, env)
+    return built
+
+
+def _third_party(part: Part, env: Mapping[str, str]) -> Any:
+    """The object of somebody else's class. Raises UnsupportedError when it has not the methods of its place."""
+    built = build_part(part, env)
+    check_contract(part, built)
+    return built

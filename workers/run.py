@@ -21,7 +21,7 @@ from ..events.event import NewEvent
 from ..events.kinds import EventKind
 from ..events.run import Run
 from ..events.status import RunStatus
-from ..executors.contract import Interruptible, StepRunner
+from ..executors.contract import Interruptible, PartFailed, StepRunner
 from ..executors.driver import ControlSeen, Driver, EndAsked, LeaveAsked
 from ..executors.failure import CodeLoadError
 from ..executors.heartbeat import BEAT_S, Heartbeat
@@ -152,7 +152,7 @@ def _drive(instance: Instance, run: Run, plan: PlanSnapshot, claim: RunClaim, ex
         driver.tell(EndAsked("cancel"))
         _interrupt(runners[0])
 
-    def hear(seen: ControlSeen) -> None:
+    def hear(seen: ControlSeen | PartFailed) -> None:
         driver.tell(seen)
         wake_main_thread()
 

@@ -11,7 +11,7 @@ import pytest
 
 from runplane.engine.snapshot import StoredOutput
 from runplane.events.causes import FailureCause
-from runplane.executors.contract import Announces, RunnerNote, StepGone, StepWrote, WritesThroughDriver
+from runplane.executors.contract import Announces, PartFailed, RunnerNote, StepGone, StepWrote, WritesThroughDriver
 from runplane.executors.failure import CodeLoadError
 from runplane.storage.contract import AttemptRef
 from services.multiprocess_room import Room, alive, wait_until_gone
@@ -109,6 +109,20 @@ def test_large_events_and_orders_fit(tmp_path: Path) -> None:
 
     assert len(room.events(large)[0].body["message"]) == 5_000_000
     assert outcome.body["inputs"] == 10_000
+
+
+def test_an_error_of_the_runner_itself_is_told_and_leaves_nobody_waiting(tmp_path: Path) -> None:
+    with Room(tmp_path) as room:
+        running = room.start("forever")
+        pid = room.said(running, "running").body["pid"]
+        room.store.open = lambda log_key: 1 // 0  # type: ignore[method-assign]
+
+        room.start("ok")
+        room.hear(lambda: any(isinstance(s, PartFailed) for s in room.signals))
+        told = next(s for s in room.signals if isinstance(s, PartFailed))
+
+        assert isinstance(told.error, ZeroDivisionError)
+        wait_until_gone([pid], 2)
 
 
 # Stopping ------------------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from runplane.engine.snapshot import InputPlan, OutputPlan, OutputRef, PlanSnaps
 from runplane.errors import FencedError
 from runplane.events import EventKind, NewEvent, Run, RunStatus
 from runplane.events.causes import FailureCause
+from runplane.executors.contract import PartFailed
 from runplane.executors.driver import ControlSeen, Driver, EndAsked, LeaveAsked, canceled_event, canceling_event
 from runplane.executors.settings import DriverSettings
 from runplane.storage.contract import Claimed, RunClaim
@@ -241,6 +242,18 @@ def test_a_heartbeat_that_sees_another_coordinator_ends_the_driver(diamond: Worl
 
     with pytest.raises(FencedError):
         diamond.drive({"a": fenced})
+
+
+def test_a_part_of_the_coordinator_that_fails_ends_it_with_that_error(diamond: World) -> None:
+    def broken(runner: ScriptedRunner, order: Any) -> None:
+        assert diamond.driver is not None
+        diamond.driver.tell(PartFailed(ZeroDivisionError("by nothing")))
+
+    with pytest.raises(ZeroDivisionError, match="by nothing"):
+        diamond.drive({"a": broken})
+
+    assert diamond.runner is not None
+    assert diamond.runner.closed
 
 
 def test_told_to_leave_it_gives_its_steps_to_the_next_coordinator(diamond: World) -> None:

@@ -135,7 +135,7 @@ def test_what_the_environment_says_is_checked_and_not_shown() -> None:
 
 def test_third_parties_are_imported_and_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "checked_plugin.py").write_text(
-        "class Own:\n    @classmethod\n    def config_type(cls): return {'a': int}\n"
+        "class Own:\n    launch = terminate = print\n    @classmethod\n    def config_type(cls): return {'a': int}\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
 
@@ -144,6 +144,22 @@ def test_third_parties_are_imported_and_checked(tmp_path: Path, monkeypatch: pyt
     )
 
     assert {e.path for e in report.errors} == {"run_launcher.config.a", "compute_logs"}
+
+
+@pytest.mark.parametrize(
+    ("part", "missing"),
+    [
+        ("compute_logs", "no open() and no read() and no finish()"),
+        ("run_coordinator", "no submit()"),
+        ("run_launcher", "no launch() and no terminate()"),
+    ],
+)
+def test_a_class_that_is_not_of_its_place_is_named(part: str, missing: str) -> None:
+    (error,) = check(f"{part}: {{module: json, class: JSONDecoder}}").errors
+
+    assert error.path == part
+    assert error.message == f"its class has {missing}"
+    assert error.got == "json:JSONDecoder"
 
 
 def test_text_that_is_not_yaml_has_its_place() -> None:

@@ -14,6 +14,7 @@ from runplane.events import Run
 from runplane.events.origin import FileCodePointer, JobOrigin, RepositoryOrigin
 from runplane.instance.class_types import to_schema
 from runplane.instance.dagster_shaped import DagsterShapedLauncher, as_run_launcher
+from runplane.instance.instance import Instance
 from runplane.instance.load import from_yaml
 from runplane.instance.pointers import build_part, find_class
 from runplane.launchers.contract import (
@@ -109,6 +110,16 @@ def test_a_config_type_of_another_kind_is_named(plugin: str) -> None:
         RunplaneError, match=r"Strange.config_type\(\).a: config_type\(\) answers .*got builtins.object"
     ):
         build(plugin, "Strange", "{}")
+
+
+def test_what_is_built_of_a_class_that_is_not_of_its_place_is_refused(plugin: str, tmp_path: Path) -> None:
+    with (
+        Instance.from_yaml(f"compute_logs: {{module: {plugin}, class: Plain}}", tmp_path) as instance,
+        pytest.raises(
+            UnsupportedError, match=r"compute_logs: its class has no open\(\) and no read\(\).*ComputeLogStore"
+        ),
+    ):
+        _ = instance.logs
 
 
 def test_classes_that_are_not_there(plugin: str) -> None:
