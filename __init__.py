@@ -14,6 +14,9 @@ __version__ = "0.1.0"
 _WHERE = {
     "definitions.op": ("OpDefinition", "op"),
     "definitions.job": ("GraphDefinition", "JobDefinition", "graph", "job"),
+    "definitions.hooks": ("HookDefinition", "HookExecutionResult", "failure_hook", "success_hook"),
+    "definitions.hook_context": ("HookContext", "build_hook_context"),
+    "definitions.dagster_event": ("DagsterEvent", "DagsterEventType"),
     "definitions.ins_outs": ("DynamicOut", "GraphIn", "GraphOut", "In", "Out"),
     "definitions.value_type": ("Nothing",),
     "definitions.results": ("DynamicOutput", "Failure", "Output", "RetryRequested"),

@@ -8,10 +8,12 @@ from __future__ import annotations
 import threading
 from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from .errors import DagsterInvalidDefinitionError
+from .hooks import HookDefinition, checked_hooks
 from .ins_outs import InputDefinition, OutputDefinition
 from .names import check_name
 from .retry_policy import RetryPolicy
@@ -59,6 +61,7 @@ class Node:
     dependencies: Mapping[str, Dependency] = field(default_factory=dict)
     tags: Mapping[str, Any] = field(default_factory=dict)
     retry_policy: RetryPolicy | None = None
+    hook_defs: frozenset[HookDefinition] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,7 @@ class Composition:
             for input_name, (value, how) in given.items()
         }
         mapped = any(self._is_mapped(value) for value, _ in given.values())
-        self.nodes[name] = Node(name, definition, dependencies, pending.tags, pending.retry_policy)
+        self.nodes[name] = Node(name, definition, dependencies, pending.tags, pending.retry_policy, pending.hooks)
         return self._outputs(name, definition, mapped)
 
     def _bind(
@@ -242,11 +245,13 @@ class PendingNode:
         name: str | None = None,
         tags: Mapping[str, Any] | None = None,
         retry_policy: RetryPolicy | None = None,
+        hooks: frozenset[HookDefinition] = frozenset(),
     ) -> None:
         self.definition = definition
         self.name = name
         self.tags = dict(tags or {})
         self.retry_policy = retry_policy
+        self.hooks = hooks
 
     @property
     def label(self) -> str:
@@ -262,15 +267,20 @@ class PendingNode:
 
     def alias(self, name: str) -> PendingNode:
         """The same under another name."""
-        return PendingNode(self.definition, check_name(name), self.tags, self.retry_policy)
+        return PendingNode(self.definition, check_name(name), self.tags, self.retry_policy, self.hooks)
 
     def tag(self, tags: Mapping[str, Any]) -> PendingNode:
         """The same with more tags."""
-        return PendingNode(self.definition, self.name, {**self.tags, **tags}, self.retry_policy)
+        return PendingNode(self.definition, self.name, {**self.tags, **tags}, self.retry_policy, self.hooks)
 
     def with_retry_policy(self, retry_policy: RetryPolicy) -> PendingNode:
         """The same with this retry policy."""
-        return PendingNode(self.definition, self.name, self.tags, retry_policy)
+        return PendingNode(self.definition, self.name, self.tags, retry_policy, self.hooks)
+
+    def with_hooks(self, hook_defs: AbstractSet[HookDefinition]) -> PendingNode:
+        """The same with more hooks; on a graph they are those of all ops in it."""
+        hooks = self.hooks | checked_hooks(hook_defs, self.label)
+        return PendingNode(self.definition, self.name, self.tags, self.retry_policy, hooks)
 
 
 class _Stack(threading.local):

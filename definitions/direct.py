@@ -17,7 +17,7 @@ from .config_schema import Field
 from .errors import DagsterInvalidInvocationError
 from .ins_outs import UNSET
 from .op_context import OpExecutionContext
-from .resources import InitResourceContext, Resources, resource_definition
+from .resources import opened_resources
 from .signature import Signature
 
 
@@ -39,14 +39,8 @@ class DirectOpContext(OpExecutionContext):
 
     def open_resources(self, stack: ExitStack) -> None:
         """Make the given resources; `stack` closes them."""
-        made: dict[str, Any] = {}
-        for key, value in self._given.items():
-            definition = resource_definition(key, value)
-            context = InitResourceContext(
-                resource_config=definition.final_config(self._given_config.get(key)), resource_def=definition
-            )
-            made[key] = stack.enter_context(definition.open(context))
-        self.resources = Resources(made)
+        opening = opened_resources(self._given, self._given_config, instance=self.instance)
+        self.resources = stack.enter_context(opening)
 
 
 def build_op_context(

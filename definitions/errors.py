@@ -77,6 +77,10 @@ class DagsterMaxRetriesExceededError(DagsterError):
     """A step asked for more retries than it may have; what it was raised from is the cause."""
 
 
+class DagsterInvalidPropertyError(DagsterError):
+    """A context was asked for something that it does not have where it is."""
+
+
 class DagsterExecutionInterruptedError(BaseException):
     """The step was told to stop: by a cancel request, a time limit, or its run being taken over.
 

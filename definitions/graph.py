@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, TypeVar
 
 from ..errors.suggest import nearest
 from .composition import Composed, Node, PendingNode, Source, compose
 from .errors import DagsterInvalidDefinitionError, DagsterInvalidInvocationError, DagsterInvariantViolationError
+from .hooks import HookDefinition
 from .ins_outs import GraphIn, GraphOut, In, InputDefinition, OutputDefinition, input_from
 from .names import check_name
+from .retry_policy import RetryPolicy
 from .signature import signature_of
 from .wiring import WiredOp, wire
 
@@ -144,6 +147,14 @@ class Graph:
     def tag(self, tags: Mapping[str, Any]) -> PendingNode:
         """The graph with more tags."""
         return PendingNode(self).tag(tags)
+
+    def with_retry_policy(self, retry_policy: RetryPolicy) -> PendingNode:
+        """The graph whose ops use this policy where they have none of their own."""
+        return PendingNode(self).with_retry_policy(retry_policy)
+
+    def with_hooks(self, hook_defs: AbstractSet[HookDefinition]) -> PendingNode:
+        """The graph with hooks in the graph."""
+        return PendingNode(self).with_hooks(hook_defs)
 
     def __repr__(self) -> str:
         return f"<graph {self.name}>"

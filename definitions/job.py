@@ -6,6 +6,7 @@ Source: https://docs.dagster.io/api/dagster/jobs
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, overload
 
 from ..errors.base import UnsupportedError
@@ -16,6 +17,7 @@ from .config_schema import Permissive
 from .errors import DagsterInvalidDefinitionError, DagsterInvariantViolationError
 from .executor_definition import ExecutorDefinition
 from .graph import Graph, graph_of
+from .hooks import HookDefinition, checked_hooks
 from .ins_outs import DEFAULT_IO_MANAGER, GraphIn, GraphOut
 from .names import check_name
 from .ports import InProcessRequest, in_process_port
@@ -40,6 +42,7 @@ class JobDefinition:
         run_config: config used when a run gives none.
         op_retry_policy: for ops that have none of their own.
         input_values: Python values of the graph's inputs, for runs in this process.
+        hook_defs: hooks of all its ops.
         wiring: all its ops, in plan order, with what each input is made from.
     """
 
@@ -57,6 +60,7 @@ class JobDefinition:
         metadata: Mapping[str, Any] | None = None,
         op_retry_policy: RetryPolicy | None = None,
         input_values: Mapping[str, Any] | None = None,
+        hooks: AbstractSet[HookDefinition] | None = None,
     ) -> None:
         self.name = check_name(name or graph.name)
         self.graph = graph
@@ -72,6 +76,7 @@ class JobDefinition:
         self.metadata = dict(metadata or {})
         self.op_retry_policy = op_retry_policy
         self.input_values: Mapping[str, Any] = dict(input_values or {})
+        self.hook_defs = checked_hooks(hooks, f"job '{self.name}'")
         self._check_input_values()
         self.wiring = graph.wiring
         self._by_path = {op.path: op for op in self.wiring}
@@ -109,8 +114,9 @@ class JobDefinition:
         executor_def: ExecutorDefinition | None = None,
         input_values: Mapping[str, Any] | None = None,
         name: str | None = None,
+        hooks: AbstractSet[HookDefinition] = frozenset(),
     ) -> JobDefinition:
-        """The same job with some parts replaced; `resource_defs` and `input_values` are added to what is there."""
+        """The same job with some parts replaced; `resource_defs`, `input_values` and `hooks` are added to what is there."""
         copy = JobDefinition(
             self.graph,
             name or self.name,
@@ -121,6 +127,7 @@ class JobDefinition:
             metadata=self.metadata,
             op_retry_policy=self.op_retry_policy,
             input_values={**self.input_values, **(input_values or {})},
+            hooks=self.hook_defs | hooks,
         )
         copy.definition_tags, copy.tags = self.definition_tags, self.tags
         copy.outputs_in_memory = self.outputs_in_memory
@@ -133,6 +140,14 @@ class JobDefinition:
     def with_executor_def(self, executor_def: ExecutorDefinition) -> JobDefinition:
         """The job with this executor."""
         return self.changed(executor_def=executor_def)
+
+    def with_hooks(self, hook_defs: AbstractSet[HookDefinition]) -> JobDefinition:
+        """The job with more hooks, for all its ops."""
+        return self.changed(hooks=checked_hooks(hook_defs, f"job '{self.name}'"))
+
+    def hooks_of(self, op: WiredOp) -> list[HookDefinition]:
+        """The hooks of an op, its own and the job's, by name."""
+        return sorted(self.hook_defs | op.hooks, key=lambda hook: hook.name)
 
     def for_one_process(self, resources: Mapping[str, Any] | None = None) -> JobDefinition:
         """The job as ``execute_in_process`` runs it: steps in this process, outputs in memory unless an IO manager was given."""
@@ -211,7 +226,7 @@ class GraphDefinition(Graph):
         metadata: Mapping[str, Any] | None = None,
         logger_defs: None = None,
         executor_def: ExecutorDefinition | None = None,
-        hooks: None = None,
+        hooks: AbstractSet[HookDefinition] | None = None,
         op_retry_policy: RetryPolicy | None = None,
         op_selection: None = None,
         partitions_def: None = None,
@@ -223,7 +238,6 @@ class GraphDefinition(Graph):
         _refuse_unsupported(
             f"job '{name or self.name}'",
             logger_defs=logger_defs,
-            hooks=hooks,
             op_selection=op_selection,
             partitions_def=partitions_def,
             asset_layer=asset_layer,
@@ -240,6 +254,7 @@ class GraphDefinition(Graph):
             metadata=metadata,
             op_retry_policy=op_retry_policy,
             input_values=input_values,
+            hooks=hooks,
         )
 
     def execute_in_process(
@@ -329,7 +344,7 @@ def job(
     metadata: Mapping[str, Any] | None = None,
     logger_defs: None = None,
     executor_def: ExecutorDefinition | None = None,
-    hooks: None = None,
+    hooks: AbstractSet[HookDefinition] | None = None,
     op_retry_policy: RetryPolicy | None = None,
     partitions_def: None = None,
     input_values: Mapping[str, Any] | None = None,
@@ -349,7 +364,7 @@ def job(
     metadata: Mapping[str, Any] | None = None,
     logger_defs: None = None,
     executor_def: ExecutorDefinition | None = None,
-    hooks: None = None,
+    hooks: AbstractSet[HookDefinition] | None = None,
     op_retry_policy: RetryPolicy | None = None,
     partitions_def: None = None,
     input_values: Mapping[str, Any] | None = None,
@@ -365,7 +380,8 @@ def job(
         tags: of the job, and of its runs unless `run_tags` is given. Values that are no text become JSON text.
         run_tags: tags of its runs, in place of `tags`.
         metadata: kept.
-        logger_defs, hooks, partitions_def: not supported yet; refused unless None.
+        hooks: called after each of its steps.
+        logger_defs, partitions_def: not supported yet; refused unless None.
         executor_def: what runs its steps; not given: ``multi_or_in_process_executor``.
         op_retry_policy: for ops that have none of their own.
         input_values: Python values for its parameters, for runs in this process.
@@ -377,9 +393,7 @@ def job(
     """
 
     def wrap(fn: Callable[..., Any]) -> JobDefinition:
-        _refuse_unsupported(
-            f"@job '{name or fn.__name__}'", logger_defs=logger_defs, hooks=hooks, partitions_def=partitions_def
-        )
+        _refuse_unsupported(f"@job '{name or fn.__name__}'", logger_defs=logger_defs, partitions_def=partitions_def)
         return JobDefinition(
             graph_of(GraphDefinition, "@job", fn, name, description=description, out={}),
             resource_defs=resource_defs,
@@ -390,6 +404,7 @@ def job(
             metadata={**(metadata or {}), **({"owners": list(owners)} if owners else {})},
             op_retry_policy=op_retry_policy,
             input_values=input_values,
+            hooks=hooks,
         )
 
     return wrap if compose_fn is None else wrap(compose_fn)

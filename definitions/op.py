@@ -14,6 +14,7 @@ from .composition import PendingNode
 from .config_schema import Field, as_field
 from .direct import call_op
 from .errors import DagsterInvalidDefinitionError
+from .hooks import HookDefinition
 from .ins_outs import UNSET, In, InputDefinition, Out, OutputDefinition, input_from, output_from
 from .names import check_name
 from .results import DEFAULT_OUTPUT
@@ -110,6 +111,10 @@ class OpDefinition:
     def with_retry_policy(self, retry_policy: RetryPolicy) -> PendingNode:
         """The op with this retry policy in the graph."""
         return PendingNode(self).with_retry_policy(retry_policy)
+
+    def with_hooks(self, hook_defs: AbstractSet[HookDefinition]) -> PendingNode:
+        """The op with hooks in the graph."""
+        return PendingNode(self).with_hooks(hook_defs)
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"

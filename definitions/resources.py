@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable, Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from ..errors.base import ConfigErrors
+from ..errors.problems import Problems
 from ..errors.suggest import nearest
 from ..events.run import Run
 from .config_schema import Field, as_field
@@ -192,6 +195,75 @@ def resource(
     if callable(config_schema) and not isinstance(config_schema, type):
         return ResourceDefinition(config_schema, description=config_schema.__doc__)
     return lambda fn: ResourceDefinition(fn, config_schema, description or fn.__doc__, required_resource_keys, version)
+
+
+@contextmanager
+def opened_resources(
+    given: Mapping[str, Any], config: Mapping[str, Any] | None = None, **facts: Any
+) -> Iterator[Resources]:
+    """Resources outside a run, each opened after those that it needs, closed at the end.
+
+    Args:
+        given: resources or their definitions, by key.
+        config: config of those that are definitions, by key.
+        facts: what their ``InitResourceContext`` shows besides (``instance``, ``run``, ``log``).
+
+    Raises:
+        DagsterInvalidDefinitionError: one needs another that is not given.
+        ConfigErrors: a config is not right.
+    """
+    definitions = {key: resource_definition(key, value) for key, value in given.items()}
+    for key, definition in definitions.items():
+        for needed in sorted(definition.required_resource_keys - set(definitions)):
+            raise DagsterInvalidDefinitionError(
+                f"resource with key '{needed}' required by resource with key '{key}' was not provided.",
+                nearest=nearest(needed, definitions),
+            )
+    made: dict[str, Any] = {}
+    with ExitStack() as stack:
+        for key in in_order_of_need(list(definitions), definitions.__getitem__):
+            definition = definitions[key]
+            context = InitResourceContext(
+                resource_config=_checked_config(key, definition, (config or {}).get(key)),
+                resources=Resources({k: made[k] for k in definition.required_resource_keys}),
+                resource_def=definition,
+                **facts,
+            )
+            made[key] = stack.enter_context(definition.open(context))
+        yield Resources(made)
+
+
+def in_order_of_need(keys: Sequence[str], definition: Callable[[str], ResourceDefinition]) -> list[str]:
+    """The keys, each after those it needs. What is needed and not among them is left to whoever opened it before."""
+    ordered: list[str] = []
+    waiting = set(keys)
+
+    def place(key: str) -> None:
+        if key not in waiting:
+            return
+        waiting.discard(key)
+        for needed in sorted(definition(key).required_resource_keys):
+            place(needed)
+        ordered.append(key)
+
+    for key in keys:
+        place(key)
+    return ordered
+
+
+def _checked_config(key: str, definition: ResourceDefinition, config: Any) -> Any:
+    """Config of a resource, defaults filled in, with or without the envelope ``{"config": ...}`` of run config."""
+    if isinstance(config, Mapping) and set(config) == {"config"}:
+        config = config["config"]
+    field_ = definition.config_field
+    if field_ is not None:
+        if config is None:
+            config = {} if field_.default_value is UNSET else field_.default_value
+        problems = Problems(f"resources.{key}.config")
+        config = field_.config_type.read(config, problems, os.environ)
+        if problems.found:
+            raise ConfigErrors(problems.found, where=f"resource '{key}'")
+    return definition.final_config(config)
 
 
 def resource_definition(key: str, given: Any) -> ResourceDefinition:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from ..engine.snapshot import OutputRef
 from .composition import Dependency, Node, Source
 from .errors import DagsterInvalidDefinitionError
+from .hooks import HookDefinition
 from .retry_policy import RetryPolicy
 
 
@@ -52,6 +53,7 @@ class WiredOp:
         mapped_over: the dynamic output each of whose mapping keys makes one step of it.
         tags: those of its use in the graph, over the definition's.
         retry_policy: of its use, of its definition, or of the graphs around it.
+        hooks: of its use and of the graphs around it.
     """
 
     path: str
@@ -61,6 +63,7 @@ class WiredOp:
     mapped_over: OutputRef | None
     tags: Mapping[str, Any]
     retry_policy: RetryPolicy | None
+    hooks: frozenset[HookDefinition] = frozenset()
 
 
 def wire(graph: NestedGraph) -> tuple[WiredOp, ...]:
@@ -70,7 +73,7 @@ def wire(graph: NestedGraph) -> tuple[WiredOp, ...]:
         DagsterInvalidDefinitionError: an op depends on more than one dynamic output.
     """
     flat: dict[str, WiredOp] = {}
-    _flatten(graph, "", {}, None, flat)
+    _flatten(graph, "", {}, None, frozenset(), flat)
     wired: dict[str, WiredOp] = {}
     ordered: list[WiredOp] = []
     for level in _levels(flat):
@@ -85,6 +88,7 @@ def _flatten(
     prefix: str,
     outer: Mapping[str, WiredInput],
     retry: RetryPolicy | None,
+    hooks: frozenset[HookDefinition],
     flat: dict[str, WiredOp],
 ) -> None:
     """Add the ops of `graph` to `flat`. `outer`: what the graph's own inputs are connected to."""
@@ -93,11 +97,11 @@ def _flatten(
         inputs = {name: _resolve(dep, graph, prefix, outer) for name, dep in node.dependencies.items()}
         definition = node.definition
         if definition.kind == "graph":
-            _flatten(definition, f"{path}.", inputs, node.retry_policy or retry, flat)
+            _flatten(definition, f"{path}.", inputs, node.retry_policy or retry, hooks | node.hook_defs, flat)
             continue
         policy = node.retry_policy or definition.retry_policy or retry
         tags = {**definition.tags, **node.tags} if node.tags else definition.tags
-        flat[path] = WiredOp(path, path, definition, inputs, None, tags, policy)
+        flat[path] = WiredOp(path, path, definition, inputs, None, tags, policy, hooks | node.hook_defs)
 
 
 def _resolve(dep: Dependency, graph: NestedGraph, prefix: str, outer: Mapping[str, WiredInput]) -> WiredInput:

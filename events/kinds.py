@@ -36,7 +36,7 @@ class EventKind(str, Enum):
     STEP_OUTPUT = "STEP_OUTPUT"
     """Body: output, mapping_key (or none), location (where the value is kept), type_check, metadata, message."""
     STEP_SUCCESS = "STEP_SUCCESS"
-    """Body: duration_ms, message."""
+    """Body: duration_ms, message; hooks (names, of each outcome that hooks follow)."""
     STEP_FAILURE = "STEP_FAILURE"
     """Body: error (ErrorInfo document), cause (FailureCause), user_failure (label, description, metadata) or none, message."""
     STEP_UP_FOR_RETRY = "STEP_UP_FOR_RETRY"

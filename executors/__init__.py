@@ -11,7 +11,8 @@ from types import ModuleType
 
 
 def __getattr__(name: str) -> ModuleType:
-    """``awaiting`` is loaded by the first asynchronous op: it brings asyncio, a sixth of the start of a step."""
-    if name == "awaiting":
-        return importlib.import_module(f"{__name__}.awaiting")
+    """``awaiting`` is loaded by the first asynchronous op: it brings asyncio, a sixth of the start of a step. ``step_hooks`` by the
+    first step that has hooks."""
+    if name in ("awaiting", "step_hooks"):
+        return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -193,7 +193,19 @@ class Driver:
                 pass
         finally:
             self._runner.close()
+        if self._status is not None:
+            self._keep_what_came_last()
         return self._status
+
+    def _keep_what_came_last(self) -> None:
+        """What steps told after their outcome, while the run ended: hooks, lines of a log. Facts can not come any more."""
+        late: list[NewEvent] = []
+        while not self._inbox.empty():
+            signal = self._inbox.get()
+            if isinstance(signal, (StepWrote, RunnerNote)):
+                late += (e for e in signal.events if category_of(e.kind) is Category.ANNOTATION)
+        if late:
+            self._journal.annotate(self._run.run_id, late)
 
     # One turn ----------------------------------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from .. import executors
 from ..definitions.direct import config_argument
 from ..definitions.errors import (
     DagsterError,
@@ -69,6 +70,7 @@ class _Attempt:
             request.job, request.run, request.home, instance=request.instance, config=request.config
         )
         self.seen: dict[str, set[str | None]] = {}
+        self.ended: Any = None  # an `Ended` where there are hooks
 
     # The sentence ---------------------------------------------------------------------------------------------------------
 
@@ -84,6 +86,8 @@ class _Attempt:
                 raise self._broken from None
             self._conclude(error)
         finally:
+            if self.ended is not None and self._broken is None:
+                self.ended.call_hooks(self.emit)
             if self.request.scope is None and self._broken is None:
                 self.scope.close(self.emit, step=self.key, n=self.request.n)
 
@@ -92,6 +96,8 @@ class _Attempt:
         log.setLevel(max(self.scope.config.log_level, request.log_settings.level))
         with listened(log, request.log_settings, request.run, step=self.key, n=request.n):
             contexts = self._open(log)
+            hooks = request.job.hooks_of(contexts.wired)
+            self.ended = executors.step_hooks.Ended(hooks, contexts) if hooks else None
             self._announce()
             began = time.perf_counter()
             arguments = self._arguments(contexts)
@@ -101,7 +107,7 @@ class _Attempt:
             self._check_complete(contexts, context)
         duration = 1000 * (time.perf_counter() - began)
         message = f'Finished execution of step "{self.key}" in {in_words(duration)}.'
-        self.tell(EventKind.STEP_SUCCESS, message, duration_ms=duration)
+        self.tell(EventKind.STEP_SUCCESS, message, duration_ms=duration, **self._what_follows())
 
     # Telling --------------------------------------------------------------------------------------------------------------
 
@@ -116,6 +122,8 @@ class _Attempt:
         except BaseException as error:
             self._broken = error
             raise
+        if self.ended is not None:
+            self.ended.events.append(event)
 
     def tell(self, kind: EventKind, message: str, **details: Any) -> None:
         """An event of this attempt."""
@@ -238,6 +246,8 @@ class _Attempt:
         out, mapping_key = self._declared(contexts, output)
         added = context.get_output_metadata(out.name, mapping_key) or {}
         metadata = metadata_body({**output.metadata, **added})
+        if self.ended is not None:
+            self.ended.note_output(out, mapping_key, output.value, {**output.metadata, **added})
         reason = out.type.check(output.value)
         # An output that is not of its type is not there: it is neither kept nor announced.
         _refuse(f'step output "{out.name}"', out.type, reason)
@@ -324,6 +334,8 @@ class _Attempt:
 
     def _conclude(self, error: BaseException) -> None:
         """The outcome of an attempt that did not succeed: another one, or failure."""
+        if self.ended is not None:
+            self.ended.exception = _users_own(error)
         if isinstance(error, RetryRequested):
             self._retry_or_fail(error, error.max_retries, error.seconds_to_wait or 0.0, FailureCause.USER_RETRY)
             return
@@ -350,13 +362,17 @@ class _Attempt:
                 seconds_to_wait=delay,
                 error=info.to_body(),
                 cause=cause.value,
+                **self._what_follows(),
             )
+
+    def _what_follows(self) -> dict[str, Any]:
+        """For the outcome's event: that hooks follow, so that nobody takes the process for one that does not end."""
+        return {} if self.ended is None else {"hooks": self.ended.names}
 
     def _fail(self, info: ErrorInfo, error: BaseException, instead: DagsterError | None = None) -> None:
         """Failure. A run in this process raises what the user raised; `instead` of it, from it, where that is given."""
         if self.request.raised is not None:
-            wrapped = isinstance(error, (DagsterUserCodeExecutionError, RetryRequestedFromPolicy, RetryRequested))
-            users = error.__cause__ if wrapped and error.__cause__ is not None else error
+            users = error.__cause__ if isinstance(error, RetryRequested) and error.__cause__ else _users_own(error)
             if instead is not None:
                 instead.__cause__ = users
             self.request.raised(users if instead is None else instead)
@@ -366,6 +382,7 @@ class _Attempt:
             error=info.to_body(),
             cause=_cause_of(error).value,
             user_failure=_user_failure(error),
+            **self._what_follows(),
         )
 
 
@@ -389,6 +406,12 @@ class _Boundary:
         if policy is not None:
             raise RetryRequestedFromPolicy(self._doing) from error
         raise self._wrapper(self._doing) from error
+
+
+def _users_own(error: BaseException) -> BaseException:
+    """What user code raised, without what we wrapped it in."""
+    wrapped = isinstance(error, (DagsterUserCodeExecutionError, RetryRequestedFromPolicy))
+    return error.__cause__ if wrapped and error.__cause__ is not None else error
 
 
 def _from_config(given: Mapping[str, Any]) -> Any:

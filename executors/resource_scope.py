@@ -14,7 +14,13 @@ from ..definitions.code_loading import load_attribute
 from ..definitions.errors import DagsterResourceFunctionError
 from ..definitions.ins_outs import DEFAULT_IO_MANAGER
 from ..definitions.job import JobDefinition
-from ..definitions.resources import InitResourceContext, ResourceDefinition, Resources, resource_definition
+from ..definitions.resources import (
+    InitResourceContext,
+    ResourceDefinition,
+    Resources,
+    in_order_of_need,
+    resource_definition,
+)
 from ..definitions.run_config import ResolvedRunConfig
 from ..definitions.user_errors import error_info
 from ..events.event import NewEvent
@@ -94,7 +100,7 @@ class ResourceScope:
         tell(EventKind.RESOURCE_INIT_STARTED, started, marker_start="resources")
         made: dict[str, Any] = {}
         try:
-            for key in _in_order_of_need(wanted, self.definition):
+            for key in in_order_of_need(wanted, self.definition):
                 began = time.perf_counter()
                 self._open[key] = self._make(key, log)
                 made[key] = f"{type(self._open[key]).__module__}.{type(self._open[key]).__qualname__}"
@@ -161,21 +167,3 @@ class ResourceScope:
             message = f"Teardown of resources [{', '.join(keys)}] failed."
             body = {"message": message, "error": error_info(error).to_body()}
             emit(NewEvent(EventKind.ENGINE_EVENT.value, step, n, body, time.time()))
-
-
-def _in_order_of_need(keys: Sequence[str], definition: Callable[[str], ResourceDefinition]) -> list[str]:
-    """The keys, each after those it needs."""
-    ordered: list[str] = []
-    waiting = set(keys)
-
-    def place(key: str) -> None:
-        if key not in waiting:
-            return
-        waiting.discard(key)
-        for needed in sorted(definition(key).required_resource_keys):
-            place(needed)
-        ordered.append(key)
-
-    for key in keys:
-        place(key)
-    return ordered

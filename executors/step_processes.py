@@ -33,6 +33,8 @@ READY_AHEAD = 4
 """How many children wait for an order, at most."""
 EXIT_S = 10.0
 """How long a child may take to end after its outcome."""
+HOOKS_S = 600.0
+"""How long it may take when its outcome says that hooks follow."""
 SILENT_S = 1.0
 """How long a child may live on after it closed its connection; how long what was killed may take to be gone."""
 FORK_TRIES = 8
@@ -603,7 +605,8 @@ class StepProcesses:
                 slot.outcome = True
                 if template is not None:
                     known = template
-                    self._after(EXIT_S, lambda: self._kill(known, slot, "it did not end after its outcome"))
+                    limit = HOOKS_S if event.body.get("hooks") else EXIT_S
+                    self._after(limit, lambda: self._kill(known, slot, "it did not end after its outcome"))
         elif name == "born":
             slot.pid = int(message[1])
             if slot.job is not None:

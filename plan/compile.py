@@ -175,6 +175,7 @@ class _Resources:
     """Which resources each step opens: its op's, those that keep its outputs and load its inputs, and what those need."""
 
     def __init__(self, job: JobDefinition, ops: Mapping[str, WiredOp]) -> None:
+        self._job = job
         self._defs = job.resource_defs
         self._ops = ops
         self._all: dict[str, frozenset[str]] = {}
@@ -187,6 +188,9 @@ class _Resources:
         for out in op.op.output_dict.values():
             if not out.type.is_nothing:
                 keys |= self._with_needs(out.io_manager_key, f"output '{out.name}' of op '{op.op.name}'")
+        for hook in self._job.hooks_of(op):
+            for key in hook.required_resource_keys:
+                keys |= self._with_needs(key, f"hook '{hook.name}'")
         for name, spec in op.op.input_dict.items():
             if not spec.type.is_nothing and name in op.inputs:
                 keys |= self._loaders(op, name, spec.input_manager_key)

@@ -8,6 +8,7 @@ whose exception is compared too. ``scenario(folder)`` gets an empty folder of it
 import enum
 import importlib
 import inspect
+import itertools
 import json
 import re
 import sys
@@ -77,7 +78,14 @@ def result(value) -> dict:
     for kind, step in events:
         if step is not None:
             steps.setdefault(step, []).append(kind)
+    steps = {step: in_order(kinds) for step, kinds in steps.items()}
     return {"success": value.success, "run": [kind for kind, step in events if step is None], "steps": steps}
+
+
+def in_order(kinds: list[str]) -> list[str]:
+    """The hooks of a step are a set in Dagster: those that are called one after the other have no order."""
+    groups = itertools.groupby(kinds, key=lambda kind: kind.startswith("HOOK_"))
+    return [kind for are_hooks, group in groups for kind in (sorted(group) if are_hooks else group)]
 
 
 def caught_by(error: BaseException, library: types.ModuleType) -> list[str]:
