@@ -8,6 +8,7 @@ from typing import Any, Union
 
 from ..events.causes import FailureCause
 from ..events.kinds import EventKind
+from .snapshot import RetryPlan
 
 # Commands ---------------------------------------------------------------------------------------------------------------------
 
@@ -61,20 +62,29 @@ class SealStep:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Store a fact that the engine derived."""
+    """Store a fact that the engine derived.
+
+    `jitter`: the policy with whose jitter the shell draws the body's `seconds_to_wait` anew before it stores it; the engine draws
+    nothing.
+    """
 
     kind: EventKind
     step: str
     n: int | None
     body: Mapping[str, Any]
+    jitter: RetryPlan | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class WakeAt:
-    """Send ``Woke(key)`` at this time (seconds since the epoch, storage's clock)."""
+    """Send ``Woke(key)`` at this time (seconds since the epoch, storage's clock).
+
+    `pools`: it is these that are waited for; send it as soon as all of them have room, and at that time at the latest.
+    """
 
     key: str
     at: float
+    pools: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,10 +39,12 @@ from .commands import (
 from .limits import Limits
 from .ready import ReadyQueue
 from .retries import MAX_LOST, next_delay
-from .snapshot import InputPlan, OutputRef, PlanSnapshot, StoredOutput, mapped_key
+from .snapshot import InputPlan, OutputRef, PlanSnapshot, RetryPlan, StoredOutput, mapped_key
 from .step import Step
 
 _RUN_INTENTS = {"cancel": EventKind.RUN_CANCELED, "deadline": EventKind.RUN_FAILURE, "lost": EventKind.RUN_FAILURE}
+BY_INTENT = "intent"
+"""What stands in a STEP_ABANDONED where otherwise the steps stand that failed: the run is to end."""
 _OPEN = (StepState.ISSUED, StepState.RUNNING, StepState.SEALING)
 
 
@@ -306,7 +308,9 @@ class Engine:
             return
         self._use_budget(step, cause)
         message = f'Execution of step "{step.key}" failed and has requested a retry.'
-        self._record(EventKind.STEP_UP_FOR_RETRY, step, {**body, "seconds_to_wait": delay, "message": message})
+        jitter = step.plan.retry if cause is not FailureCause.LOST else None
+        body = {**body, "seconds_to_wait": delay, "message": message}
+        self._record(EventKind.STEP_UP_FOR_RETRY, step, body, jitter)
         step.sealed = None
         step.move(Stimulus.SEALED_RETRY)
         self._queue.left(step)
@@ -318,8 +322,13 @@ class Engine:
             self._end(step, Stimulus.INPUT_MISSING)
 
     def _on_abandoned(self, step: Step, fact: Happened) -> None:
-        if step.state is not StepState.ABANDONED:
-            self._end(step, Stimulus.UPSTREAM_FAILED)
+        if step.state is StepState.ABANDONED:
+            return
+        if self._unconfirmed.pop((EventKind.STEP_SKIPPED, step.key, 0), None) is not None:
+            # Who wrote it knew of the cancel before it heard what the skip is derived from.
+            step.overrule(StepState.ABANDONED)
+            return
+        self._end(step, Stimulus.INTENT if fact.body.get("because") == [BY_INTENT] else Stimulus.UPSTREAM_FAILED)
 
     # What the shell saw -----------------------------------------------------------------------------------------------------
 
@@ -331,11 +340,11 @@ class Engine:
         step.move(Stimulus.REFUSED)
         asks = self._queue.refused(step)
         if self.intent != "none":
-            self._end(step, Stimulus.INTENT)
+            self._abandon(step)
         elif asks:
             pools = step.plan.pools
             self._full_pools[_pool_key(pools)] = pools
-            self._say(WakeAt(_pool_key(pools), seen.retry_at))
+            self._say(WakeAt(_pool_key(pools), seen.retry_at, pools))
 
     def _on_gone(self, seen: Gone) -> None:
         step = self.steps[seen.step]
@@ -380,10 +389,19 @@ class Engine:
                     step.move(Stimulus.INTENT)
                     self._unfinished -= 1
             elif step.state in (StepState.WAITING, StepState.READY, StepState.BACKOFF) and not step.is_issuing:
-                self._end(step, Stimulus.INTENT)
+                self._abandon(step)
             elif step.state in (StepState.ISSUED, StepState.RUNNING):
                 step.move(Stimulus.INTENT)
                 self._stop(step, FailureCause.CANCELED)
+
+    def _abandon(self, step: Step) -> None:
+        """It will not run, because the run is to end."""
+        self._record_abandoned(step)
+        self._spread([step])
+
+    def _record_abandoned(self, step: Step) -> None:
+        self._record(EventKind.STEP_ABANDONED, step, {"because": [BY_INTENT]})
+        self._finalise(step, Stimulus.INTENT)
 
     def _stop(self, step: Step, cause: FailureCause) -> None:
         step.stopping = cause
@@ -439,8 +457,10 @@ class Engine:
     def _decide(self, step: Step) -> bool:
         """All sources are final: ready, skipped or abandoned? True when the step is final now."""
         if self.intent != "none":
-            self._finalise(step, Stimulus.INTENT)
+            self._record_abandoned(step)
             return True
+        if self._folded_intent is not None and self._folding:
+            return False
         missing, bad = self._judge(step)
         if missing:
             because = ", ".join(f"'{m}'" for m in missing)
@@ -602,7 +622,7 @@ class Engine:
     def _back_off(self, step: Step, fact: Happened) -> None:
         step.sealed = None
         if self.intent != "none":
-            self._end(step, Stimulus.INTENT)
+            self._abandon(step)
             return
         step.due = fact.at + float(fact.body.get("seconds_to_wait") or 0.0)
         self._say(WakeAt(step.key, step.due))
@@ -613,9 +633,9 @@ class Engine:
         if not self._folding:
             self._commands.append(command)
 
-    def _record(self, kind: EventKind, step: Step, body: dict[str, Any]) -> None:
+    def _record(self, kind: EventKind, step: Step, body: dict[str, Any], jitter: RetryPlan | None = None) -> None:
         n = step.n if kind in (EventKind.STEP_FAILURE, EventKind.STEP_UP_FOR_RETRY) else None
-        record = Record(kind, step.key, n, body)
+        record = Record(kind, step.key, n, body, jitter)
         self._unconfirmed[(kind.value, step.key, n or 0)] = record
         self._say(record)
 

@@ -82,6 +82,11 @@ class Step:
             self.state = target
             self.due = None
 
+    def overrule(self, state: StepState) -> None:
+        """The log says otherwise than what was derived: the log is right."""
+        self.told.append((Stimulus.INTENT, state))
+        self.state = state
+
     def story(self) -> str:
         """What happened to this step so far, in one line."""
         told = [f"{stimulus.value} -> {state}" for stimulus, state in self.told[-12:]]

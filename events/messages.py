@@ -44,7 +44,9 @@ def skipped_text(step: str, because: list[str]) -> str:
 
 
 def abandoned_text(step: str, because: list[str]) -> str:
-    """The log line of a step that will not run because the steps `because` failed."""
+    """The log line of a step that will not run because the steps `because` failed, or (``["intent"]``) because the run is to end."""
+    if because == ["intent"]:
+        return f"Not executing step {step}: the run is to end."
     return f"Dependencies for step {step} failed: {because}. Not executing."
 
 

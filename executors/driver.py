@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import heapq
 import queue
+import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,7 +35,8 @@ from ..engine.commands import (
     Woke,
 )
 from ..engine.engine import Engine
-from ..engine.snapshot import PlanSnapshot
+from ..engine.retries import with_jitter
+from ..engine.snapshot import PlanSnapshot, RetryPlan
 from ..errors import ConflictError, FencedError
 from ..events.causes import FailureCause, RunFailureReason
 from ..events.event import Event, NewEvent
@@ -55,6 +57,7 @@ from ..storage.contract import (
     Seal,
 )
 from ..storage.journal import Journal
+from ..storage.pools import Pools
 from ..storage.rules import OPS_PER_BATCH
 from .contract import (
     Announces,
@@ -69,10 +72,11 @@ from .contract import (
     StepWrote,
     WritesThroughDriver,
 )
+from .room import RoomSeen, RoomWatch
 from .settings import DriverSettings
 
 POOL_RETRY_S = 1.0
-"""How long to wait before asking a full pool again; a freed slot is noticed at the latest then."""
+"""When a full pool is asked again though no room was seen in it: the poll behind ``RoomWatch``."""
 STOP_REPEAT_S = 5.0
 
 
@@ -106,7 +110,7 @@ ATTEMPT_FACTS = frozenset(
     }
 )
 """What an attempt writes. All other facts of a step are the coordinator's own."""
-Signal = RunnerSignal | ControlSeen | LeaveAsked | EndAsked
+Signal = RunnerSignal | ControlSeen | LeaveAsked | EndAsked | RoomSeen
 DEADLINE = "run deadline"
 
 
@@ -121,6 +125,9 @@ class Driver:
         make_runner: given the function that reports, makes the step runner.
         settings: limits and time-outs.
         max_runtime_s: how long the run may take from its start, or None.
+
+    Attributes:
+        room: the pools it waits for; the supervisor's thread looks at them.
     """
 
     def __init__(
@@ -140,6 +147,7 @@ class Driver:
         self._settings = settings or DriverSettings()
         self._max_runtime_s = max_runtime_s
         self._inbox: queue.SimpleQueue[Signal] = queue.SimpleQueue()
+        self.room = RoomWatch(Pools(journal.database), self._inbox.put)
         self._engine = Engine(
             plan,
             self._settings.limits,
@@ -297,6 +305,8 @@ class Driver:
             self._end_run(signal.intent)
         elif isinstance(signal, PartFailed):
             raise signal.error
+        elif isinstance(signal, RoomSeen):
+            self._stimulate(Woke(signal.key, self._now()))
         else:
             self._leave()
 
@@ -380,6 +390,8 @@ class Driver:
                 self._finish(command)
             elif isinstance(command, WakeAt):
                 self._wake_at(command.at, command.key)
+                if command.pools:
+                    self.room.await_room(command.key, command.pools)
             else:
                 self._acts.append(command)
 
@@ -387,12 +399,11 @@ class Driver:
         if self._leaving:
             return
         ref = AttemptRef(command.step, command.n)
-        if self._announcer is not None:
-            self._note(self._announcer.launching(ref))
-        op = Issue(ref, command.pools, command.priority, command.retry_number)
+        notes = self._announcer.launching(ref) if self._announcer is not None else ()
+        worker, body = None, {}
         if self._writer is not None:
             worker, body = self._writer.worker_id, self._writer.claim_body(ref)
-            op = Issue(ref, command.pools, command.priority, command.retry_number, worker, body)
+        op = Issue(ref, command.pools, command.priority, command.retry_number, worker, body, notes)
         self._ops.append((op, lambda result: self._issued(command, ref, result)))
 
     def _issued(self, command: IssueStep, ref: AttemptRef, result: OpResult) -> None:
@@ -411,11 +422,12 @@ class Driver:
             self._stimulate(Happened(EventKind.STEP_WORKER_STARTED, ref.step, ref.n, {}, at))
 
     def _record(self, command: Record) -> None:
-        event = NewEvent(command.kind, command.step, command.n, command.body, time.time())
-        self._append(Append([event]), lambda: self._confirm(command))
+        body = _drawn(command.body, command.jitter) if command.jitter is not None else command.body
+        event = NewEvent(command.kind, command.step, command.n, body, time.time())
+        self._append(Append([event]), lambda: self._confirm(event))
 
-    def _confirm(self, command: Record) -> None:
-        self._stimulate(Happened(command.kind, command.step, command.n, command.body, self._now()))
+    def _confirm(self, event: NewEvent) -> None:
+        self._stimulate(Happened(event.kind, event.step, event.n, event.body, self._now()))
 
     def _seal(self, command: SealStep) -> None:
         ref = AttemptRef(command.step, command.n)
@@ -547,6 +559,11 @@ _FINAL_OF = {
     EventKind.RUN_FAILURE: RunStatus.FAILURE,
     EventKind.RUN_CANCELED: RunStatus.CANCELED,
 }
+
+
+def _drawn(body: Mapping[str, Any], policy: RetryPlan) -> Mapping[str, Any]:
+    """A retry's body with the policy's jitter in its delay."""
+    return {**body, "seconds_to_wait": with_jitter(policy, body["seconds_to_wait"], random.random())}
 
 
 def _as_fact(event: Event) -> Happened:

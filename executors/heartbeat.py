@@ -1,4 +1,5 @@
-"""The coordinator's supervisor thread: it beats, and it notices that the run is to end or that another coordinator took over.
+"""The coordinator's supervisor thread: it beats, and it notices that the run is to end, that another coordinator took over, or that
+a pool which the run waits for has room.
 
 It beats from a thread of its own, so that user code which keeps the driver's thread busy does not look like a dead coordinator.
 """
@@ -13,6 +14,7 @@ from ..errors import FencedError, StorageUnavailableError
 from ..storage.journal import Journal
 from .contract import PartFailed
 from .driver import ControlSeen
+from .room import RoomWatch
 
 BEAT_S = 5.0
 LOOK_S = 0.25
@@ -27,6 +29,7 @@ class Heartbeat:
         tell: takes what was seen; called from this object's thread.
         beat_s: seconds between two beats.
         follow: tell also when the run's log has grown.
+        room: the pools that the run waits for.
     """
 
     def __init__(
@@ -38,6 +41,7 @@ class Heartbeat:
         *,
         beat_s: float = BEAT_S,
         follow: bool = False,
+        room: RoomWatch | None = None,
     ) -> None:
         self._journal = journal
         self._run_id = run_id
@@ -45,6 +49,7 @@ class Heartbeat:
         self._tell = tell
         self._beat_s = beat_s
         self._follow = follow
+        self._room = room
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="runplane-heartbeat", daemon=True)
 
@@ -73,8 +78,7 @@ class Heartbeat:
                 elif self._journal.database.wait_for_news(min(LOOK_S, next_beat - now)):
                     now_seen = self._journal.head(self._run_id)
                     seen, grown = now_seen.intent, now_seen.head
-                else:
-                    continue
+                self._look_for_room()
             except FencedError:
                 self._tell(ControlSeen("none", fenced=True))
                 return
@@ -85,3 +89,8 @@ class Heartbeat:
             if seen != intent or (self._follow and grown != head):
                 intent, head = seen, grown
                 self._tell(ControlSeen(intent))
+
+    def _look_for_room(self) -> None:
+        # Without news too: what is waited for now may have been written just before it was waited for.
+        if self._room is not None:
+            self._room.look()

@@ -43,6 +43,7 @@ class Issue:
         worker: when given, the attempt is claimed by this worker in the same transaction (steps that the coordinator's own
             process runs); the nonce is in the result.
         claim_body: body of the claim's event.
+        notes: annotations that are stored with it, and not when it is refused.
     """
 
     ref: AttemptRef
@@ -51,6 +52,7 @@ class Issue:
     retry_number: int = 0
     worker: str | None = None
     claim_body: Mapping[str, Any] = field(default_factory=dict)
+    notes: Sequence[NewEvent] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -614,5 +614,5 @@ def _width(op: Op) -> int:
     if isinstance(op, Append):
         return len(op.events)
     if isinstance(op, Issue):
-        return 1 if op.worker is None else 2
+        return len(op.notes) + (1 if op.worker is None else 2)
     return 1

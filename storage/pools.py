@@ -6,7 +6,6 @@ Source of the meaning: https://docs.dagster.io/guides/operate/managing-concurren
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,8 +13,6 @@ from ..errors import ConflictError, NotFoundError, nearest
 from .database import Database
 from .dialect import Statement
 from .rules import Rules
-
-POLL_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,18 +103,8 @@ class Pools:
                 f"the pool {name!r} is in use", got=f"{pool.used} slots taken", hint="Wait until its steps have ended."
             )
 
-    def wait_for_room(self, names: Sequence[str], timeout_s: float) -> bool:
-        """Return True once every one of these pools has a free slot, False when `timeout_s` is over. Takes nothing."""
-        end = time.monotonic() + timeout_s
-        while True:
-            if self._full(names) == 0:
-                return True
-            left = end - time.monotonic()
-            if left <= 0:
-                return False
-            self._database.wait_for_news(min(POLL_S, left))
-
-    def _full(self, names: Sequence[str]) -> int:
+    def have_room(self, names: Sequence[str]) -> bool:
+        """Whether every one of these pools has a free slot now. Takes nothing: by the time it is asked for, it may be gone."""
         wanted = self._rules.dialect.rows("names", [("name", "text")])
         rows = self._database.read(
             self._rules.named(
@@ -125,7 +112,7 @@ class Pools:
             ),
             {"names": json.dumps([[n] for n in names])},
         )
-        return int(rows[0][0])
+        return int(rows[0][0]) == 0
 
     def _select(self, where: str, params: dict[str, str]) -> list[Pool]:
         text = self._rules.named("SELECT name, slots, used, is_default FROM {pool}" + where + " ORDER BY name")

@@ -239,16 +239,13 @@ class Rules:
         Raises:
             ConflictError: one of them is a fact.
         """
-        for e in events:
-            if category_of(e.kind) is not Category.ANNOTATION:
-                raise ConflictError(
-                    f"{e.kind} is a fact, and who writes here may append annotations only", where=f"run {t.run_id}"
-                )
+        _must_be_annotations(t, events)
         self.append(t, Append(events), once=True)
 
     def issue(self, t: Transaction, op: Issue, nonce: str | None, at: float) -> None:
         """A new attempt with its slots; with a worker, claimed at once."""
-        events = [NewEvent(EventKind.STEP_ISSUED, op.ref.step, op.ref.n, _issue_body(op), at)]
+        _must_be_annotations(t, op.notes)
+        events = [NewEvent(EventKind.STEP_ISSUED, op.ref.step, op.ref.n, _issue_body(op), at), *op.notes]
         if op.worker is not None:
             events.append(NewEvent(EventKind.STEP_WORKER_STARTED, op.ref.step, op.ref.n, op.claim_body, at))
         guard = self.sql["issue_guard"]
@@ -392,6 +389,14 @@ def _issue_body(op: Issue) -> dict[str, Any]:
     if op.pools:
         body["pools"] = list(op.pools)
     return body
+
+
+def _must_be_annotations(t: Transaction, events: Sequence[NewEvent]) -> None:
+    for e in events:
+        if category_of(e.kind) is not Category.ANNOTATION:
+            raise ConflictError(
+                f"{e.kind} is a fact, and who writes here may append annotations only", where=f"run {t.run_id}"
+            )
 
 
 def _must_be_own(events: Sequence[NewEvent], ref: AttemptRef) -> None:

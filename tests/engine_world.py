@@ -133,11 +133,18 @@ class Store:
         if arc.sources:
             if self.rows.get(ref) not in arc.sources:
                 raise Wrong(f"{c.kind} of {ref}, whose row is {self.rows.get(ref)}")
-        elif any(r[0] == c.step for r in self.rows):
-            raise Wrong(f"{c.kind} of {c.step}, which has {[r for r in self.rows if r[0] == c.step]}")
+        else:
+            self._check_made(c)
         self.rows[ref] = arc.target
         self.append(c.kind, c.step, c.n, c.body)
         self._free(ref)
+
+    def _check_made(self, c: Record) -> None:
+        """The end of a step that has no other: a skip of one that was never issued, an abandonment of one that does not run."""
+        rows = {r: s for r, s in self.rows.items() if r[0] == c.step}
+        final = any(f.step == c.step and f.kind in (K.STEP_SUCCESS, K.STEP_FAILURE) for f in self.log)
+        if final or any(r[1] == 0 or s in OPEN_ATTEMPT_STATES or c.kind is K.STEP_SKIPPED for r, s in rows.items()):
+            raise Wrong(f"{c.kind} of {c.step}, which has {rows}")
 
     def seal(self, c: SealStep) -> str:
         ref = (c.step, c.n)

@@ -80,8 +80,10 @@ def attempt_table() -> str:
     rows = []
     for arc in ATTEMPT_ARCS.values():
         absent = "no row for this attempt"
-        if arc.target in (AttemptState.SKIPPED, AttemptState.ABANDONED):
+        if arc.target is AttemptState.SKIPPED:
             absent = "the step has no attempt"
+        elif arc.target is AttemptState.ABANDONED:
+            absent = "no attempt of the step is open or has ended it"
         rows.append([f"`{arc.kind}`", ", ".join(s.value for s in arc.sources) or absent, arc.target.value])
     return _table(["event", "from", "to"], rows)
 

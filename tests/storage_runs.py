@@ -10,7 +10,7 @@ from typing import Any
 from runplane.events.event import NewEvent
 from runplane.events.kinds import EventKind as K
 from runplane.events.run import Run
-from runplane.storage.contract import Accepted, AttemptRef, Issue, Owner
+from runplane.storage.contract import Accepted, AttemptRef, Committed, Issue, Op, Owner
 from runplane.storage.database import Database
 from runplane.storage.dialect import Outcome, Statement
 from runplane.storage.journal import Journal
@@ -60,9 +60,12 @@ class StartedRun:
         self.epoch = claim.epoch
         self.batch = 0
 
+    def commit(self, *ops: Op) -> Committed:
+        """The coordinator's next batch."""
+        self.batch += 1
+        return self.journal.commit(self.run_id, self.epoch, self.batch, ops)
+
     def issue(self, *steps: str) -> list[str]:
         """The nonces of attempts that run."""
-        self.batch += 1
-        ops = [Issue(AttemptRef(s, 1), worker="w") for s in steps]
-        done = self.journal.commit(self.run_id, self.epoch, self.batch, ops)
+        done = self.commit(*[Issue(AttemptRef(s, 1), worker="w") for s in steps])
         return [r.nonce for r in done.results if isinstance(r, Accepted) and r.nonce]

@@ -98,7 +98,9 @@ def _drive(
             executor.prepare()
             driver = Driver(instance.journal, run, context.plan, claim, executor.make_runner, executor.settings)
             if not instance.is_ephemeral:
-                stack.enter_context(Heartbeat(instance.journal, run.run_id, claim.epoch, driver.tell, beat_s=BEAT_S))
+                stack.enter_context(
+                    Heartbeat(instance.journal, run.run_id, claim.epoch, driver.tell, beat_s=BEAT_S, room=driver.room)
+                )
             driver.drive()
         except Exception as e:  # noqa: BLE001 - ends the run with its cause, and is raised by the caller
             fail_with_exception(instance, run, claim, e)

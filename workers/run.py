@@ -159,7 +159,15 @@ def _drive(instance: Instance, run: Run, plan: PlanSnapshot, claim: RunClaim, ex
     beat_s = min(BEAT_S, instance.lease_ttl_s / 6)
     with (
         handled(leave, cancel, lambda: _interrupt(runners[0])),
-        Heartbeat(instance.journal, run.run_id, claim.epoch, hear, beat_s=beat_s, follow=driver.follows_log),
+        Heartbeat(
+            instance.journal,
+            run.run_id,
+            claim.epoch,
+            hear,
+            beat_s=beat_s,
+            follow=driver.follows_log,
+            room=driver.room,
+        ),
         _deadline_felt(driver, runners[0], run, max_runtime_s),
     ):
         status = driver.drive()

@@ -85,15 +85,17 @@ def test_a_batch_that_is_sent_again_tells_nothing(run: StartedRun, told: Callabl
 
 
 def test_a_freed_slot_wakes_who_waits_for_it(run: StartedRun, open_postgres: Callable[[], Database]) -> None:
-    pools = Pools(open_postgres())
+    waiting = open_postgres()
+    pools = Pools(waiting)
     pools.set_limit("x", 1)
     done = run.journal.commit(run.run_id, run.epoch, 1, [Issue(AttemptRef("a", 1), ("x",))])
     assert done.head == 2
-    assert not pools.wait_for_room(["x"], 0)
+    assert not pools.have_room(["x"])
     woken: list[float] = []
 
     def wait() -> None:
-        assert pools.wait_for_room(["x"], 30)
+        while not pools.have_room(["x"]):
+            waiting.wait_for_news(30)
         woken.append(time.monotonic())
 
     waiter = threading.Thread(target=wait)

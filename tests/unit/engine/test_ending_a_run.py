@@ -29,17 +29,18 @@ def test_how_the_run_ends_follows_from_why_it_is_to_end(intent: str, kind: Event
 
     shell.ends(intent)
 
-    assert shell.last == [FinishRun(kind, {"failed": []})]
+    assert shell.end() == FinishRun(kind, {"failed": []})
 
 
-def test_what_waits_is_abandoned_without_a_record() -> None:
+def test_what_waits_is_abandoned_and_that_is_recorded() -> None:
     shell = two()
     shell.issued("a")
 
     shell.ends()
 
     assert shell.state("b") == "ABANDONED"
-    assert shell.records() == []
+    assert shell.records() == [("STEP_ABANDONED", "b")]
+    assert shell.body_of(EventKind.STEP_ABANDONED) == {"because": ["intent"]}
 
 
 def test_a_ready_step_is_abandoned_and_nothing_is_issued_any_more() -> None:

@@ -82,6 +82,8 @@ def ended(seed: int) -> None:
     else:
         assert store.status in (allowed[setting.intent], RunStatus.FAILURE)
     assert not store.slots
+    # What was never started says so itself: no reader has to conclude it from how the run ended.
+    assert {s.key for s in setting.plan.steps if s.mapped_over is None} <= set(states_of(store))
     assert_accounts(setting, store)
     assert_foldable(setting, store)
 

@@ -6,7 +6,7 @@ import pytest
 
 from engine_plans import mapped_plan, plan_of, step
 from engine_shell import Shell
-from runplane.engine.commands import FinishRun, Happened, IssueStep, ProbeStep, Record, StopStep, WakeAt
+from runplane.engine.commands import FinishRun, Happened, IssueStep, ProbeStep, Record, WakeAt
 from runplane.engine.snapshot import RetryPlan
 from runplane.events.causes import FailureCause
 from runplane.events.kinds import EventKind
@@ -152,7 +152,33 @@ def test_a_retry_that_was_stored_after_a_cancel_it_did_not_know_of() -> None:
     other = shell.taken_over()
 
     assert other.states() == {"a": "ABANDONED", "b": "ABANDONED"}
+    assert other.records() == [("STEP_ABANDONED", "a"), ("STEP_ABANDONED", "b")]
+    assert other.end() == FinishRun(EventKind.RUN_CANCELED, {"failed": []})
+
+
+def test_a_step_that_a_cancel_abandoned_stays_so_when_the_log_first_tells_why_it_would_be_skipped() -> None:
+    shell = Shell(plan_of(step("a", out=["maybe?"]), step("b", "a.maybe"), step("c", "b")))
+    shell.succeeds_without("a")
+    log = [f for f in shell.log if f.kind != "STEP_SKIPPED"]
+    log.append(Happened(EventKind.RUN_CANCELING, None, None, {"intent": "cancel"}, shell.now))
+    # Its coordinator knew of the cancel when it heard of the success.
+    log += [Happened(EventKind.STEP_ABANDONED, key, None, {"because": ["intent"]}, shell.now) for key in ("b", "c")]
+
+    other = shell.taken_over(log)
+
+    assert other.states() == {"a": "SUCCEEDED", "b": "ABANDONED", "c": "ABANDONED"}
     assert other.last == [FinishRun(EventKind.RUN_CANCELED, {"failed": []})]
+
+
+def test_what_the_log_does_not_say_of_a_canceled_run_is_not_derived_but_abandoned() -> None:
+    shell = Shell(plan_of(step("a", out=["maybe?"]), step("b", "a.maybe")))
+    shell.runs("a")
+    shell.log.append(Happened(EventKind.RUN_CANCELING, None, None, {"intent": "cancel"}, shell.now))
+    shell.log.append(Happened(EventKind.STEP_SUCCESS, "a", 1, {}, shell.now))
+
+    other = shell.taken_over()
+
+    assert other.records() == [("STEP_ABANDONED", "b")]
 
 
 def test_a_skip_that_was_stored_after_a_cancel_it_did_not_know_of() -> None:
@@ -174,8 +200,9 @@ def test_a_run_that_was_being_canceled_is_stopped_again() -> None:
 
     other = shell.taken_over()
 
-    assert other.last == [StopStep("a", 1, FailureCause.CANCELED), ProbeStep("a", 1)]
-    assert other.state("b") == "ABANDONED"
+    assert other.stops() == [("a", "CANCELED")]
+    assert other.probes() == [("a", 1)]
+    assert other.records() == [("STEP_ABANDONED", "b")]
     other.gone("a")
     assert other.seals() == [("a", 1, "CANCELED")]
 
@@ -188,7 +215,7 @@ def test_a_sealed_attempt_of_a_canceled_run_is_not_run_again() -> None:
 
     other = shell.taken_over()
 
-    assert other.records() == [("STEP_FAILURE", "a")]
+    assert other.records() == [("STEP_ABANDONED", "b"), ("STEP_FAILURE", "a")]
     assert other.end() == FinishRun(EventKind.RUN_CANCELED, {"failed": ["a"]})
 
 

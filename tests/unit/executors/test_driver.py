@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
+from storage_runs import StartedRun
 
 from runplane.engine.limits import Limits
 from runplane.engine.snapshot import InputPlan, OutputPlan, OutputRef, PlanSnapshot, RetryPlan, StepPlan, StoredOutput
@@ -16,8 +17,9 @@ from runplane.events import EventKind, NewEvent, Run, RunStatus
 from runplane.events.causes import FailureCause
 from runplane.executors.contract import PartFailed
 from runplane.executors.driver import ControlSeen, Driver, EndAsked, LeaveAsked, canceled_event, canceling_event
+from runplane.executors.room import RoomSeen
 from runplane.executors.settings import DriverSettings
-from runplane.storage.contract import Claimed, RunClaim
+from runplane.storage.contract import AttemptRef, Claimed, Issue, RunClaim, Seal
 from runplane.storage.journal import Journal
 from runplane.storage.liveness import this_process
 from runplane.storage.sqlite import SqliteDatabase
@@ -160,6 +162,31 @@ def test_a_crash_uses_the_retry_policy() -> None:
     assert world.kinds("a").count("STEP_SEALED") == 1
 
 
+def test_the_retry_of_a_crashed_attempt_has_the_jitter_that_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runplane.executors.driver.random.random", lambda: 0.0)
+    world = World(plan(step("a", retry=RetryPlan(max_retries=1, delay_s=0.3, jitter="FULL"))))
+
+    def crash_once(runner: ScriptedRunner, order: Any) -> None:
+        (runner.die if order.ref.n == 1 else runner.succeed)(order)
+
+    assert world.drive({"a": crash_once}) is RunStatus.SUCCESS
+    retry = next(e for e in world.journal.tail(world.run.run_id, 0) if e.kind == EventKind.STEP_UP_FOR_RETRY)
+    assert retry.body["seconds_to_wait"] == 0.0
+
+
+def test_a_lost_attempt_is_run_again_without_delay_or_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runplane.executors.driver.random.random", lambda: 0.9)
+    world = World(plan(step("a", retry=RetryPlan(max_retries=1, delay_s=3600.0, jitter="PLUS_MINUS"))))
+
+    def lost_once(runner: ScriptedRunner, order: Any) -> None:
+        if order.ref.n == 1:
+            runner.die(order, FailureCause.LOST)
+        else:
+            runner.succeed(order)
+
+    assert world.drive({"a": lost_once}) is RunStatus.SUCCESS
+
+
 def test_an_attempt_that_can_never_start_fails_at_once() -> None:
     world = World(plan(step("a", retry=RetryPlan(max_retries=5))))
     assert world.drive({"a": ScriptedRunner.refuse}) is RunStatus.FAILURE
@@ -288,6 +315,35 @@ def test_a_full_pool_is_asked_again() -> None:
     world.journal.default_pool_slots = 1
     assert world.drive() is RunStatus.SUCCESS
     assert sorted(world.started()) == ["a@1", "b@1"]
+
+
+def test_a_launch_is_announced_when_there_is_room_for_it_and_not_each_time_it_is_asked_for() -> None:
+    world = World(plan(step("a", pools=("db",))))
+    world.journal.default_pool_slots = 1
+    other = StartedRun(world.journal)
+    other.commit(Issue(AttemptRef("x", 1), ("db",)))
+    asked: list[str] = []
+
+    class Announcing(ScriptedRunner):
+        def opening(self, step_keys: Sequence[str]) -> Sequence[NewEvent]:
+            return []
+
+        def closing(self) -> Sequence[NewEvent]:
+            return []
+
+        def launching(self, ref: AttemptRef) -> Sequence[NewEvent]:
+            asked.append(ref.step)
+            if len(asked) == 2:
+                other.commit(Seal(AttemptRef("x", 1), "LOST", "gone"))
+            return [NewEvent(EventKind.STEP_WORKER_STARTING, ref.step, ref.n, {}, time.time())]
+
+    driver = Driver(world.journal, world.run, world.plan, world.claim(), Announcing)
+    driver.room.await_room = lambda key, names: driver.tell(RoomSeen(key))  # type: ignore[method-assign]
+
+    driver.drive()
+
+    assert len(asked) > 1
+    assert world.kinds("a").count("STEP_WORKER_STARTING") == 1
 
 
 def test_a_re_execution_leaves_mapped_steps_alone_that_are_done_without_an_output() -> None:
