@@ -42,11 +42,15 @@ class StepOrder:
 
 @dataclass(frozen=True, slots=True)
 class StepWrote:
-    """Events of an attempt that lets its coordinator write for it, in order; the outcome is the last fact."""
+    """Events of an attempt that lets its coordinator write for it, in order; the outcome is the last fact.
+
+    `size`: bytes that they were on their way, told by a runner that is ``Paced``.
+    """
 
     ref: AttemptRef
     nonce: str
     events: Sequence[NewEvent]
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +129,29 @@ class Announces(Protocol):
 
 
 @runtime_checkable
+class InheritsLogs(Protocol):
+    """A runner whose attempts end with their coordinator: after a take-over, nobody writes to the former one's logs any more."""
+
+    def inherit_logs(self, log_keys: Sequence[Sequence[str]]) -> None:
+        """Say that these are complete. Called before the first attempt is started."""
+
+
+@runtime_checkable
 class Interruptible(Protocol):
     """A runner that runs user code in the driver's own thread, so that the driver can not be asked to stop it."""
 
     def interrupt(self) -> None:
         """Raise in the user code that runs now, if any. Called by a signal handler in the thread that runs it."""
+
+
+@runtime_checkable
+class Paced(Protocol):
+    """A runner that leaves unread what its attempts write, and so makes them wait, while the driver has enough to store.
+
+    Without it, what attempts write while the database is away is kept in memory without a bound.
+    """
+
+    has_enough: Callable[[], bool]
 
 
 @runtime_checkable

@@ -61,6 +61,8 @@ from ..storage.pools import Pools
 from ..storage.rules import OPS_PER_BATCH
 from .contract import (
     Announces,
+    InheritsLogs,
+    Paced,
     PartFailed,
     Pumped,
     RunnerNote,
@@ -72,12 +74,15 @@ from .contract import (
     StepWrote,
     WritesThroughDriver,
 )
+from .inbox import Inbox
 from .room import RoomSeen, RoomWatch
 from .settings import DriverSettings
 
 POOL_RETRY_S = 1.0
 """When a full pool is asked again though no room was seen in it: the poll behind ``RoomWatch``."""
 STOP_REPEAT_S = 5.0
+BATCH_BYTES = 1024 * 1024
+"""How much of what attempts wrote one batch takes: a step that writes without end holds the database's locks for moments only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +151,7 @@ class Driver:
         self._claim = claim
         self._settings = settings or DriverSettings()
         self._max_runtime_s = max_runtime_s
-        self._inbox: queue.SimpleQueue[Signal] = queue.SimpleQueue()
+        self._inbox: Inbox[Signal] = Inbox()
         self.room = RoomWatch(Pools(journal.database), self._inbox.put)
         self._engine = Engine(
             plan,
@@ -161,7 +166,10 @@ class Driver:
         self._writer = self._runner if isinstance(self._runner, WritesThroughDriver) else None
         if isinstance(self._runner, Pumped):
             self._runner.pump = self._pump
+        if isinstance(self._runner, Paced):
+            self._runner.has_enough = self._inbox.has_enough
         self._batch = 0
+        self._taken_bytes = 0
         self._seen = claim.head
         self._clock_offset = 0.0
         self._ops: list[tuple[Op, Callable[[OpResult], None]]] = []
@@ -208,8 +216,7 @@ class Driver:
     def _keep_what_came_last(self) -> None:
         """What steps told after their outcome, while the run ended: hooks, lines of a log. Facts can not come any more."""
         late: list[NewEvent] = []
-        while not self._inbox.empty():
-            signal = self._inbox.get()
+        for signal in self._inbox.rest():
             if isinstance(signal, (StepWrote, RunnerNote)):
                 late += (e for e in signal.events if category_of(e.kind) is Category.ANNOTATION)
         if late:
@@ -226,6 +233,8 @@ class Driver:
         if self._announcer is not None:
             self._note(self._announcer.opening([s.key for s in self._plan.steps]))
         events = list(self._journal.history(self._run.run_id))
+        if isinstance(self._runner, InheritsLogs):
+            self._runner.inherit_logs([e.body["log_key"] for e in events if e.kind == EventKind.LOGS_CAPTURED])
         self._engine.fold(_as_fact(event) for event in events)
         self._seen = len(events)
         return self._engine.resume()
@@ -250,7 +259,7 @@ class Driver:
         """Called from inside a step that runs in this thread: take what it reported, and store it."""
         try:
             while True:
-                self._on_signal(self._inbox.get_nowait())
+                self._on_signal(self._inbox.get(0.0))
         except queue.Empty:
             pass
         self._store()
@@ -270,7 +279,8 @@ class Driver:
             self._stimulate(IntentSet(done.intent))
 
     def _listen(self) -> None:
-        """Wait for the first signal or timer, then take all that is there."""
+        """Wait for the first signal or timer, then take what is there, as much as one batch should hold."""
+        self._taken_bytes = 0
         if self._ops or self._acts:
             timeout = 0.0
         else:
@@ -278,9 +288,9 @@ class Driver:
             if self._leave_by is not None:
                 timeout = min(timeout, max(0.0, self._leave_by - time.monotonic()))
         try:
-            self._on_signal(self._inbox.get(timeout=timeout) if timeout else self._inbox.get_nowait())
-            while len(self._ops) < OPS_PER_BATCH:
-                self._on_signal(self._inbox.get_nowait())
+            self._on_signal(self._inbox.get(timeout))
+            while len(self._ops) < OPS_PER_BATCH and self._taken_bytes < BATCH_BYTES:
+                self._on_signal(self._inbox.get(0.0))
         except queue.Empty:
             pass
         while self._timers and self._timers[0][0] <= self._now():
@@ -311,6 +321,7 @@ class Driver:
             self._leave()
 
     def _on_wrote(self, wrote: StepWrote) -> None:
+        self._taken_bytes += wrote.size
         events = wrote.events
         leaving = self._leaving and self._engine.intent == "none"
         if leaving or self._stopping.get(wrote.ref) is FailureCause.TIMED_OUT:

@@ -107,6 +107,11 @@ class InProcessRunner:
         self._context.log_settings.close()
         self._capture.end()
 
+    def inherit_logs(self, log_keys: Sequence[Sequence[str]]) -> None:
+        """See ``InheritsLogs``."""
+        for key in log_keys:
+            self._context.logs.finish(key)
+
     # Abilities ----------------------------------------------------------------------------------------------------------------
 
     def interrupt(self) -> None:

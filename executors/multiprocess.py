@@ -64,6 +64,7 @@ class MultiprocessRunner:
         cgroups: Cgroups | None = None,
     ) -> None:
         self.worker_id = f"multiprocess-{secrets.token_hex(8)}"
+        self.has_enough: Callable[[], bool] = lambda: False
         self._report = report
         self._processes = processes
         self._run_id = run_id
@@ -121,6 +122,11 @@ class MultiprocessRunner:
         for attempt in self._attempts.values():
             self._logs.finish(attempt.log_key)
 
+    def inherit_logs(self, log_keys: Sequence[Sequence[str]]) -> None:
+        """See ``InheritsLogs``."""
+        for key in log_keys:
+            self._logs.finish(key)
+
     def claim_body(self, ref: AttemptRef) -> Mapping[str, Any]:
         """See ``WritesThroughDriver``."""
         return {"message": f'Executing step "{ref.step}" in subprocess.', "marker_end": "step_process_start"}
@@ -155,13 +161,17 @@ class MultiprocessRunner:
 
     # Listener ---------------------------------------------------------------------------------------------------------------
 
-    def wrote(self, ref: AttemptRef, events: Sequence[NewEvent]) -> None:
+    def wrote(self, ref: AttemptRef, events: Sequence[NewEvent], size: int) -> None:
         """See ``Listener``."""
         written = list(events)
         if ref in self._interrupted and any(e.kind in OUTCOMES for e in events):
             # Said together with the last outcome: what follows from that outcome may be the run's end.
             written += self._settled(ref)
-        self._report(StepWrote(ref, self._attempts[ref].nonce, written))
+        self._report(StepWrote(ref, self._attempts[ref].nonce, written, size))
+
+    def is_full(self) -> bool:
+        """See ``Listener``."""
+        return self.has_enough()
 
     def ended(self, ref: AttemptRef, end: End) -> None:
         """See ``Listener``."""

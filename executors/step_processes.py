@@ -37,6 +37,8 @@ HOOKS_S = 600.0
 """How long it may take when its outcome says that hooks follow."""
 SILENT_S = 1.0
 """How long a child may live on after it closed its connection; how long what was killed may take to be gone."""
+HOLD_S = 0.05
+"""How long what children write is left unread before it is asked again whether there is room for it."""
 FORK_TRIES = 8
 FORK_BACKOFF_S = 0.05
 TEMPLATE_TRIES = 3
@@ -103,8 +105,11 @@ class Job:
 class Listener(Protocol):
     """Who hears of jobs. Called from the thread of ``StepProcesses``; must not block."""
 
-    def wrote(self, ref: AttemptRef, events: Sequence[NewEvent]) -> None:
-        """Events, in order."""
+    def wrote(self, ref: AttemptRef, events: Sequence[NewEvent], size: int) -> None:
+        """Events, in order, and how many bytes they were."""
+
+    def is_full(self) -> bool:
+        """Whether to leave unread for now what jobs write; what they can not write they wait with."""
 
     def ended(self, ref: AttemptRef, end: End) -> None:
         """The process is gone. Nothing more will come of it."""
@@ -137,6 +142,9 @@ class _Slot:
     asked: bool = False
     why_killed: str | None = None
     output: tuple[int, int] | None = None
+    on_ready: Callable[[int], None] = lambda _: None
+    waits_for: int = 0
+    is_held: bool = False
 
 
 @dataclass(eq=False)
@@ -175,6 +183,7 @@ class StepProcesses:
         self._by_ref: dict[AttemptRef, _Slot] = {}
         self._refusals = 0
         self._not_before = 0.0
+        self._held: list[_Slot] = []
         self._closing = False
         self._ended = False
         self._prepared = threading.Event()
@@ -491,7 +500,8 @@ class StepProcesses:
         self._count += 1
         slot = _Slot(self._count, Sender(ours))
         template.slots[slot.number] = slot
-        self._selector.register(ours, selectors.EVENT_READ, lambda mask: self._on_slot(template, slot, mask))
+        slot.on_ready = lambda mask: self._on_slot(template, slot, mask)
+        self._attend(slot)
         if template.fork:
             self._say(template, ordered("fork", slot.number), (theirs,))
         else:
@@ -524,14 +534,42 @@ class StepProcesses:
         self._after_saying(slot)
 
     def _after_saying(self, slot: _Slot) -> None:
-        events = selectors.EVENT_READ
         if slot.sender.is_empty:
             self._close_output(slot)
-        else:
-            events |= selectors.EVENT_WRITE
-        key = self._selector.get_key(slot.sender.sock)
-        if key.events != events:
-            self._selector.modify(slot.sender.sock, events, key.data)
+        self._attend(slot)
+
+    def _attend(self, slot: _Slot) -> None:
+        """Wait for what is wanted of a child's connection now: to read unless it is held, to write what is left to be said."""
+        if slot.at_end:
+            return
+        wanted = 0 if slot.is_held else selectors.EVENT_READ
+        if not slot.sender.is_empty:
+            wanted |= selectors.EVENT_WRITE
+        if not slot.waits_for:
+            if wanted:
+                self._selector.register(slot.sender.sock, wanted, slot.on_ready)
+        elif not wanted:
+            self._selector.unregister(slot.sender.sock)
+        elif wanted != slot.waits_for:
+            self._selector.modify(slot.sender.sock, wanted, slot.on_ready)
+        slot.waits_for = wanted
+
+    def _hold(self, slot: _Slot) -> None:
+        """Leave unread what a child writes, until whoever hears has room."""
+        slot.is_held = True
+        self._attend(slot)
+        self._held.append(slot)
+        if len(self._held) == 1:
+            self._after(HOLD_S, self._read_on)
+
+    def _read_on(self) -> None:
+        if not self._closing and self._tell().is_full():
+            self._after(HOLD_S, self._read_on)
+            return
+        held, self._held = self._held, []
+        for slot in held:
+            slot.is_held = False
+            self._attend(slot)
 
     def _close_output(self, slot: _Slot) -> None:
         for fd in slot.output or ():
@@ -549,10 +587,12 @@ class StepProcesses:
             except OSError:
                 # Nobody is there to be told any more; what it wrote is read, and its end heard.
                 self._close_output(slot)
-                self._selector.modify(
-                    slot.sender.sock, selectors.EVENT_READ, self._selector.get_key(slot.sender.sock).data
-                )
+                slot.sender.forget()
+                self._attend(slot)
         if not mask & selectors.EVENT_READ:
+            return
+        if slot.job is not None and not self._closing and self._tell().is_full():
+            self._hold(slot)
             return
         data = _read(slot.sender.sock)
         if data:
@@ -579,15 +619,17 @@ class StepProcesses:
 
     def _hear(self, template: _Template | None, slot: _Slot, data: bytes) -> None:
         events: list[NewEvent] = []
+        size = 0
         try:
             for payload in slot.frames.feed(data):
+                size += len(payload)
                 self._on_slot_said(template, slot, read_told(payload), events)
         except DocumentError as error:
             self._deafen(slot)
             if template is not None:
                 self._kill(template, slot, str(error))
         if events and slot.job is not None:
-            self._tell().wrote(slot.job.task.ref, events)
+            self._tell().wrote(slot.job.task.ref, events, size)
 
     def _on_slot_said(
         self, template: _Template | None, slot: _Slot, message: list[Any], events: list[NewEvent]
@@ -625,7 +667,8 @@ class StepProcesses:
     def _deafen(self, slot: _Slot) -> None:
         """Hear no more of a child."""
         if not slot.at_end:
-            self._selector.unregister(slot.sender.sock)
+            if slot.waits_for:
+                self._selector.unregister(slot.sender.sock)
             slot.at_end = True
 
     def _release(self, slot: _Slot) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 from ..config.dotenv import load_dotenv
 from ..coordinators.contract import RunCoordinator
 from ..engine.snapshot import PlanSnapshot
-from ..errors import ConflictError, NotFoundError, RunplaneError
+from ..errors import ConflictError, NotFoundError, RunplaneError, UnsupportedError
 from ..events.causes import FailureCause
 from ..events.event import Event, NewEvent
 from ..events.kinds import EventKind
@@ -368,6 +368,17 @@ class Instance:
         self._keep_handle(run_id, launcher.resume(request))
         return self.runs.get(run_id)
 
+    def complete_logs(self, run_id: str) -> None:
+        """Say of each log of a run that nothing more will be written to it. For whoever ended a run whose processes are gone: who was
+        killed could not say it."""
+        try:
+            logs = self.logs
+        except UnsupportedError:
+            # Nothing was captured either.
+            return
+        for key in self.journal.log_keys(run_id):
+            logs.finish(key)
+
     def tail(self, run_id: str, after: int = 0, limit: int = 1000) -> list[Event]:
         """Events of a run with a number above `after`, in order."""
         return self.journal.tail(run_id, after, limit)
@@ -450,6 +461,7 @@ class Instance:
         if claim is not None:
             event = _event(EventKind.RUN_CANCELED, {"message": message})
             self.journal.finalise(head.run_id, claim.epoch, event, cause=FailureCause.CANCELED.value)
+            self.complete_logs(head.run_id)
 
 
 def _checked_id(run_id: str | None) -> str:

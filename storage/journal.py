@@ -546,6 +546,17 @@ class Journal:
         loads = json.loads
         return [Event(run_id, s, k, step, n, loads(b), w, at, v) for s, k, step, n, b, w, at, v in rows]
 
+    def log_keys(self, run_id: str) -> list[tuple[str, ...]]:
+        """The keys of what was captured of the run's steps so far, in order."""
+        rows = self.database.read(
+            self._sql(
+                "SELECT body FROM {event} WHERE day = (SELECT h.day FROM {run_head} h WHERE h.run_id = :run) AND run_id = :run"
+                " AND kind = :kind ORDER BY seq"
+            ),
+            {"run": run_id, "kind": EventKind.LOGS_CAPTURED.value},
+        )
+        return [tuple(json.loads(text)["log_key"]) for (text,) in rows]
+
     def attempt(self, run_id: str, ref: AttemptRef) -> AttemptRow | None:
         """One attempt's row, or None."""
         rows = self._attempt_rows(run_id, " AND step = :step AND n = :n", {"step": ref.step, "n": ref.n})

@@ -756,6 +756,17 @@ class JournalContract:
         assert story.state(B1) is None
         assert {p.name: p.used for p in pools.usage()} == {"x": 1, "y": 1}
 
+    def test_notes_of_an_issue_are_stored_with_it_or_not_at_all(self, story: Story, database: Database) -> None:
+        Pools(database).set_limit("x", 1)
+
+        taken = story.one(Issue(A1, ("x",), worker="w", notes=[log("for a")]))
+        refused = story.one(Issue(B1, ("x",), worker="w", notes=[log("for b")]))
+
+        assert isinstance(taken, Accepted)
+        assert isinstance(refused, Refused)
+        assert story.kinds()[1:] == ["STEP_ISSUED", "LOG", "STEP_WORKER_STARTED"]
+        assert [e.body["message"] for e in story.journal.history(story.run_id) if e.kind == "LOG"] == ["for a"]
+
     @pytest.mark.parametrize("how", ["success", "failure", "retry", "seal"])
     def test_slots_are_freed_in_the_transaction_that_ends_the_attempt(
         self, story: Story, database: Database, how: str

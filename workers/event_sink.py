@@ -17,6 +17,8 @@ from ..storage.journal import Journal
 
 FLUSH_S = 5.0
 OUTPUT_FLUSH_S = 0.25
+MOST_WAITING = 2000
+"""A step that writes more than this between two flushes waits until they are stored."""
 
 
 class EventSink:
@@ -49,6 +51,8 @@ class EventSink:
         """Keep an event until the next flush."""
         with self._lock:
             self._waiting.append(event)
+            if len(self._waiting) >= MOST_WAITING:
+                self._flush()
             if event.kind == EventKind.STEP_OUTPUT:
                 self._flush_in = OUTPUT_FLUSH_S
                 self._due.notify()

@@ -72,6 +72,7 @@ def execute_run(instance: Instance, run_id: str) -> RunOutcome:
         return RunOutcome(None, ExitCode.OK, authority.message)
     if isinstance(authority, BudgetSpent):
         _fail(instance, run, authority.claim, RunFailureReason.RUN_WORKER_RESTART, authority.message)
+        instance.complete_logs(run_id)
         return RunOutcome(RunStatus.FAILURE, ExitCode.OK, authority.message)
     instance.wait_for_ever()
     try:
@@ -84,6 +85,8 @@ def execute_run(instance: Instance, run_id: str) -> RunOutcome:
         raise
     if status is None:
         return RunOutcome(None, ExitCode.OK, "Leaving the run to the worker that resumes it.")
+    if authority.resumed:
+        instance.complete_logs(run_id)
     exited = f"Process for run exited (pid: {owner.pid})."
     instance.journal.annotate(run_id, [_engine_event(exited, metadata={"pid": str(owner.pid)})])
     return RunOutcome(status, ExitCode.OK)
@@ -173,6 +176,9 @@ def _drive(instance: Instance, run: Run, plan: PlanSnapshot, claim: RunClaim, ex
         status = driver.drive()
     if status is None:
         instance.journal.give_up(run.run_id, claim.epoch)
+    elif driver.follows_log:
+        # Its attempts say themselves that their logs are complete; those that were killed did not.
+        instance.complete_logs(run.run_id)
     return status
 
 

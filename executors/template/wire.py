@@ -180,6 +180,10 @@ class Sender:
             else:
                 self._waiting[0] = (frame[sent:], ())
 
+    def forget(self) -> None:
+        """Nobody is there any more to whom what waits could be sent."""
+        self._waiting.clear()
+
     @property
     def is_empty(self) -> bool:
         """Whether all has been sent."""

@@ -160,6 +160,11 @@ class Steps:
             self.tell("LOG", i=i)
         self.tell("STEP_SUCCESS")
 
+    def many_events(self):
+        for i in range(20_000):
+            self.tell("LOG", i=i, text="z" * 100)
+        self.tell("STEP_SUCCESS")
+
     def large_event(self):
         self.tell("LOG", message="y" * 5_000_000)
         self.tell("STEP_SUCCESS")
@@ -234,6 +239,14 @@ class Room:
                 self.signals.append(self._inbox.get(timeout=left))
             except queue.Empty:
                 continue
+
+    def listen(self, seconds: float) -> None:
+        """Take signals until nothing comes for so long."""
+        while True:
+            try:
+                self.signals.append(self._inbox.get(timeout=seconds))
+            except queue.Empty:
+                return
 
     def gone(self, ref: AttemptRef) -> StepGone:
         """Wait for the end of an attempt."""

@@ -251,7 +251,14 @@ class System:
         started = Counter((b["step"], b["n"]) for b in self.bodies(run_id, "start"))
         assert not {k for k, count in started.items() if count > 1}, "bodies that started twice under one attempt"
         assert not {k for k in started if k[1] > succeeded.get(k[0], k[1])}, "bodies that ran after their success"
+        if events[-1:] and self.status(run_id).is_final:
+            assert self.open_logs(run_id) == [], "logs that nobody said are complete"
         return events
+
+    def open_logs(self, run_id: str) -> list[tuple[str, ...]]:
+        """The logs of a run that may still grow, as far as their store knows."""
+        keys = self.instance.journal.log_keys(run_id)
+        return [key for key in keys if not self.instance.logs.read(key, "out", 0, 1 << 30).complete]
 
     def _instance(self) -> Instance:
         before = {name: os.environ.get(name) for name in self.env}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,36 @@ def test_steps_are_forked_from_one_template_that_is_no_child_of_user_code(tmp_pa
     assert len({o["pid"] for o in outcomes}) == 5
     assert len({o["parent"] for o in outcomes}) == 1
     assert os.getpid() not in {o["parent"] for o in outcomes}
+
+
+def test_a_step_that_writes_more_than_is_taken_waits_and_loses_nothing(tmp_path: Path) -> None:
+    with Room(tmp_path) as room:
+        full = threading.Event()
+        room.runner.has_enough = full.is_set
+        ref = room.start("many_events")
+        room.hear(lambda: bool(room.events(ref)))
+        full.set()
+        heard = -1
+        while heard < len(room.events(ref)):
+            heard = len(room.events(ref))
+            room.listen(1.0)
+
+        full.clear()
+        room.outcome(ref)
+
+    assert heard < 20_000, "all was read though there was no room for it"
+    assert [e.body["i"] for e in room.events(ref)[:-1]] == list(range(20_000))
+
+
+def test_a_step_that_writes_more_than_is_taken_can_be_stopped(tmp_path: Path) -> None:
+    with Room(tmp_path) as room:
+        ref = room.start("many_events")
+        room.hear(lambda: bool(room.events(ref)))
+        room.runner.has_enough = lambda: True
+
+        room.runner.stop(ref, 0.2, FailureCause.CANCELED)
+
+        assert room.gone(ref).cause is FailureCause.CANCELED
 
 
 def test_a_step_that_edits_a_global_is_not_seen_by_the_next(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from runplane.engine.snapshot import PlanSnapshot, StepPlan
 from runplane.events.run import Run
 from runplane.events.status import RunStatus
 from runplane.executors import driver as driver_module
-from runplane.executors.driver import Driver
+from runplane.executors.driver import Driver, LeaveAsked
 from runplane.executors.heartbeat import Heartbeat
 from runplane.storage.contract import AttemptRef, Issue, RunClaim, Seal
 from runplane.storage.database import Database
@@ -66,21 +66,21 @@ def waiting(
     monkeypatch.setattr(driver_module, "POOL_RETRY_S", 3600.0)
     made = Waiting(open_database())
     yield made
-    holder.commit(Seal(HOLDER, "LOST", "gone"))
+    made.driver.tell(LeaveAsked())
     made.thread.join(30)
 
 
 def test_a_slot_that_another_run_frees_is_taken(holder: StartedRun, waiting: Waiting) -> None:
     holder.commit(Seal(HOLDER, "LOST", "gone"))
 
-    waiting.thread.join(30)
+    waiting.thread.join(10)
     assert waiting.ended == [RunStatus.SUCCESS]
 
 
 def test_a_limit_that_is_raised_makes_room(holder: StartedRun, waiting: Waiting) -> None:
     Pools(holder.journal.database).set_limit("db", 2)
 
-    waiting.thread.join(30)
+    waiting.thread.join(10)
     assert waiting.ended == [RunStatus.SUCCESS]
 
 

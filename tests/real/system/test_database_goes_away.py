@@ -7,9 +7,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import psutil
 import pytest
 
 from runplane.errors.exit_codes import ExitCode
+from runplane.events.kinds import EventKind
 from runplane.events.status import RunStatus
 from scale import scaled
 from services.postgres import GivenPostgres, free_port
@@ -17,7 +19,10 @@ from services.system import System, postgres_yaml
 
 AWAY_S = scaled(20, long=60)
 FROZEN_S = scaled(8, long=60)
-CODE = """
+LINES = scaled(120_000, long=1_000_000)
+CODE = (
+    f"LINES = {LINES}"
+    """
 import time
 from runplane import DynamicOut, DynamicOutput, RetryPolicy, job, multiprocess_executor, op
 
@@ -43,6 +48,17 @@ def long_enough():
     total(spread().map(work).collect())
 
 @op
+def chatter(context):
+    for i in range(LINES):
+        if i % 1000 == 0:
+            say(context, "line", i=i)
+        context.log.info(f"line {i} " + "x" * 200)
+
+@job(executor_def=multiprocess_executor)
+def talkative():
+    chatter()
+
+@op
 def quick(context):
     say(context, "start")
 
@@ -50,6 +66,7 @@ def quick(context):
 def short():
     quick()
 """
+)
 
 
 @pytest.mark.parametrize(("outage", "away_s"), [("stop", AWAY_S), ("pause", FROZEN_S)])
@@ -82,6 +99,32 @@ def test_a_run_outlives_an_outage_and_runs_no_step_twice(
     if outage == "stop":
         assert 1 <= len(said) <= 2 * (1 + away_s // 30), said
     assert system.processes() == []
+
+
+def test_a_step_that_logs_without_end_waits_for_a_database_that_is_away(
+    postgres_system: Callable[[str], System], postgres_server: Any
+) -> None:
+    if isinstance(postgres_server, GivenPostgres):
+        pytest.skip("the server that was given is not ours to stop")
+    system = postgres_system(CODE)
+    run_id = system.create("talkative")
+    worker = system.worker(run_id)
+    system.wait_for("the step's first lines", lambda: bool(system.bodies(run_id, "line")))
+    before_kb = psutil.Process(worker.pid).memory_info().rss / 1024
+
+    postgres_server.stop()
+    said = -1
+    while said < len(system.bodies(run_id, "line")):
+        said = len(system.bodies(run_id, "line"))
+        time.sleep(3.0)
+    kept_kb = psutil.Process(worker.pid).memory_info().rss / 1024 - before_kb
+    postgres_server.start()
+
+    assert said < LINES / 1000, "it wrote all of it though nothing could be stored"
+    assert kept_kb < 150_000
+    assert worker.wait(300) == 0, system.stderr(worker)
+    lines = [e for e in system.events(run_id) if e.kind == EventKind.LOG]
+    assert [e.body["message"].split()[1] for e in lines] == [str(i) for i in range(LINES)]
 
 
 def test_a_worker_whose_database_is_away_at_the_start_waits_and_then_says_so(

@@ -180,6 +180,41 @@ def test_a_run_is_resumed_as_often_as_its_budget_says_and_then_fails_by_name(
     system.wait_for("the end of all", lambda: not system.processes(), timeout_s=2)
 
 
+def test_the_logs_of_a_killed_worker_are_complete_when_another_one_has_taken_over(
+    make_system: Callable[..., System],
+) -> None:
+    system = make_system(CODE)
+    run_id = system.create("workers")
+    worker = system.worker(run_id, WIDTH="4", NAP="600")
+    system.wait_for("three steps", lambda: len(system.bodies(run_id, "start")) == 3)
+    system.wait_for("their logs", lambda: len(system.instance.journal.log_keys(run_id)) >= 4)
+    worker.kill()
+    worker.wait()
+    left = system.open_logs(run_id)
+
+    system.worker(run_id, WIDTH="4", NAP="600")
+    system.wait_for("three more steps", lambda: len(system.bodies(run_id, "start")) == 6)
+
+    assert len(left) == 3
+    assert not set(left) & set(system.open_logs(run_id))
+
+
+def test_whoever_cancels_a_run_whose_worker_was_killed_says_that_its_logs_are_complete(
+    make_system: Callable[..., System],
+) -> None:
+    system = make_system(CODE)
+    run_id = system.create("workers")
+    worker = system.worker(run_id, WIDTH="4", NAP="600")
+    system.wait_for("three steps", lambda: len(system.bodies(run_id, "start")) == 3)
+    worker.kill()
+    worker.wait()
+
+    system.instance.cancel(run_id)
+
+    assert system.status(run_id) is RunStatus.CANCELED
+    system.check(run_id)
+
+
 def test_forty_children_of_a_killed_coordinator_are_gone_within_two_seconds(make_system: Callable[..., System]) -> None:
     system = make_system(CODE.replace('"max_concurrent": 3', '"max_concurrent": 40'))
     run_id = system.create("workers")
