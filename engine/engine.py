@@ -309,8 +309,8 @@ class Engine:
         self._use_budget(step, cause)
         message = f'Execution of step "{step.key}" failed and has requested a retry.'
         jitter = step.plan.retry if cause is not FailureCause.LOST else None
-        body = {**body, "seconds_to_wait": delay, "message": message}
-        self._record(EventKind.STEP_UP_FOR_RETRY, step, body, jitter)
+        retry = {**body, "seconds_to_wait": delay, "message": message}
+        self._record(EventKind.STEP_UP_FOR_RETRY, step, retry, jitter)
         step.sealed = None
         step.move(Stimulus.SEALED_RETRY)
         self._queue.left(step)

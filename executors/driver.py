@@ -411,11 +411,13 @@ class Driver:
             return
         ref = AttemptRef(command.step, command.n)
         notes = self._announcer.launching(ref) if self._announcer is not None else ()
-        worker, body = None, {}
-        if self._writer is not None:
-            worker, body = self._writer.worker_id, self._writer.claim_body(ref)
+        worker, body = self._worker_and_body(ref)
         op = Issue(ref, command.pools, command.priority, command.retry_number, worker, body, notes)
         self._ops.append((op, lambda result: self._issued(command, ref, result)))
+
+    def _worker_and_body(self, ref: AttemptRef) -> tuple[str | None, Mapping[str, Any]]:
+        """Who claims the attempt in the transaction that issues it, if anybody does."""
+        return (self._writer.worker_id, self._writer.claim_body(ref)) if self._writer is not None else (None, {})
 
     def _issued(self, command: IssueStep, ref: AttemptRef, result: OpResult) -> None:
         at = self._now()
