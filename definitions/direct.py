@@ -5,6 +5,7 @@ Source: https://docs.dagster.io/guides/test/unit-testing-assets-and-ops
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Any, Protocol
@@ -14,10 +15,10 @@ from ..errors.problems import Problems
 from ..events.run import Run
 from .composition import Invocable
 from .config_schema import Field
-from .errors import DagsterInvalidInvocationError
-from .ins_outs import UNSET
+from .errors import DagsterInvalidInvocationError, DagsterTypeCheckDidNotPass
+from .ins_outs import UNSET, InputDefinition, OutputDefinition
 from .op_context import OpExecutionContext
-from .resources import opened_resources
+from .resources import Resources, opened_resources
 from .signature import Signature
 
 
@@ -94,7 +95,38 @@ def call_op(op: CallableOp, args: tuple[Any, ...], kwargs: Mapping[str, Any]) ->
         given = dict(kwargs)
         bound = {**_config(op, context, rest, given), **_resources(signature, context, given)}
         bound.update(_inputs(op, rest, given))
-        return op.compute_fn(context, **bound) if signature.takes_context else op.compute_fn(**bound)
+        made = op.compute_fn(context, **bound) if signature.takes_context else op.compute_fn(**bound)
+        return _checked_result(op, made)
+
+
+def _checked_result(op: CallableOp, made: Any) -> Any:
+    """What the function gave; values that it returned are of their declared types."""
+    outs = list(op.output_dict.values())
+    if len(outs) == 1:
+        _check(op, "output", outs[0], made)
+    elif isinstance(made, tuple) and len(made) == len(outs):
+        for out, part in zip(outs, made, strict=True):
+            _check(op, "output", out, part)
+    return made
+
+
+def _check(op: CallableOp, what: str, spec: InputDefinition | OutputDefinition, value: Any) -> None:
+    """Raise DagsterTypeCheckDidNotPass if a plain value is not of the type of its input or output."""
+    is_stream = hasattr(value, "__next__") or hasattr(value, "__anext__") or hasattr(value, "__await__")
+    if spec.type.is_any or spec.type.is_nothing or is_stream or hasattr(value, "output_name"):
+        return
+    if isinstance(spec, OutputDefinition) and spec.is_dynamic:
+        return
+    context = spec.type.make_context("EPHEMERAL", logging.getLogger("dagster"), Resources({}))
+    check = spec.type.type_check(context, value)
+    if not check.success:
+        said = f" Description: {check.description}" if check.description else ""
+        raise DagsterTypeCheckDidNotPass(
+            f'Type check failed for op "{op.name}" {what} "{spec.name}" - expected type "{spec.type.display_name}".{said}',
+            description=check.description,
+            metadata=check.metadata,
+            dagster_type=spec.type,
+        )
 
 
 def _config(
@@ -148,9 +180,10 @@ def _inputs(op: CallableOp, rest: list[Any], given: dict[str, Any]) -> dict[str,
             raise DagsterInvalidInvocationError(f"op '{op.name}' has no input '{name}'.", expected=", ".join(names))
         bound[name] = value
     for name in names:
-        if name in bound:
-            continue
         spec = op.input_dict[name]
+        if name in bound:
+            _check(op, "input", spec, bound[name])
+            continue
         if spec.has_default:
             bound[name] = spec.default_value
         elif not spec.type.is_nothing:

@@ -6,13 +6,12 @@ Source: https://docs.dagster.io/api/dagster/errors
 
 from __future__ import annotations
 
-from ..errors.base import RunplaneError
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors.base import DagsterError
 from ..errors.exit_codes import ExitCode
 from ..events.causes import FailureCause
-
-
-class DagsterError(RunplaneError):
-    """Base of the errors in this module."""
 
 
 class DagsterInvalidDefinitionError(DagsterError):
@@ -42,15 +41,45 @@ class DagsterInvariantViolationError(DagsterError):
 
 
 class DagsterTypeCheckDidNotPass(DagsterError):
-    """An input or output is not of its declared type."""
+    """An input or output is not of its declared type.
+
+    Attributes:
+        description, metadata: what the type's check said.
+        dagster_type: the type.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        description: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        dagster_type: Any = None,
+    ) -> None:
+        self.description = description
+        self.metadata = dict(metadata or {})
+        self.dagster_type = dagster_type
+        super().__init__(message)
 
 
-class DagsterStepOutputNotFoundError(DagsterError):
-    """A step ended without an output that is required."""
+class DagsterUnknownResourceError(DagsterError, AttributeError):
+    """User code asked for a resource that it did not say it needs."""
 
 
 class DagsterUserCodeExecutionError(DagsterError):
     """User code raised; the user's exception is the cause."""
+
+
+class DagsterTypeCheckError(DagsterUserCodeExecutionError):
+    """The check of a type raised."""
+
+
+class DagsterTypeLoadingError(DagsterUserCodeExecutionError):
+    """The loader of a type could not make a value of run config."""
+
+
+class DagsterStepOutputNotFoundError(DagsterError):
+    """A step ended without an output that is required."""
 
 
 class DagsterExecutionStepExecutionError(DagsterUserCodeExecutionError):

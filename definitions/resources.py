@@ -20,7 +20,7 @@ from ..errors.problems import Problems
 from ..errors.suggest import nearest
 from ..events.run import Run
 from .config_schema import Field, as_field
-from .errors import DagsterInvalidDefinitionError, DagsterInvariantViolationError
+from .errors import DagsterInvalidDefinitionError, DagsterUnknownResourceError
 from .ins_outs import UNSET
 
 
@@ -36,7 +36,7 @@ class Resources:
         try:
             return self._by_key[key]
         except KeyError:
-            raise DagsterInvariantViolationError(
+            raise DagsterUnknownResourceError(
                 f"there is no resource {key!r} here",
                 expected=", ".join(sorted(self._by_key)) or "none: the op requires no resources",
                 nearest=nearest(key, self._by_key),

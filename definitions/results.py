@@ -98,6 +98,37 @@ class DynamicOutput(Generic[T]):
         return f"DynamicOutput({self.value!r}, mapping_key={self.mapping_key!r}, output_name={self.output_name!r})"
 
 
+class TypeCheck:
+    """What a check of a type says of one value.
+
+    Args:
+        success: whether the value is of the type.
+        description: why not, or what was seen.
+        metadata: shown with the event of the input or output.
+    """
+
+    __slots__ = ("description", "metadata", "success")
+
+    def __init__(
+        self, success: bool, description: str | None = None, metadata: Mapping[str, Any] | None = None
+    ) -> None:
+        self.success = success
+        self.description = description
+        self.metadata: Mapping[str, Any] = dict(metadata or {})
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, TypeCheck) and (self.success, self.description, self.metadata) == (
+            other.success,
+            other.description,
+            other.metadata,
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"TypeCheck(success={self.success!r}, description={self.description!r}, metadata={self.metadata!r})"
+
+
 class Failure(Exception):
     """Raise it to fail a step with a description and metadata.
 

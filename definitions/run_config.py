@@ -74,7 +74,7 @@ class OpRunConfig:
 
     Attributes:
         config: its config, checked; None when it has none.
-        inputs: values of inputs, as ``{"value": ...}``, ``{"json": {"path": ...}}`` or ``{"pickle": {"path": ...}}``.
+        inputs: values of inputs, as ``{"value": ...}``, ``{"json": {"path": ...}}``, ``{"pickle": {"path": ...}}`` or ``{"loaded": ...}``.
     """
 
     config: Any = None
@@ -265,7 +265,10 @@ class _Reader:
         return found
 
     def input_value(self, spec: InputDefinition, given: Any, problems: Problems) -> Mapping[str, Any]:
-        """An input's value from config: the value itself, or ``value``, ``json`` or ``pickle`` with a path."""
+        """An input's value from config: the value itself, or ``value``, ``json`` or ``pickle`` with a path, or what its type's
+        loader takes."""
+        if spec.type.loader is not None:
+            return {"loaded": spec.type.loader.schema_type.read(given, problems, self.env)}
         scalar = _SCALARS.get(spec.type.scalar) if spec.type.scalar else None
         file = Field({"path": str})
         selector = Selector({"value": Field(scalar or ANY), "json": file, "pickle": file})

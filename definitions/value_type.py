@@ -6,19 +6,22 @@ Source: https://docs.dagster.io/api/dagster/types
 from __future__ import annotations
 
 import collections.abc
+import logging
 import types
 import typing
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from .results import TypeCheck
 
 Check = Callable[[Any], "str | None"]
 """Gives the reason why a value is not of the type, or None when it is."""
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class ValueType:
-    """A declared type.
+    """A declared type. What users declare with a check of their own is a ``DagsterType``, which is one too.
 
     Attributes:
         display_name: how events call it (``Int``, ``[String]``).
@@ -33,6 +36,19 @@ class ValueType:
     is_nothing: bool = False
     is_any: bool = False
     scalar: type | None = None
+    loader: Any = field(default=None, init=False)
+    """Makes a value of what run config says (a ``DagsterTypeLoader``), or None."""
+    required_resource_keys: frozenset[str] = field(default=frozenset(), init=False)
+    """The resources that its check uses."""
+
+    def make_context(self, run_id: str, log: logging.Logger, resources: Any) -> Any:
+        """What its check asks for: nothing here, a ``TypeCheckContext`` where the check is the user's."""
+        return None
+
+    def type_check(self, context: Any, value: Any) -> TypeCheck:
+        """Whether `value` is of this type. `context`: from ``make_context``."""
+        reason = self.check(value)
+        return TypeCheck(reason is None, reason)
 
 
 class Nothing:
@@ -66,8 +82,14 @@ _SCALARS: dict[Any, ValueType] = {
     str: _scalar("String", "string", str),
     bool: _scalar("Bool", "bool", bool),
 }
+_REGISTERED: dict[Any, ValueType] = {}
 _LISTS = (list, collections.abc.Sequence)
 _DICTS = (dict, collections.abc.Mapping)
+
+
+def register(python_type: type, as_type: ValueType) -> None:
+    """Let annotations with `python_type` mean `as_type`."""
+    _REGISTERED[python_type] = as_type
 
 
 def value_type(declared: Any) -> ValueType:
@@ -81,8 +103,10 @@ def value_type(declared: Any) -> ValueType:
         return NOTHING
     if isinstance(declared, ValueType):
         return declared
-    if declared in _SCALARS:
-        return _SCALARS[declared]
+    if isinstance(declared, collections.abc.Hashable):
+        known = _REGISTERED.get(declared) or _SCALARS.get(declared)
+        if known is not None:
+            return known
     if declared is list:
         return _list_of(ANY)
     origin = typing.get_origin(declared)
@@ -94,6 +118,8 @@ def value_type(declared: Any) -> ValueType:
 def _generic(origin: Any, args: tuple[Any, ...]) -> ValueType:
     if origin is typing.Union or origin is types.UnionType:
         return _optional(args)
+    if not args and isinstance(origin, type):
+        return value_type(origin)  # ``typing.Dict`` without parameters
     if origin in _LISTS:
         return _list_of(value_type(args[0]))
     if origin in _DICTS:

@@ -6,7 +6,8 @@ raise lives in that package and derives from :class:`RunplaneError`.
 Every message says where, what it got, what it expected, the nearest known name and what to do next::
 
     RunplaneError
-    ├── ConfigErrors            several problems of one document, each with its path
+    ├── DagsterError            what has a name in Dagster; most of them are in definitions/errors.py
+    │   └── ConfigErrors        several problems of one document, each with its path
     ├── DocumentError           a request or stored document that can not be read
     ├── NotFoundError           no such run, job, step, file
     ├── ConflictError           the state does not allow it (an arc that is not in the table)
@@ -18,6 +19,7 @@ Every message says where, what it got, what it expected, the nearest known name 
 from .base import (
     ConfigErrors,
     ConflictError,
+    DagsterError,
     DocumentError,
     FencedError,
     NotFoundError,
@@ -31,6 +33,7 @@ from .suggest import nearest
 __all__ = [
     "ConfigErrors",
     "ConflictError",
+    "DagsterError",
     "DocumentError",
     "FencedError",
     "NotFoundError",

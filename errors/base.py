@@ -51,8 +51,12 @@ class RunplaneError(Exception):
         return text
 
 
-class ConfigErrors(RunplaneError):
-    """All problems of one configuration document, each with its path."""
+class DagsterError(RunplaneError):
+    """Base of the errors that have a name in Dagster; the others are in ``definitions/errors.py``."""
+
+
+class ConfigErrors(DagsterError):
+    """All problems of one configuration document, each with its path. Its name in Dagster is ``DagsterInvalidConfigError``."""
 
     exit_code = ExitCode.BAD_INPUT
 

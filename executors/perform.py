@@ -17,7 +17,6 @@ from typing import Any
 from .. import executors
 from ..definitions.direct import config_argument
 from ..definitions.errors import (
-    DagsterError,
     DagsterExecutionHandleOutputError,
     DagsterExecutionInterruptedError,
     DagsterExecutionLoadInputError,
@@ -26,7 +25,7 @@ from ..definitions.errors import (
     DagsterMaxRetriesExceededError,
     DagsterResourceFunctionError,
     DagsterStepOutputNotFoundError,
-    DagsterTypeCheckDidNotPass,
+    DagsterTypeLoadingError,
     DagsterUserCodeExecutionError,
     RetryRequestedFromPolicy,
 )
@@ -36,9 +35,8 @@ from ..definitions.op_context import OpExecutionContext
 from ..definitions.results import DynamicOutput, Failure, Output, RetryRequested
 from ..definitions.retry_policy import draw_delay
 from ..definitions.user_errors import error_info
-from ..definitions.value_type import ValueType
 from ..engine.snapshot import StoredOutput
-from ..errors.base import FencedError
+from ..errors.base import DagsterError, FencedError
 from ..events.causes import ErrorInfo, FailureCause
 from ..events.event import NewEvent
 from ..events.kinds import EventKind
@@ -47,6 +45,7 @@ from .resource_scope import Emit, ResourceScope
 from .step_context import StepContexts
 from .step_log import listened, step_logger
 from .step_request import StepRequest
+from .type_checks import check_body, checked, refuse, verdict
 from .user_results import AnyOutput, outputs_of
 
 
@@ -150,7 +149,7 @@ class _Attempt:
         by_parameter = {p.name for p in op.signature.inputs}
         loaded = {name: self._input(contexts, spec) for name, spec in op.input_dict.items() if not spec.type.is_nothing}
         for name, value in loaded.items():
-            self._check_input(op.input_dict[name], value)
+            self._check_input(contexts, op.input_dict[name], value)
         nothings = {n: None for n, spec in op.input_dict.items() if spec.type.is_nothing and n in by_parameter}
         arguments: dict[str, Any] = {**loaded, **nothings}
         for key in op.signature.resources:
@@ -183,6 +182,9 @@ class _Attempt:
             if given is None and outer.has_default:
                 return outer.default_value
         if given is not None:
+            if "loaded" in given:
+                with self._boundary(DagsterTypeLoadingError, self._loading(spec)):
+                    return spec.type.loader.construct_from_config_value(contexts.for_loader(spec.type), given["loaded"])
             with self._boundary(DagsterExecutionLoadInputError, self._loading(spec)):
                 return _from_config(given)
         if spec.has_default:
@@ -212,15 +214,16 @@ class _Attempt:
     def _loading(self, spec: InputDefinition) -> str:
         return f'Error occurred while loading input "{spec.name}" of step "{self.key}":'
 
-    def _check_input(self, spec: InputDefinition, value: Any) -> None:
-        reason = spec.type.check(value)
+    def _check_input(self, contexts: StepContexts, spec: InputDefinition, value: Any) -> None:
+        what = f'step input "{spec.name}"'
+        check = checked(contexts, spec.type, value, what)
         self.tell(
             EventKind.STEP_INPUT,
-            f'Got input "{spec.name}" of type "{spec.type.display_name}".{_verdict(reason)}',
+            f'Got input "{spec.name}" of type "{spec.type.display_name}".{verdict(check)}',
             input=spec.name,
-            type_check=_type_check(spec.name, reason),
+            type_check=check_body(spec.name, check),
         )
-        _refuse(f'step input "{spec.name}"', spec.type, reason)
+        refuse(what, spec.type, check)
 
     # User code ------------------------------------------------------------------------------------------------------------
 
@@ -248,9 +251,10 @@ class _Attempt:
         metadata = metadata_body({**output.metadata, **added})
         if self.ended is not None:
             self.ended.note_output(out, mapping_key, output.value, {**output.metadata, **added})
-        reason = out.type.check(output.value)
+        what = f'step output "{out.name}"'
+        check = checked(contexts, out.type, output.value, what)
         # An output that is not of its type is not there: it is neither kept nor announced.
-        _refuse(f'step output "{out.name}"', out.type, reason)
+        refuse(what, out.type, check)
         location: dict[str, Any] | None = None
         handled: Mapping[str, Any] = {}
         if not out.type.is_nothing:
@@ -258,11 +262,11 @@ class _Attempt:
         of_key = f' mapping key "{mapping_key}"' if mapping_key is not None else ""
         self.tell(
             EventKind.STEP_OUTPUT,
-            f'Yielded output "{out.name}"{of_key} of type "{out.type.display_name}".{_verdict(reason)}',
+            f'Yielded output "{out.name}"{of_key} of type "{out.type.display_name}".{verdict(check)}',
             output=out.name,
             mapping_key=mapping_key,
             location=location,
-            type_check=_type_check(out.name, reason),
+            type_check=check_body(out.name, check),
             metadata=metadata,
         )
         if location is not None:
@@ -422,21 +426,6 @@ def _from_config(given: Mapping[str, Any]) -> Any:
         return json.loads(Path(given["json"]["path"]).read_text(encoding="utf-8"))
     with Path(given["pickle"]["path"]).open("rb") as file:
         return pickle.load(file)
-
-
-def _verdict(reason: str | None) -> str:
-    return " (Type check passed)." if reason is None else " Warning! Type check failed."
-
-
-def _type_check(label: str, reason: str | None) -> dict[str, Any]:
-    return {"success": reason is None, "label": label, "description": reason, "metadata": {}}
-
-
-def _refuse(what: str, expected: ValueType, reason: str | None) -> None:
-    if reason is not None:
-        raise DagsterTypeCheckDidNotPass(
-            f'Type check failed for {what} - expected type "{expected.display_name}". Description: {reason}'
-        )
 
 
 def _cause_of(error: BaseException) -> FailureCause:

@@ -10,6 +10,7 @@ from ..definitions.errors import DagsterInvariantViolationError
 from ..definitions.ins_outs import InputDefinition, OutputDefinition
 from ..definitions.io_manager import InputContext, OutputContext
 from ..definitions.op_context import OpExecutionContext
+from ..definitions.value_type import ValueType
 from ..engine.snapshot import StoredOutput, mapping_key_of, template_key
 from .resource_scope import ResourceScope
 from .step_request import StepRequest
@@ -86,6 +87,20 @@ class StepContexts:
             job_name=self.request.job.name,
             run_id=self.request.run.run_id,
             step_key=self.request.step_key,
+        )
+
+    def for_type(self, kind: ValueType) -> Any:
+        """What the check of a type gets; None where the check asks for nothing."""
+        return kind.make_context(self.request.run.run_id, self.log, self.scope.view(kind.required_resource_keys))
+
+    def for_loader(self, kind: ValueType) -> Any:
+        """What the loader of a type gets."""
+        return kind.loader.make_context(
+            run_id=self.request.run.run_id,
+            job_name=self.request.job.name,
+            op_def=self.op,
+            log=self.log,
+            resources=self.scope.view(kind.loader.required_resource_keys()),
         )
 
     def upstream_definition(self, stored: StoredOutput) -> OutputDefinition:

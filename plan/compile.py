@@ -188,6 +188,12 @@ class _Resources:
         for out in op.op.output_dict.values():
             if not out.type.is_nothing:
                 keys |= self._with_needs(out.io_manager_key, f"output '{out.name}' of op '{op.op.name}'")
+        for spec in (*op.op.input_dict.values(), *op.op.output_dict.values()):
+            wanted = set(spec.type.required_resource_keys)
+            if spec.type.loader is not None:
+                wanted |= spec.type.loader.required_resource_keys()
+            for key in wanted:
+                keys |= self._with_needs(key, f"type '{spec.type.display_name}'")
         for hook in self._job.hooks_of(op):
             for key in hook.required_resource_keys:
                 keys |= self._with_needs(key, f"hook '{hook.name}'")
