@@ -18,9 +18,9 @@ from ..events.run import Run
 from ..events.status import RunStatus
 from ..instance.instance import Instance
 from ..storage.compute_logs import Stream
+from .execute_here import LOOK_S, PAGE
 from .job import say
 from .report import coloured
-from .watch import LOOK_S, PAGE
 
 LOG_LOOK_S = 0.1
 CHUNK_BYTES = 1 << 16

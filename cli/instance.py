@@ -16,6 +16,7 @@ from ..instance.home import FILE_NAME, find_home
 from ..instance.load import load_instance_config
 from ..instance.storage_location import PostgresLocation, SqliteLocation, storage_location
 from .job import say
+from .pools import concurrency
 from .report import as_json
 from .verb import Verb
 
@@ -75,6 +76,9 @@ def migrate() -> None:
     for line in done:
         click.echo(line)
     click.echo(f"{location}: up to date.")
+
+
+instance.add_command(concurrency)
 
 
 def _text(path: Path, *, must_exist: bool) -> str:

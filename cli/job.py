@@ -13,6 +13,7 @@ from ..engine.snapshot import PlanSnapshot
 from ..errors import ConfigErrors, ConflictError, NotFoundError, RunplaneError, StorageUnavailableError
 from ..errors.exit_codes import ExitCode
 from ..events.origin import JobOrigin
+from ..events.run import Run
 from ..instance.home import NoInstanceError
 from ..instance.instance import Instance, RunRequest
 from ..instance.load import load_instance_config
@@ -57,7 +58,7 @@ def execute(code: CodeOptions, asked: RunOptions) -> None:
 
     Ends with 1 when the run fails, with 130 when it was interrupted. The first Ctrl-C cancels the run, a second one kills it.
     """
-    from .watch import execute_here
+    from .execute_here import execute_here
 
     prepared = prepare(code, asked)
     with Instance.get(say=say) as instance:
@@ -79,7 +80,7 @@ def launch(code: CodeOptions, asked: RunOptions, as_document: bool) -> None:
         submit(instance, prepared.request(asked), as_document)
 
 
-def submit(instance: Instance, request: RunRequest, as_document: bool) -> None:
+def submit(instance: Instance, request: RunRequest, as_document: bool) -> Run:
     """Submit a run and say what it is called and what can be done with it.
 
     Raises:
@@ -101,13 +102,14 @@ def submit(instance: Instance, request: RunRequest, as_document: bool) -> None:
         raise Refusal(f"run {short(run_id)} could not be launched: {what}", ExitCode.FAILED) from error
     if as_document:
         click.echo(as_json({"run_id": run.run_id, "job_name": run.job_name, "status": run.status.value}))
-        return
+        return run
     click.echo(run.run_id)
     name = short(run.run_id)
     say(f"{run.job_name} is {run.status}. Next:")
     for verb in ("events --follow", "logs --follow", "cancel"):
         first, _, rest = verb.partition(" ")
         say(f"  runplane run {first} {name} {rest}".rstrip())
+    return run
 
 
 def refuse_taken(instance: Instance, run_id: str | None) -> str:

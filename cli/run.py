@@ -6,18 +6,22 @@ from typing import Any
 
 import click
 
-from ..engine.snapshot import PlanSnapshot
 from ..errors import RunplaneError
+from ..errors.exit_codes import ExitCode
 from ..events.run import Run
 from ..events.status import RunStatus
 from ..instance.instance import Instance
 from ..storage.contract import RunFilter
 from .job import say, submit
+from .reading import read_story
+from .removing import delete, purge, wipe
 from .report import as_json, at, coloured, print_end, seconds, short, step_to_json
-from .story import RunStory
 from .verb import Verb
 
 _STATUSES = [status.value for status in RunStatus]
+
+
+_follow_option = click.option("-F", "--follow", is_flag=True, help="Watch it; end with 1 when it does not succeed.")
 
 
 @click.group("run")
@@ -62,7 +66,7 @@ def show(run_id: str, as_document: bool) -> None:
     """Show a run: its steps and their times, why it failed, where its outputs and logs are."""
     with Instance.get(say=say) as instance:
         found = instance.runs.get(run_id)
-        story = _story(instance, found)
+        story = read_story(instance, found)
         if as_document:
             steps = [step_to_json(story, step) for step in story.steps.values()]
             click.echo(as_json({**_to_json(found), "run_config": found.run_config, "steps": steps, "end": story.end}))
@@ -127,22 +131,57 @@ def cancel(run_id: str) -> None:
     default=True,
     help="Run only what did not succeed, with the outputs that are there; or all steps again. [from failure]",
 )
+@_follow_option
 @click.option("--json", "as_document", is_flag=True, help="For programs.")
-def retry(run_id: str, from_failure: bool, as_document: bool) -> None:
+def retry(run_id: str, from_failure: bool, follow: bool, as_document: bool) -> None:
     """Run a run again, as a new run of the same group, launched through the instance."""
     from .retrying import retry_request
 
     with Instance.get(say=say) as instance:
         request = retry_request(instance, instance.runs.get(run_id), from_failure=from_failure)
-        submit(instance, request, as_document)
+        again = submit(instance, request, as_document)
+        if follow:
+            _follow(instance, again)
 
 
-def _story(instance: Instance, found: Run) -> RunStory:
-    plan: PlanSnapshot | None = instance.journal.get_plan(found.plan_id) if found.plan_id else None
-    story = RunStory(plan)
-    for event in instance.journal.history(found.run_id):
-        story.take(event)
-    return story
+@run.command("resume", cls=Verb)
+@click.argument("run_id")
+@_follow_option
+def resume(run_id: str, follow: bool) -> None:
+    """Start another worker for a run whose worker was killed. What is stored stands; what was running runs again.
+
+    Refused for a run whose worker lives. Where that can not be known, the new worker waits until nothing is heard of the old one.
+    """
+    from .resuming import resume as start_worker
+
+    with Instance.get(say=say) as instance:
+        found = instance.runs.get(run_id)
+        say(start_worker(instance, found))
+        click.echo(found.run_id)
+        if follow:
+            _follow(instance, found)
+
+
+@run.command("watch", cls=Verb)
+@click.argument("run_id")
+def watch(run_id: str) -> None:
+    """Watch a run until it is over: on a terminal its steps as a table, elsewhere a line for each change.
+
+    Ends with 0 when the run succeeded, with 1 when it failed or was canceled. Ctrl-C leaves the run alone.
+    """
+    with Instance.get(say=say) as instance:
+        _follow(instance, instance.runs.get(run_id))
+
+
+for _verb in (delete, wipe, purge):
+    run.add_command(_verb)
+
+
+def _follow(instance: Instance, found: Run) -> None:
+    from .live import follow_to_end
+
+    if (code := follow_to_end(instance, found)) is not ExitCode.OK:
+        raise click.exceptions.Exit(int(code))
 
 
 def _check_step(instance: Instance, found: Run, step: str | None) -> None:

@@ -5,7 +5,7 @@ Fed one event at a time, so that a run of 10,000 steps is told without keeping i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -132,13 +132,17 @@ class RunStory:
         """The steps of that status."""
         return [step for step in self.steps.values() if step.status is status]
 
-    def spans(self, step: StepStory) -> list[Span]:
-        """What the step waited and worked, in order. It waits from the moment all that it takes from is there."""
+    def spans(self, step: StepStory, now: float = 0.0) -> list[Span]:
+        """What the step waited and worked, in order. It waits from the moment all that it takes from is there.
+
+        Args:
+            now: where what goes on ends; the newest event, when that is later.
+        """
         found: list[Span] = []
         since = self._ready_at(step)
         for attempt in step.attempts:
             begin = attempt.works_from()
-            end = attempt.ended_at if attempt.ended_at is not None else self.now
+            end = attempt.ended_at if attempt.ended_at is not None else max(self.now, now)
             found.append(Span(False, since, end if begin is None else begin))
             if begin is not None:
                 found.append(Span(True, begin, end))
@@ -178,6 +182,14 @@ class RunStory:
                 self.run_error = body["error"]
         elif kind == EventKind.LOGS_CAPTURED:
             self.log_keys.append((tuple(body["log_key"]), tuple(body.get("step_keys") or ())))
+
+
+def story_of(plan: PlanSnapshot | None, events: Iterable[Event]) -> RunStory:
+    """The story that these events tell."""
+    story = RunStory(plan)
+    for event in events:
+        story.take(event)
+    return story
 
 
 def _nothing(_step: StepStory, _event: Event) -> None:
@@ -270,6 +282,9 @@ _STEP_EVENTS: Mapping[str, Any] = {
     EventKind.STEP_SKIPPED.value: _ended(StepStatus.SKIPPED),
     EventKind.STEP_ABANDONED.value: _ended(StepStatus.NOT_RUN),
 }
+
+STORY_KINDS: Sequence[str] = (*_STATUS_AFTER, *_STEP_EVENTS, EventKind.LOGS_CAPTURED.value)
+"""All that a story is made of. What else a run's log holds (log lines, most of all) need not be read for it."""
 
 CAUSE_WORDS: Mapping[str, str] = {
     FailureCause.USER_CODE.value: "its code raised an error",

@@ -13,11 +13,12 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import shutil
 import string
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from ..errors import NotFoundError
 
@@ -52,6 +53,14 @@ class ComputeLogStore(Protocol):
 
     def finish(self, log_key: Sequence[str]) -> None:
         """Nothing more will be written under this key. Idempotent."""
+
+
+@runtime_checkable
+class DeletesLogs(Protocol):
+    """A store that can delete. Without it the logs of a deleted run stay, and that is said."""
+
+    def delete(self, run_id: str) -> None:
+        """Delete all that was captured of a run. Idempotent; raises OSError when it can not."""
 
 
 def new_log_key(run_id: str) -> tuple[str, str, str]:
@@ -101,6 +110,10 @@ class LocalComputeLogStore:
         marker.parent.mkdir(parents=True, exist_ok=True)
         marker.touch()
 
+    def delete(self, run_id: str) -> None:
+        """See ``DeletesLogs``."""
+        remove_tree(self.path((run_id, "compute_logs", "any"), "out").parent)
+
     def path(self, log_key: Sequence[str], extension: str) -> Path:
         """The file of a log key.
 
@@ -131,6 +144,18 @@ class NoOpComputeLogStore:
 
     def finish(self, log_key: Sequence[str]) -> None:
         """Nothing is kept, so nothing ends."""
+
+    def delete(self, run_id: str) -> None:
+        """Nothing is kept, so nothing is deleted."""
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder with all that is in it; another process may be removing it too. Raises OSError."""
+    while folder.is_dir():
+        try:
+            shutil.rmtree(folder)
+        except FileNotFoundError:
+            continue  # the other one was faster with this entry
 
 
 def _append_to(path: Path) -> int:

@@ -40,6 +40,7 @@ from .contract import (
     Seal,
 )
 from .database import Database
+from .deletion import note_id
 from .dialect import Outcome
 from .rules import OPS_PER_BATCH, STEP_ENDS, Rules, Transaction
 from .version import LEVEL, check_level
@@ -102,7 +103,7 @@ class Journal:
         """Make a run, NOT_STARTED; `created_at` 0 means now.
 
         Raises:
-            ConflictError: a run of that id is there and was asked for differently.
+            ConflictError: a run of that id is there and was asked for differently, or one is being deleted.
         """
         text = run_to_document(run)
         at = run.created_at or time.time()
@@ -121,9 +122,11 @@ class Journal:
         )
         t.add(
             self._sql(
-                "INSERT INTO {run_head} (run_id, day, status) VALUES (:run, :day, 'NOT_STARTED') ON CONFLICT (run_id) DO NOTHING"
+                "INSERT INTO {run_head} (run_id, day, status) SELECT :run, :day, 'NOT_STARTED' WHERE NOT EXISTS"
+                " (SELECT 1 FROM {request} q WHERE q.request_id = :note) ON CONFLICT (run_id) DO NOTHING"
             ),
             day=int(at // 86400),
+            note=note_id(run.run_id),
         )
         if run.tags:
             rows = self.rules.dialect.rows("tags", [("key", "text"), ("value", "text")])
@@ -135,10 +138,24 @@ class Journal:
                 tags=json.dumps([[k, v] for k, v in run.tags.items()]),
             )
         outcomes = self.database.transact(t.statements)
+        if outcomes[0].matched > outcomes[1].matched:
+            self._forget_row(run.run_id)
         if outcomes[0].matched == 0:
             stored = self.database.read(self._sql("SELECT body FROM {run} WHERE run_id = :run"), {"run": run.run_id})
             if stored[0][0] != text:
                 raise ConflictError("a run of that id is there already", where=f"run {run.run_id}")
+
+    def _forget_row(self, run_id: str) -> None:
+        """Take a new run back whose old one of the same id is still being erased: what is left of that would become its own."""
+        t = Transaction(self.rules, run_id, 0)
+        without_head = " AND NOT EXISTS (SELECT 1 FROM {run_head} h WHERE h.run_id = :run)"
+        t.add(self._sql("DELETE FROM {run} WHERE run_id = :run" + without_head))
+        self.database.transact(t.statements)
+        raise ConflictError(
+            "a run of that id is being deleted",
+            where=f"run {run_id}",
+            hint="`runplane run purge` goes on with a deletion that was interrupted.",
+        )
 
     def set_plan(self, run_id: str, plan: str) -> None:
         """Give a run the plan that was made after it."""

@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import ConflictError, DocumentError, NotFoundError, nearest
 from ..events.run import Run
 from ..events.run_document import run_from_document
-from ..events.status import ACTIVE, RunStatus
+from ..events.status import RunStatus
 from .contract import Page, RunFilter
 from .database import Database
 from .dialect import Statement
@@ -99,21 +99,6 @@ class Runs:
         """Where the run's newest worker is, or None."""
         rows = self._database.read(self._named("SELECT handle FROM {run} WHERE run_id = :run"), {"run": run_id})
         return json.loads(rows[0][0]) if rows and rows[0][0] else None
-
-    def delete(self, run_id: str) -> None:
-        """Delete a run and all that is stored of it.
-
-        Raises:
-            ConflictError: it is in progress. NotFoundError: there is none.
-        """
-        run = self.get(run_id)
-        if run.status in ACTIVE or run.status is RunStatus.QUEUED:
-            raise ConflictError(f"the run is {run.status}", where=f"run {run_id}", hint="Cancel it first.")
-        tables = ("event", "attempt", "slot", "request", "feed", "run_tag", "run_head", "run")
-        statements = [
-            Statement(self._named(f"DELETE FROM {{{t}}} WHERE run_id = :run"), {"run": run_id}) for t in tables
-        ]
-        self._database.transact(statements)
 
     def _conditions(self, wanted: RunFilter) -> tuple[list[str], dict[str, Any]]:
         where: list[str] = []

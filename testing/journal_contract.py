@@ -45,6 +45,7 @@ from ..storage.contract import (
     Seal,
 )
 from ..storage.database import Database
+from ..storage.deletion import Deletions
 from ..storage.dialect import Outcome, Statement
 from ..storage.feed import Feed
 from ..storage.journal import Journal
@@ -186,6 +187,14 @@ class Story:
         """The state in an attempt's row."""
         row = self.journal.attempt(self.run_id, ref)
         return row.state if row else None
+
+
+def delete(database: Database, story: Story) -> None:
+    """Delete the run, all of it."""
+    deletions = Deletions(database)
+    assert deletions.take_out(story.run_id) is None
+    for left in deletions.remains():
+        deletions.erase(left)
 
 
 class JournalContract:
@@ -1136,14 +1145,16 @@ class JournalContract:
     def test_a_deleted_run_is_gone(self, database: Database, new: Story) -> None:
         new.in_status(RunStatus.SUCCESS)
 
-        Runs(database).delete(new.run_id)
+        delete(database, new)
 
         with pytest.raises(NotFoundError):
             new.journal.head(new.run_id)
 
     def test_a_run_in_progress_is_not_deleted(self, database: Database, story: Story) -> None:
-        with pytest.raises(ConflictError, match="STARTED"):
-            Runs(database).delete(story.run_id)
+        kept = Deletions(database).take_out(story.run_id)
+
+        assert str(kept) == "the run is STARTED"
+        assert story.kinds() == ["RUN_START"]
 
     # The feed ----------------------------------------------------------------------------------------------------------------------
 
@@ -1186,7 +1197,7 @@ class JournalContract:
         gone = Story(journal).in_status(RunStatus.SUCCESS)
         _, cursor = feed.read(cursor)
 
-        Runs(database).delete(gone.run_id)
+        delete(database, gone)
         new = Story(journal).in_status(RunStatus.QUEUED)
 
         items, _ = feed.read(cursor)

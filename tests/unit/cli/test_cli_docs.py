@@ -17,14 +17,22 @@ def rows() -> Iterator[str]:
     """The table of verbs: verb and arguments, options, what it does."""
     context = click.Context(root)
     for group in GROUPS:
-        found = root.get_command(context, group)  # type: ignore[attr-defined]
-        for name, verb in found.commands.items():
+        for name, verb in verbs(root.get_command(context, group)):  # type: ignore[attr-defined]
             words = " ".join(
-                [group, name, *(p.make_metavar(context) for p in verb.params if p.param_type_name == "argument")]
+                [group, *name, *(p.make_metavar(context) for p in verb.params if p.param_type_name == "argument")]
             )
             options = ", ".join(f"`{_longest(p)}`" for p in verb.params if p.param_type_name == "option")
             does = " ".join((verb.help or "").split("\n\n")[0].split())
             yield f"| `{words}` | {options} | {does} |"
+
+
+def verbs(group: click.Group) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """The verbs of a group, and of the groups in it."""
+    for name, found in group.commands.items():
+        if isinstance(found, click.Group):
+            yield from (((name, *inner), verb) for inner, verb in verbs(found))
+        else:
+            yield (name,), found
 
 
 def _longest(option: click.Parameter) -> str:

@@ -1,0 +1,172 @@
+"""Deleting runs: a run goes from sight in one transaction, which also notes what is still to be erased of it.
+
+What a run leaves behind (events, outputs, logs) can be large and lies in several places, so it can not go in one transaction. The
+note is a row of ``request``: whoever deletes next, after a ``kill -9`` in the middle, finds it and goes on. A run is therefore there
+with everything, or not there. Events go in pieces, so that a writer beside it waits for one piece at most.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import NotFoundError
+from ..events.status import ACTIVE, FINAL, RunStatus
+from .database import Database
+from .dialect import Outcome, Statement
+from .rules import Rules
+
+ROWS_AT_ONCE = 2000
+"""Rows that one transaction erases: some 10 ms on a slow disk."""
+NOTES_AT_ONCE = 100
+NOTE_KIND = "delete"
+DELETABLE = (*sorted(FINAL), RunStatus.NOT_STARTED)
+LIVE = (*sorted(ACTIVE), RunStatus.QUEUED, RunStatus.NOT_STARTED)
+"""A run at one of these may still load what another run of its group produced."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A run that was not deleted.
+
+    Attributes:
+        status: where it stands.
+        needed_by: a live run of its group, which may load its outputs; None when it is live itself.
+    """
+
+    run_id: str
+    status: RunStatus
+    needed_by: str | None
+
+    def __str__(self) -> str:
+        if self.needed_by is None:
+            return f"the run is {self.status}"
+        return f"run {self.needed_by} of its group is not over and may need its outputs"
+
+
+@dataclass(frozen=True, slots=True)
+class Remains:
+    """What is left of a run that is not there any more: number of its newest event, and the day of its creation."""
+
+    run_id: str
+    day: int
+    head: int
+
+
+def note_id(run_id: str) -> str:
+    """Name of the note that a run is being deleted."""
+    return f"{NOTE_KIND}:{run_id}"
+
+
+class Deletions:
+    """Deletes runs of one database. Several processes may do so at once, and beside everything else."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._rules = Rules(database.dialect)
+
+    def take_out(self, run_id: str) -> Kept | None:
+        """Take a run out of sight and note what is to be erased; None when that is done. `erase` does the rest.
+
+        Raises:
+            NotFoundError: there is no such run.
+        """
+        params = {"run": run_id, "note": note_id(run_id)}
+        body = "'{\"day\": ' || h.day || ', \"head\": ' || h.head || '}'"
+        statements: list[tuple[str, dict[str, Any]]] = [
+            # The lock is a statement of its own: what follows it sees what whoever held it did.
+            ("SELECT h.status FROM {run_head} h WHERE h.run_id = :run" + self._rules.dialect.lock_rows, {}),
+            (
+                (
+                    f"INSERT INTO {{request}} (request_id, run_id, kind, at, body) SELECT :note, h.run_id, :kind, :at, {body}"
+                    f" FROM {{run_head}} h WHERE h.run_id = :run AND h.status IN {_listed(DELETABLE)}"
+                    f" AND NOT EXISTS ({_LIVE_RELATIVE}) ON CONFLICT (request_id) DO NOTHING"
+                ),
+                {"kind": NOTE_KIND, "at": time.time()},
+            ),
+            # With it go its head and its tags.
+            (
+                "DELETE FROM {run} WHERE run_id = :run AND EXISTS (SELECT 1 FROM {request} q WHERE q.request_id = :note)",
+                {},
+            ),
+        ]
+        outcomes = self._transact([(text, {**params, **more}) for text, more in statements])
+        if outcomes[2].matched:
+            return None
+        if not outcomes[0].rows:
+            raise NotFoundError(f"no run {run_id} is stored")
+        relatives = self._database.read(self._rules.named(_LIVE_RELATIVE), {"run": run_id})
+        return Kept(run_id, RunStatus(outcomes[0].rows[0][0]), relatives[0][0] if relatives else None)
+
+    def remains(self, run_id: str | None = None) -> list[Remains]:
+        """Runs that were taken out of sight and are not erased yet, oldest note first, at most ``NOTES_AT_ONCE``.
+
+        Args:
+            run_id: this one only.
+        """
+        this = "" if run_id is None else " AND q.request_id = :note"
+        rows = self._database.read(
+            self._rules.named(
+                f"SELECT q.run_id, q.body FROM {{request}} q WHERE q.kind = :kind{this} ORDER BY q.at, q.run_id LIMIT :limit"
+            ),
+            {"kind": NOTE_KIND, "limit": NOTES_AT_ONCE, **({} if run_id is None else {"note": note_id(run_id)})},
+        )
+        return [Remains(run_id, **json.loads(body)) for run_id, body in rows]
+
+    def locations(self, left: Remains) -> Iterator[dict[str, Any]]:
+        """Where the outputs of a run are kept, as its events say. Read in pieces; before they are erased."""
+        for above in range(0, left.head, ROWS_AT_ONCE):
+            rows = self._database.read(
+                self._rules.named(
+                    "SELECT body FROM {event} WHERE day = :day AND run_id = :run AND seq > :above AND seq <= :upto"
+                    " AND kind = 'STEP_OUTPUT' ORDER BY seq"
+                ),
+                {"day": left.day, "run": left.run_id, "above": above, "upto": above + ROWS_AT_ONCE},
+            )
+            for (text,) in rows:
+                location = json.loads(text).get("location")
+                if location:
+                    yield location
+
+    def erase(self, left: Remains) -> None:
+        """Erase what the database still has of a run, and last the note. Does nothing twice."""
+        of_run = {"run": left.run_id}
+        for above in range(0, left.head, ROWS_AT_ONCE):
+            self._transact(
+                [
+                    (
+                        "DELETE FROM {event} WHERE day = :day AND run_id = :run AND seq <= :upto",
+                        {**of_run, "day": left.day, "upto": above + ROWS_AT_ONCE},
+                    )
+                ]
+            )
+        some_steps = "step IN (SELECT a.step FROM {attempt} a WHERE a.run_id = :run ORDER BY a.step LIMIT :limit)"
+        while self._transact(
+            [
+                (
+                    f"DELETE FROM {{attempt}} WHERE run_id = :run AND {some_steps}",
+                    {**of_run, "limit": ROWS_AT_ONCE},
+                )
+            ]
+        )[0].matched:
+            pass
+        self._transact(
+            [("DELETE FROM {feed} WHERE run_id = :run", of_run), ("DELETE FROM {request} WHERE run_id = :run", of_run)]
+        )
+
+    def _transact(self, statements: Sequence[tuple[str, dict[str, Any]]]) -> list[Outcome]:
+        return self._database.transact([Statement(self._rules.named(text), params) for text, params in statements])
+
+
+def _listed(statuses: Sequence[RunStatus]) -> str:
+    return "(" + ", ".join(f"'{status}'" for status in statuses) + ")"
+
+
+_LIVE_RELATIVE = (
+    "SELECT r.run_id FROM {run} r JOIN {run_head} o ON o.run_id = r.run_id WHERE r.root_run_id ="
+    " (SELECT coalesce(t.root_run_id, t.run_id) FROM {run} t WHERE t.run_id = :run)"
+    f" AND r.run_id <> :run AND o.status IN {_listed(LIVE)}"
+)
