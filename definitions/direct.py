@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Any, Protocol
 
-from ..errors.base import ConfigErrors
+from ..errors.base import ConfigErrors, UnsupportedError
 from ..errors.problems import Problems
 from ..events.run import Run
 from .composition import Invocable
@@ -50,8 +50,11 @@ def build_op_context(
     resources_config: Mapping[str, Any] | None = None,
     instance: Any = None,
     config: Any = None,
+    partition_key: str | None = None,
+    partition_key_range: Any = None,
     mapping_key: str | None = None,
     run_tags: Mapping[str, str] | None = None,
+    event_loop: Any = None,
 ) -> OpExecutionContext:
     """A context with which an op is called as a function, in tests.
 
@@ -63,7 +66,17 @@ def build_op_context(
         config: other name of `op_config`.
         mapping_key: what ``context.get_mapping_key()`` gives.
         run_tags: tags of the run that user code sees.
+        partition_key, partition_key_range: not supported yet; refused unless None.
+        event_loop: kept out: asynchronous ops are awaited by who calls them.
+
+    Raises:
+        UnsupportedError: a partition was asked for.
     """
+    if partition_key is not None or partition_key_range is not None:
+        raise UnsupportedError(
+            "build_op_context can not stand for a partition in this version.",
+            hint="Leave partition_key and partition_key_range out.",
+        )
     return DirectOpContext(
         dict(resources or {}),
         dict(resources_config or {}),

@@ -1,4 +1,5 @@
-"""Metadata that users show with outputs, inputs and failures, as JSON values.
+"""Metadata that users show with outputs, inputs and failures, as JSON values. A value that says what it is (``MetadataValue``) has
+Dagster's form, a mapping with ``__class__``.
 
 Source: https://docs.dagster.io/guides/build/assets/metadata-and-tags
 """
@@ -7,18 +8,33 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
+from ..events.dagster_data import plain_metadata
 from .errors import DagsterInvalidDefinitionError
 
 
 def metadata_body(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """The metadata as kept in an event: text, numbers, booleans, null, lists and mappings; paths as text.
+    """The metadata as kept in an event: text, numbers, booleans, null, lists and mappings; others in Dagster's form.
 
     Raises:
-        DagsterInvalidDefinitionError: a value that is none of these.
+        DagsterInvalidDefinitionError: a value that has no form.
     """
-    return {str(label): _value(str(label), value) for label, value in metadata.items()}
+    return {str(label): _at_top(str(label), value) for label, value in metadata.items()}
+
+
+def _at_top(label: str, value: Any) -> Any:
+    as_metadata = getattr(value, "as_metadata", None)
+    if as_metadata is not None:
+        value = as_metadata()
+    if hasattr(value, "to_tree"):
+        return plain_metadata(value.to_tree())
+    if isinstance(value, os.PathLike):
+        return {"__class__": "PathMetadataEntryData", "path": os.fspath(value)}
+    if isinstance(value, datetime):
+        return {"__class__": "TimestampMetadataValue", "value": value.timestamp()}
+    return _value(label, value)
 
 
 def _value(label: str, value: Any) -> Any:
@@ -33,5 +49,5 @@ def _value(label: str, value: Any) -> Any:
     raise DagsterInvalidDefinitionError(
         f'Could not resolve the metadata value for "{label}" to a known type.',
         got=f"a value of type {type(value).__name__}",
-        expected="text, a number, a boolean, None, a list or a mapping of these",
+        expected="text, a number, a boolean, None, a list or a mapping of these, a path, a MetadataValue",
     )

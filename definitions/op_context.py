@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from ..events.run import Run
 from .errors import DagsterInvariantViolationError
+from .node_handle import NodeHandle
 from .resources import Resources
 from .results import DEFAULT_OUTPUT
 
@@ -105,8 +107,44 @@ class OpExecutionContext:
 
     @property
     def op(self) -> Any:
-        """The op."""
-        return self.op_def
+        """The op as it is used in the graph: its ``name`` is the alias."""
+        return self.op_def if self.job_def is None else self.job_def.graph.node_at(self.node)
+
+    @property
+    def op_execution_context(self) -> OpExecutionContext:
+        """This context."""
+        return self
+
+    @property
+    def selected_output_names(self) -> AbstractSet[str]:
+        """Names of the outputs that the step is to make: all."""
+        return frozenset(self.op_def.output_dict)
+
+    @property
+    def has_partition_key(self) -> bool:
+        """Whether the run is for one partition: never in this version."""
+        return False
+
+    @property
+    def has_partition_key_range(self) -> bool:
+        """Whether the run is for several partitions: never in this version."""
+        return False
+
+    @property
+    def has_partitions(self) -> bool:
+        """Whether the run is for partitions: never in this version."""
+        return False
+
+    @property
+    def partition_key(self) -> str:
+        """The run's partition.
+
+        Raises:
+            DagsterInvariantViolationError: it is for none.
+        """
+        raise DagsterInvariantViolationError(
+            "the run is for no partition.", hint="Partitions are not in this version; pass what you need as config."
+        )
 
     def has_tag(self, key: str) -> bool:
         """Whether the run has this tag."""
@@ -117,9 +155,14 @@ class OpExecutionContext:
         return self.run_tags.get(key)
 
     @property
-    def op_handle(self) -> str:
-        """Path of the op in the job's graph (``sub.a``)."""
-        return self.node
+    def op_handle(self) -> NodeHandle:
+        """Path of the op in the job's graph (``sub.a``): text that knows its parts."""
+        return NodeHandle(self.node)
+
+    @property
+    def node_handle(self) -> NodeHandle:
+        """As ``op_handle``."""
+        return self.op_handle
 
     def describe_op(self) -> str:
         """The op in a message."""

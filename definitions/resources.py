@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -59,6 +59,7 @@ class InitResourceContext:
         resource_def: its definition.
         instance: the instance, when there is one in this process.
         storage_dir: folder where the instance keeps files, or None.
+        all_resource_defs: the definitions of all resources that are opened with it, by key.
     """
 
     resource_config: Any = None
@@ -68,6 +69,17 @@ class InitResourceContext:
     resource_def: Any = None
     instance: Any = None
     storage_dir: str | None = None
+
+    all_resource_defs: Mapping[str, Any] = field(default_factory=dict)
+
+    def replace_config(self, config: Any) -> InitResourceContext:
+        """The same context with another config."""
+        return replace(self, resource_config=config)
+
+    @property
+    def log_manager(self) -> logging.Logger:
+        """As ``log``."""
+        return self.log
 
     @property
     def run_id(self) -> str | None:
@@ -148,8 +160,9 @@ class ResourceDefinition:
             yield made
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the resource function (tests do that)."""
-        return self.resource_fn(*args, **kwargs)
+        """Call the resource function (tests do that). One that yields gives a context manager."""
+        made = self.resource_fn(*args, **kwargs)
+        return contextmanager(lambda: made)() if inspect.isgenerator(made) else made
 
 
 class ConfiguredResource(ResourceDefinition):
@@ -227,6 +240,7 @@ def opened_resources(
                 resource_config=_checked_config(key, definition, (config or {}).get(key)),
                 resources=Resources({k: made[k] for k in definition.required_resource_keys}),
                 resource_def=definition,
+                all_resource_defs=definitions,
                 **facts,
             )
             made[key] = stack.enter_context(definition.open(context))

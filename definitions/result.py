@@ -82,21 +82,21 @@ class JobExecutionResult:
         self.job_def.graph.node_at(node_name)
         return [e for e in self.all_events if e.step_key is not None and _node_of(e.step_key) == node_name]
 
-    def is_node_success(self, node_name: str) -> bool:
+    def is_node_success(self, node_str: str) -> bool:
         """Whether a step of this op succeeded."""
-        return self._has(node_name, DagsterEventType.STEP_SUCCESS)
+        return self._has(node_str, DagsterEventType.STEP_SUCCESS)
 
-    def is_node_failed(self, node_name: str) -> bool:
+    def is_node_failed(self, node_str: str) -> bool:
         """Whether a step of this op failed."""
-        return self._has(node_name, DagsterEventType.STEP_FAILURE)
+        return self._has(node_str, DagsterEventType.STEP_FAILURE)
 
-    def is_node_skipped(self, node_name: str) -> bool:
+    def is_node_skipped(self, node_str: str) -> bool:
         """Whether a step of this op was skipped."""
-        return self._has(node_name, DagsterEventType.STEP_SKIPPED)
+        return self._has(node_str, DagsterEventType.STEP_SKIPPED)
 
-    def is_node_untouched(self, node_name: str) -> bool:
+    def is_node_untouched(self, node_str: str) -> bool:
         """Whether nothing happened to this op."""
-        return not self.events_for_node(node_name)
+        return not self.events_for_node(node_str)
 
     def get_failed_step_keys(self) -> set[str]:
         """Keys of the steps that failed."""
@@ -119,9 +119,29 @@ class JobExecutionResult:
         failed = [e for e in self.events_for_node(node_str) if e.event_type is DagsterEventType.STEP_FAILURE]
         return failed[0].event_specific_data if failed else None
 
-    def retry_attempts_for_node(self, node_name: str) -> int:
+    def compute_events_for_handle(self, handle: str) -> list[DagsterEvent]:
+        """As ``events_for_node``: the events of the op at a path."""
+        return self.events_for_node(handle)
+
+    def get_run_success_event(self) -> DagsterEvent:
+        """The event with which the run succeeded.
+
+        Raises:
+            DagsterInvariantViolationError: it did not.
+        """
+        return self._of_the_end(DagsterEventType.RUN_SUCCESS)
+
+    def get_run_failure_event(self) -> DagsterEvent:
+        """The event with which the run failed.
+
+        Raises:
+            DagsterInvariantViolationError: it did not.
+        """
+        return self._of_the_end(DagsterEventType.RUN_FAILURE)
+
+    def retry_attempts_for_node(self, node_str: str) -> int:
         """How often a step of this op was run again."""
-        return sum(1 for e in self.events_for_node(node_name) if e.event_type is DagsterEventType.STEP_RESTARTED)
+        return sum(1 for e in self.events_for_node(node_str) if e.event_type is DagsterEventType.STEP_RESTARTED)
 
     def output_for_node(self, node_str: str, output_name: str = DEFAULT_OUTPUT) -> Any:
         """The value of an output of the op or graph at path `node_str`.
@@ -174,6 +194,14 @@ class JobExecutionResult:
             return path, output
         source = definition.output_sources[output]
         return self._resolve(f"{path}.{source.node}", source.name)
+
+    def _of_the_end(self, kind: DagsterEventType) -> DagsterEvent:
+        found = self._of_type(kind)
+        if not found:
+            raise DagsterInvariantViolationError(
+                f"run {self.run_id} has no event {kind.name}.", got=self.run.status.value
+            )
+        return found[0]
 
     def _of_type(self, kind: DagsterEventType) -> list[DagsterEvent]:
         return [e for e in self.all_events if e.event_type is kind]

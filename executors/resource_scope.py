@@ -151,6 +151,7 @@ class ResourceScope:
             resource_def=definition,
             instance=self.instance,
             storage_dir=str(self.home / "storage"),
+            all_resource_defs=self.job.resource_defs,
         )
         try:
             return self._stack.enter_context(definition.open(context))

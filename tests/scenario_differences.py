@@ -33,6 +33,11 @@ _NOT_ANNOUNCED = Difference(
 )
 
 DIFFERENCES: dict[str, dict[str, Difference]] = {
+    "contexts_outside_a_run": {
+        "missing/raised": Difference(
+            ["KeyError"], ["DagsterError", "DagsterInvalidDefinitionError"], "the resource that is missing is named"
+        )
+    },
     "retry_policy": {"raised/raised": _WITH_ITS_CAUSE},
     "retry_requested": {"raised/raised": _WITH_ITS_CAUSE},
     "type_annotations": {
