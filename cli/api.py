@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
+from ..config.variables import seconds_from
 from ..errors import NotFoundError
 from ..errors.exit_codes import ExitCode
 from ..events.argv import (
@@ -119,7 +120,7 @@ def _on_instance(ref: Any, work: Callable[[Any], T]) -> T:
     from ..instance.instance import Instance
 
     with Instance.for_worker(ref, say=_say) as instance:
-        instance.wait_at_most(float(os.environ.get(START_WAIT_ENV, START_WAIT_S)))
+        instance.wait_at_most(seconds_from(os.environ, START_WAIT_ENV, START_WAIT_S, may_be_zero=True))
         try:
             return work(instance)
         except NotFoundError as error:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
+from ..config.variables import seconds_from
 from ..events.origin import CodePointer
 from ..locations.subprocess_source import STARTUP_TIMEOUT_S, TIMEOUT_ENV, SubprocessCodeSource
 from ..locations.target import CodeRequest, CodeTarget
@@ -36,13 +37,9 @@ def open_pointer(pointer: CodePointer, timeout_s: float = STARTUP_TIMEOUT_S) -> 
 
 def open_source(request: CodeRequest, timeout_s: float) -> SubprocessCodeSource:
     """A process that imports `request`; the environment's time limit wins over `timeout_s`."""
-    given = os.environ.get(TIMEOUT_ENV)
-    if given is not None:
-        try:
-            timeout_s = float(given)
-        except ValueError:
-            raise click.UsageError(f"{TIMEOUT_ENV} is not a number of seconds (got {given!r}).") from None
-    return SubprocessCodeSource(request, timeout_s=timeout_s, image=os.environ.get(IMAGE_ENV))
+    return SubprocessCodeSource(
+        request, timeout_s=seconds_from(os.environ, TIMEOUT_ENV, timeout_s), image=os.environ.get(IMAGE_ENV)
+    )
 
 
 def with_code_options(verb: F) -> F:
@@ -58,6 +55,8 @@ def with_code_options(verb: F) -> F:
         **rest: Any,
     ) -> Any:
         given = [name for name in (python_file, module_name, package_name) if name is not None]
+        if "" in given:
+            raise click.UsageError("-f, -m and --package-name want a name (got an empty one).")
         if len(given) != 1:
             got = "none" if not given else " and ".join(given)
             raise click.UsageError(

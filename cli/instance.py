@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ..errors import NotFoundError, RunplaneError, UnsupportedError, nearest
+from ..errors import NotFoundError, Problem, RunplaneError, UnsupportedError, nearest
 from ..errors.exit_codes import ExitCode
 from ..instance.check import CheckReport, check_text, instance_info
 from ..instance.home import FILE_NAME, find_home
@@ -36,9 +36,7 @@ def check(file: str | None, allow_missing_env: bool, as_document: bool) -> None:
     """Check a dagster.yaml whole: every error at once, each with its path. Ends with 2 if there is one."""
     home = Path(file).absolute().parent if file else find_home(os.environ, may_make=True, notify=say)
     path = Path(file) if file else home / FILE_NAME
-    report = check_text(
-        _text(path, must_exist=file is not None), home, os.environ, where=str(path), allow_missing_env=allow_missing_env
-    )
+    report = _report(path, home, must_exist=file is not None, allow_missing_env=allow_missing_env)
     if as_document:
         click.echo(as_json(report.to_json()))
     else:
@@ -79,6 +77,15 @@ def migrate() -> None:
 
 
 instance.add_command(concurrency)
+
+
+def _report(path: Path, home: Path, *, must_exist: bool, allow_missing_env: bool) -> CheckReport:
+    """What there is to say of the file; that it can not be read, too."""
+    try:
+        text = _text(path, must_exist=must_exist)
+    except RunplaneError as error:
+        return CheckReport(errors=[Problem("", error.message, suggestion=error.nearest)])
+    return check_text(text, home, os.environ, where=str(path), allow_missing_env=allow_missing_env)
 
 
 def _text(path: Path, *, must_exist: bool) -> str:

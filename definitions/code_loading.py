@@ -207,11 +207,13 @@ def _module_of_file(pointer: FileCodePointer) -> ModuleType:
     _put_on_path(pointer.working_directory)
     path = Path(pointer.python_file).absolute()
     _put_beside(path)
+    if path.is_dir():
+        raise NotFoundError("this is a folder, not a Python file.", where=pointer.python_file)
     if not path.is_file():
         siblings = [p.name for p in path.parent.glob("*.py")] if path.parent.is_dir() else []
         raise NotFoundError(
             f"there is no file {pointer.python_file}.",
-            got=f"looked for {path}",
+            hint=f"It was looked for at {path}.",
             nearest=nearest(path.name, siblings),
         )
     # The module gets the file's own name where that is free, so that pickled classes of it are found again.

@@ -29,9 +29,15 @@ def error_info(error: BaseException) -> ErrorInfo:
     """`error` with its causes, our frames left out, cut to the limits."""
     if os.environ.get("DAGSTER_REDACT_USER_CODE_ERRORS", "").lower() in ("1", "true", "t") and _is_users(error):
         return _redacted(error)
-    depth = int(os.environ.get("DAGSTER_EVENT_ERROR_MAX_STACK_TRACE_DEPTH", "5"))
-    size = int(os.environ.get("DAGSTER_EVENT_ERROR_FIELD_SIZE_LIMIT", "500000"))
+    depth = _limit("DAGSTER_EVENT_ERROR_MAX_STACK_TRACE_DEPTH", 5)
+    size = _limit("DAGSTER_EVENT_ERROR_FIELD_SIZE_LIMIT", 500_000)
     return _info(error, depth, size)
+
+
+def _limit(name: str, default: int) -> int:
+    """The variable's number; the default for anything else, because telling of the user's error comes first."""
+    text = os.environ.get(name, "")
+    return int(text) if text.isdecimal() else default
 
 
 def error_text(info: ErrorInfo) -> str:

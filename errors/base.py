@@ -5,6 +5,8 @@ from __future__ import annotations
 from .exit_codes import ExitCode
 from .problems import Problem
 
+_SENTENCE_ENDS = (".", "?", "!", ":", "\n")
+
 
 class RunplaneError(Exception):
     """An error whose text is meant for the person who reads it.
@@ -44,6 +46,8 @@ class RunplaneError(Exception):
             text += f" (got {self.got})" if self.expected is None else f" (got {self.got}, expected {self.expected})"
         elif self.expected is not None:
             text += f" (expected {self.expected})"
+        if (self.nearest or self.hint) and text[-1:] not in _SENTENCE_ENDS:
+            text += "."
         if self.nearest:
             text += f" Did you mean {self.nearest!r}?"
         if self.hint:

@@ -15,13 +15,15 @@ from ..config.pointer import public_module
 from ..config.schema import HIDDEN, FreeMap, Schema
 from ..errors import ConfigErrors, Problem, Problems, RunplaneError, UnsupportedError
 from .config import STORAGE_TRIO, InstanceConfig
+from .document_schema import KNOWN_KEYS
 from .known_classes import is_dagsters
-from .load import check_part, from_yaml
+from .load import check_part, from_document
 from .part_contracts import check_contract
 from .parts import Part
 from .pointers import find_class
 from .settings import SECTIONS
 from .storage_location import SQLITE_CLASSES, CustomStorage, artifact_folder, storage_location, storage_parts
+from .yaml_text import parse_yaml
 
 _LOOPS: Mapping[str, str] = {
     "run_monitoring": "the loop that watches over runs",
@@ -73,12 +75,39 @@ class CheckReport:
 def check_text(text: str, home: Path, env: Mapping[str, str], *, where: str, allow_missing_env: bool) -> CheckReport:
     """Check the text of a dagster.yaml. Raises nothing that the text could be the cause of."""
     try:
-        config = from_yaml(text, home, env, where=where)
+        document = parse_yaml(text, where=where)
     except ConfigErrors as error:
         return CheckReport(errors=_placed(error, where))
+    try:
+        config = from_document(document, home, env, where=where)
     except RunplaneError as error:
-        return CheckReport(errors=[_as_problem(error, "instance_class")])
+        found = _found_in(error)
+        found += _found_in_the_rest(document, found, home, env, where, allow_missing_env)
+        return CheckReport(errors=_once(found))
     return check_config(config, env, allow_missing_env=allow_missing_env)
+
+
+def _found_in(error: RunplaneError) -> list[Problem]:
+    return list(error.problems) if isinstance(error, ConfigErrors) else [_as_problem(error, "instance_class")]
+
+
+def _found_in_the_rest(
+    document: Any, found: list[Problem], home: Path, env: Mapping[str, str], where: str, allow_missing_env: bool
+) -> list[Problem]:
+    """What is wrong with the sections that have no error yet: their third parties' classes, their environment."""
+    if not isinstance(document, Mapping):
+        return []
+    faulty = {problem.path.partition(".")[0].partition("[")[0] for problem in found}
+    # A key that nobody knows may be one that an instance class adds, which could not be asked.
+    rest = {key: value for key, value in document.items() if key in KNOWN_KEYS and key not in faulty}
+    if len(rest) == len(document):
+        return []
+    try:
+        config = from_document(rest, home, env, where=where)
+    except RunplaneError as error:
+        more = _found_in(error)
+        return more + _found_in_the_rest(rest, more, home, env, where, allow_missing_env)
+    return check_config(config, env, allow_missing_env=allow_missing_env).errors
 
 
 def check_config(config: InstanceConfig, env: Mapping[str, str], *, allow_missing_env: bool = False) -> CheckReport:
@@ -102,13 +131,15 @@ def check_config(config: InstanceConfig, env: Mapping[str, str], *, allow_missin
                 schema.resolve(part.config, env, Problems(part.path, problems.found))
     for name, section in config.sections.items():
         _check_section(name, section, None if allow_missing_env else env, problems)
-    storage_warnings = [] if problems.found or allow_missing_env else _check_storage(config, env, problems)
+    storage_is_right = not any(problem.path.startswith(("storage", *STORAGE_TRIO)) for problem in problems.found)
+    storage_warnings = _check_storage(config, env, problems) if storage_is_right and not allow_missing_env else []
     if config.refuse_literal_secrets:
         problems.found.extend(literals.found)
     settings = [] if problems.found else _later_settings(config)
     warnings = [
         *_later(config),
         *settings,
+        *_relative_folders(config),
         *storage_warnings,
         *([] if config.refuse_literal_secrets else literals.found),
     ]
@@ -266,6 +297,22 @@ def _later_settings(config: InstanceConfig) -> list[Problem]:
                 text = "has no effect yet: a process keeps one connection in this version"
                 found.append(Problem(f"{part.path}.runplane.{key}", text))
     return found
+
+
+def _relative_folders(config: InstanceConfig) -> list[Problem]:
+    """One warning for each folder that is another one in another working directory."""
+    return [
+        Problem(
+            f"{part.path}.base_dir",
+            "a relative folder: each working directory has one of its own",
+            got=repr(part.config["base_dir"]),
+            expected="an absolute path",
+        )
+        for part in shown_parts(config).values()
+        if part.known is not None
+        and isinstance(part.config.get("base_dir"), str)
+        and not Path(part.config["base_dir"]).is_absolute()
+    ]
 
 
 def _as_problem(error: RunplaneError, path: str) -> Problem:

@@ -29,6 +29,7 @@ CLASS_KEYS = (
     "defs_state_storage",
     "instance_class",
 )
+KNOWN_KEYS = frozenset({*CLASS_KEYS, *SECTIONS, "storage", "run_queue", "secrets"})
 MOST_SLOTS = 1000
 MOST_SLOTS_ENV = "DAGSTER_MAX_GLOBAL_OP_CONCURRENCY_LIMIT"
 _FIELDS: dict[str, Field | Schema] = {

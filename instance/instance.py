@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..config.dotenv import load_dotenv
+from ..config.variables import seconds_from
 from ..coordinators.contract import RunCoordinator
 from ..engine.snapshot import PlanSnapshot
 from ..errors import ConflictError, NotFoundError, RunplaneError, UnsupportedError
@@ -102,12 +103,21 @@ class Instance:
         config: the checked configuration.
         env: where ``{env: NAME}`` is looked up.
         say: told what a person should know (the database is away, ...).
+
+    Attributes:
+        config: the checked configuration.
+        lease_ttl_s: how long a coordinator's beat has to stand still before another one may take its run over, in seconds.
+        is_ephemeral: whether it is gone when it is closed.
+
+    Raises:
+        ConfigErrors: a variable that it reads is not right.
     """
 
     def __init__(self, config: InstanceConfig, env: Mapping[str, str], say: Say = _silent) -> None:
         self.config = config
         self._env = env
         self._say = say
+        self.lease_ttl_s = seconds_from(env, LEASE_TTL_ENV, LEASE_TTL_S)
         self._wiring = Wiring(config, env)
         self.is_ephemeral = False
         self._remove_temporary: Callable[[], object] | None = None
@@ -234,11 +244,6 @@ class Instance:
     def max_runtime_s(self) -> float | None:
         """The default time limit of a run in seconds, or None."""
         return float(self.config.settings(self._env).run_monitoring.max_runtime_seconds) or None
-
-    @property
-    def lease_ttl_s(self) -> float:
-        """How long a coordinator's beat has to stand still before another one may take its run over."""
-        return float(self._env.get(LEASE_TTL_ENV, LEASE_TTL_S))
 
     def wait_for_ever(self) -> None:
         """From here on calls wait for a database that is away, for as long as it takes (a worker in mid-run)."""

@@ -76,7 +76,11 @@ def from_yaml(text: str, home: Path, env: Mapping[str, str], *, where: str = FIL
         ConfigErrors: all problems of the document and of the config of every class that is known here. (A third party's
             class is not imported: see ``check.py``.)
     """
-    document = parse_yaml(text, where=where)
+    return from_document(parse_yaml(text, where=where), home, env, where=where)
+
+
+def from_document(document: Any, home: Path, env: Mapping[str, str], *, where: str) -> InstanceConfig:
+    """As ``from_yaml``, of what the text says."""
     if document is None:
         document = {}
     problems = Problems()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,7 +18,8 @@ from .dialect import Statement
 from .rules import Rules
 
 _COLUMNS = "r.run_id, r.job_name, r.body, r.parent_run_id, r.root_run_id, r.plan_id, r.created_at, r.started_at, r.ended_at, h.status"
-SHORTEST_PREFIX = 4
+_BEGINNING = re.compile("[0-9A-Fa-f-]{4,}")
+"""Of a UUID: long enough to be meant, and with nothing in it that a pattern of SQL would take for itself."""
 
 
 class Runs:
@@ -34,9 +36,8 @@ class Runs:
             NotFoundError: there is none; ConflictError: there are several.
         """
         found = self._select(" WHERE r.run_id = :run", {"run": run_id}, 1)
-        if not found and len(run_id) >= SHORTEST_PREFIX:
-            pattern = run_id.replace("\\", "").replace("%", "").replace("_", "") + "%"
-            found = self._select(" WHERE r.run_id LIKE :prefix", {"prefix": pattern}, 3)
+        if not found and _BEGINNING.fullmatch(run_id):
+            found = self._select(" WHERE r.run_id LIKE :prefix", {"prefix": f"{run_id.lower()}%"}, 3)
         if len(found) > 1:
             raise ConflictError(
                 f"{len(found)} or more runs start with {run_id!r}", hint="Give more characters of the id."

@@ -267,6 +267,18 @@ class JournalContract:
 
         assert dict(Runs(database).get(run.run_id).tags) == {"k": "v", "x": "y"}
 
+    def test_a_run_is_found_by_the_beginning_of_its_id_and_by_no_pattern(
+        self, database: Database, journal: Journal
+    ) -> None:
+        run = Run(run_id=run_id_of(next(_ids)), job_name="job")
+        journal.create(run)
+        runs = Runs(database)
+
+        assert runs.get(run.run_id.upper()).run_id == run.run_id
+        for pattern in ("%%%%", "____", f"{run.run_id[:31]}%", run.run_id[:3]):
+            with pytest.raises(NotFoundError, match="no run"):
+                runs.get(pattern)
+
     # Statuses ---------------------------------------------------------------------------------------------------------------
 
     @pytest.mark.parametrize("kind", [k for k in RUN_ARCS if k not in (K.RUN_START, K.RUN_RESUMED)], ids=str)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -266,12 +267,20 @@ def _context(instance: Instance, run: Run, plan: PlanSnapshot) -> ExecutorContex
 def _max_runtime_s(instance: Instance, run: Run) -> float | None:
     for tag in MAX_RUNTIME_TAGS:
         if tag in run.tags:
-            try:
-                return float(run.tags[tag]) or None
-            except ValueError:
-                message = f"The tag {tag} is not a number of seconds: {run.tags[tag]!r}. It has no effect."
-                instance.journal.annotate(run.run_id, [_engine_event(message)])
+            limit = _limit_of(run.tags[tag])
+            if limit is not None:
+                return limit or None
+            message = f"The tag {tag} is not a number of seconds, 0 or more: {run.tags[tag]!r}. It has no effect."
+            instance.journal.annotate(run.run_id, [_engine_event(message)])
     return instance.max_runtime_s
+
+
+def _limit_of(text: str) -> float | None:
+    try:
+        limit = float(text)
+    except ValueError:
+        return None
+    return limit if math.isfinite(limit) and limit >= 0 else None
 
 
 def _fail(

@@ -71,6 +71,11 @@ CASES = {
     "a time limit that is none": Bad(
         EXECUTE, ("RUNPLANE_LOCAL_STARTUP_TIMEOUT",), env=(("RUNPLANE_LOCAL_STARTUP_TIMEOUT", "a"),)
     ),
+    "a lease that is no number": Bad(
+        (*EXECUTE, "-j", "doubling"), ("RUNPLANE_LEASE_TTL", "above 0"), env=(("RUNPLANE_LEASE_TTL", "abc"),)
+    ),
+    "a folder for a file": Bad(("job", "list", "-f", "."), ("a folder, not a Python file",)),
+    "a module without a name": Bad(("job", "list", "-m", ""), ("-m",)),
     "an unknown key": Bad(
         (*EXECUTE, "-j", "doubling"),
         ("run_launchr", "'run_launcher'"),
@@ -89,6 +94,7 @@ CASES = {
     "no such file to check": Bad(("instance", "check", "-f", "dagstr.yaml"), ("dagstr.yaml",)),
     "a home that is not there": Bad(("run", "list"), ("/not/there", "mkdir"), env=(("DAGSTER_HOME", "/not/there"),)),
     "no such run": Bad(("run", "show", "0123abcd"), ("'0123abcd'", "run list"), writes_nothing=False),
+    "a pattern for a run": Bad(("run", "show", "%%%%"), ("'%%%%'",), writes_nothing=False),
     "no such run to retry": Bad(("run", "retry", "0123abcd"), ("'0123abcd'",), writes_nothing=False),
     "a cursor that is none": Bad(("run", "list", "--cursor", "x"), ("cursor",), writes_nothing=False),
     "a tag that is none": Bad(("run", "list", "--tag", "x"), ("KEY=VALUE",)),

@@ -219,6 +219,17 @@ def test_a_run_that_takes_longer_than_its_tag_allows_fails_and_nothing_is_left(
     assert system.processes() == []
 
 
+@pytest.mark.parametrize("text", ["soon", "nan", "-5"])
+def test_a_time_limit_that_is_none_is_named_in_an_event(system: System, text: str) -> None:
+    run_id = system.create("plain_here", {"dagster/max_runtime": text})
+
+    assert system.run_to_end(run_id) == 0
+
+    assert system.status(run_id) is RunStatus.SUCCESS
+    said = [e.body["message"] for e in system.events(run_id) if e.kind == "ENGINE_EVENT"]
+    assert f"The tag dagster/max_runtime is not a number of seconds, 0 or more: {text!r}. It has no effect." in said
+
+
 @EXECUTORS
 def test_a_step_that_takes_longer_than_its_tag_allows_fails_with_that_cause(system: System, where: str) -> None:
     run_id = system.create(f"too_slow_{where}")

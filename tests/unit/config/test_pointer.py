@@ -18,7 +18,7 @@ def test_a_class_is_loaded() -> None:
 @pytest.mark.parametrize(
     ("module", "name", "text"),
     [
-        ("collections", "OrderdDict", "no class 'OrderdDict' Did you mean 'OrderedDict'"),
+        ("collections", "OrderdDict", "no class 'OrderdDict'. Did you mean 'OrderedDict'"),
         ("colections", "OrderedDict", "no module 'colections', where the class 'OrderedDict'"),
         ("colections", "OrderedDict", "mean 'collections'"),
         ("xml.domm", "X", "mean 'xml.dom'"),

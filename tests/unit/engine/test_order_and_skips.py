@@ -203,7 +203,7 @@ def test_a_wrong_arc_tells_the_story() -> None:
         shell.claimed("a")
 
     assert str(caught.value) == (
-        "step a: 'STEP_WORKER_STARTED' makes no sense for a step that is SUCCEEDED So far: attempt 1: WAITING; "
+        "step a: 'STEP_WORKER_STARTED' makes no sense for a step that is SUCCEEDED. So far: attempt 1: WAITING; "
         "dependencies met -> READY; STEP_ISSUED -> ISSUED; STEP_WORKER_STARTED -> RUNNING; STEP_SUCCESS -> SUCCEEDED"
     )
     assert shell.engine.explain("a") in str(caught.value)

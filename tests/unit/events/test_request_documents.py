@@ -300,7 +300,7 @@ def test_bombs_and_depth() -> None:
         (lambda d: d["pipeline_origin"].update(__class__="PipelinePythonOrigine"), "pipeline_origin: unknown class .* Did you mean 'PipelinePythonOrigin'"),
         (
             lambda d: d["pipeline_origin"]["repository_origin"]["code_pointer"].update(__class__="FilesCodePointer"),
-            r"pipeline_origin.repository_origin.code_pointer: unknown class 'FilesCodePointer' Did you mean 'FileCodePointer'",
+            r"pipeline_origin.repository_origin.code_pointer: unknown class 'FilesCodePointer'. Did you mean 'FileCodePointer'",
         ),
         (lambda d: d["instance_ref"].update(compute_logs_data=d["pipeline_origin"]), "instance_ref.compute_logs_data: not the right class"),
         (lambda d: d.update(run_id="another"), "'pipeline_run_id' and 'run_id' are the same field and differ"),

@@ -63,7 +63,7 @@ def test_unknown_classes_and_problems_are_named() -> None:
         "pipeline_origin.repository_origin.code_pointer: FilesCodePointer",
         "later[0]: Novel",
     }
-    assert "unknown class 'FilesCodePointer' Did you mean 'FileCodePointer'?" in (shown.problem or "")
+    assert "unknown class 'FilesCodePointer'. Did you mean 'FileCodePointer'?" in (shown.problem or "")
     assert "# problem: " in shown.to_text()
     assert json.loads(json.dumps(shown.to_json(), allow_nan=False))["content"] == document
 

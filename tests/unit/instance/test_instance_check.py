@@ -133,6 +133,35 @@ def test_what_the_environment_says_is_checked_and_not_shown() -> None:
     assert "canary" not in json.dumps(report.to_json())
 
 
+def test_what_can_be_checked_in_spite_of_an_error_is_checked() -> None:
+    report = check(
+        "foo: 1\n"
+        "run_launcher: {module: nosuch, class: X}\n"
+        "storage: {sqlite: {base_dir: {env: NOT_SET}}}\n"
+        "run_monitoring: {max_resume_run_attempts: x}\n"
+    )
+
+    assert {e.path for e in report.errors} == {
+        *("foo", "run_launcher", "storage.sqlite.base_dir", "run_monitoring.max_resume_run_attempts")
+    }
+
+
+def test_an_instance_class_that_is_not_there_hides_nothing_and_blames_no_key_that_may_be_its_own() -> None:
+    report = check("instance_class: {module: nosuch, class: X}\nmaybe_its: 1\nrun_retries: {max_retries: x}\n")
+
+    assert {e.path for e in report.errors} == {"instance_class", "run_retries.max_retries"}
+
+
+def test_a_folder_that_depends_on_the_working_directory_is_a_warning() -> None:
+    report = check(
+        "storage: {sqlite: {base_dir: rel}}\ncompute_logs: "
+        "{module: dagster.core.storage.local_compute_log_manager, class: LocalComputeLogManager, config: {base_dir: /abs}}"
+    )
+
+    assert report.ok
+    assert [(w.path, w.got) for w in report.warnings] == [("storage.sqlite.base_dir", "'rel'")]
+
+
 def test_third_parties_are_imported_and_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "checked_plugin.py").write_text(
         "class Own:\n    launch = terminate = print\n    @classmethod\n    def config_type(cls): return {'a': int}\n"

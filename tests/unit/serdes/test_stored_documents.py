@@ -93,7 +93,7 @@ def test_a_major_without_a_step_is_refused() -> None:
         (text("3.x", {}), "not a version"),
         (text("-3.0", {}), "not a version"),
         (text("9" * 30 + ".0", {}), "not a version"),
-        (text("3.0", {}, kind="crow"), "unknown kind of document 'crow' Did you mean 'crew'"),
+        (text("3.0", {}, kind="crow"), "unknown kind of document 'crow'. Did you mean 'crew'"),
         (text("3.0", {"names": 7}), "crew of version 3.0 can not be read"),
         (text("3.0", {}), "crew of version 3.0 can not be read"),
         (text("1.0", {}), "crew of version 1.0 can not be read"),
