@@ -10,12 +10,15 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from scale import scaled
+
 pytest_plugins = ("services.fixtures",)
 
 TESTS = Path(__file__).resolve().parent
 # These suites start servers, containers and processes: what hangs there is found later than in the others.
 SLOW_SUITES = {"contracts", "real", "parity", "tier_a", "mutants", "containers", "examples"}
-SLOW_SECONDS = 600
+# With the full counts one test may take an hour by itself.
+SLOW_SECONDS = scaled(600, long=2 * 3600)
 KEPT_VARIABLES = ("RUNPLANE_TEST_", "RUNPLANE_LONG", "RUNPLANE_DAGSTER_PYTHON")
 
 settings.register_profile("runplane", deadline=None, database=None, print_blob=True)
