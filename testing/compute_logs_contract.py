@@ -22,11 +22,13 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from ..errors import NotFoundError
-from ..storage.compute_logs import ComputeLogStore, Stream, new_log_key
+from ..storage.compute_logs import ComputeLogStore, DeletesLogs, Stream, new_log_key
 
 OpenStore = Callable[[], ComputeLogStore]
 RUN = "2b5a9f0e-63c5-4f6e-8f3e-7f4f2f1d9a11"
-_WRITES = "import os, sys; data = sys.stdin.buffer.read(); os.write(1, data[:{size}]); os.write(2, data[{size}:]); {then}"
+_WRITES = (
+    "import os, sys; data = sys.stdin.buffer.read(); os.write(1, data[:{size}]); os.write(2, data[{size}:]); {then}"
+)
 _DIES = f"os.kill(os.getpid(), {int(signal.SIGKILL)})"
 
 
@@ -177,6 +179,22 @@ class ComputeLogsContract:
             store.finish(key)
 
         assert [whole(store, key, "out") for key in keys] == [b"0", b"1", b"2"]
+
+    def test_the_logs_of_one_run_are_deleted(self, open_store: OpenStore) -> None:
+        store, another = open_store(), open_store()
+        if not isinstance(store, DeletesLogs) or not isinstance(another, DeletesLogs):
+            pytest.skip("this store can not delete")
+        gone, kept = [new_log_key(RUN), new_log_key(RUN)], new_log_key("another-run")
+        for key in [*gone, kept]:
+            capture(store, key, b"words")
+            store.finish(key)
+        self.arrive(store)
+
+        store.delete(RUN)
+        another.delete(RUN)
+
+        assert [open_store().read(key, "out", 0, 10).data for key in gone] == [b"", b""]
+        assert whole(store, kept, "out") == b"words"
 
     @pytest.mark.parametrize("part", ["..", ".", "", "a/b", "a\0b"])
     def test_a_key_leads_nowhere_else(self, store: ComputeLogStore, part: str) -> None:
