@@ -171,7 +171,7 @@ def mapping_key_of(step_key: str) -> str | None:
 
 def plan_to_body(plan: PlanSnapshot) -> dict[str, Any]:
     """The stored form: JSON values, defaults left out so that a plan of 10,000 steps stays small."""
-    body: dict[str, Any] = {"job": plan.job_name, "steps": [_step_to_body(s) for s in plan.steps]}
+    body: dict[str, Any] = {"job": plan.job_name, "steps": [step_to_body(s) for s in plan.steps]}
     if plan.executor:
         body["executor"] = dict(plan.executor)
     if plan.known_outputs:
@@ -187,7 +187,7 @@ def plan_from_body(body: Mapping[str, Any]) -> PlanSnapshot:
     """The reverse of ``plan_to_body``."""
     return PlanSnapshot(
         job_name=body["job"],
-        steps=tuple(_step_from_body(s) for s in body["steps"]),
+        steps=tuple(step_from_body(s) for s in body["steps"]),
         executor=body.get("executor", {}),
         known_outputs=tuple(StoredOutput(*k) for k in body.get("known", ())),
         known_steps=tuple(body.get("known_steps", ())),
@@ -200,7 +200,8 @@ def plan_id(body: Mapping[str, Any]) -> str:
     return hashlib.sha1(json.dumps(body, sort_keys=True).encode(), usedforsecurity=False).hexdigest()
 
 
-def _step_to_body(step: StepPlan) -> dict[str, Any]:
+def step_to_body(step: StepPlan) -> dict[str, Any]:
+    """The stored form of one step."""
     body: dict[str, Any] = {
         "key": step.key,
         "in": [_input_to_body(i) for i in step.inputs],
@@ -228,7 +229,8 @@ def _step_to_body(step: StepPlan) -> dict[str, Any]:
     return body
 
 
-def _step_from_body(body: Mapping[str, Any]) -> StepPlan:
+def step_from_body(body: Mapping[str, Any]) -> StepPlan:
+    """The reverse of ``step_to_body``."""
     retry = body.get("retry")
     mapped = body.get("mapped_over")
     node = body.get("node", body["key"])

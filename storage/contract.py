@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, Union
 
 from ..engine.arcs import AttemptState
+from ..engine.planned_step import PlannedStep
 from ..engine.snapshot import StoredOutput
 from ..events.event import Event, NewEvent
 from ..events.kinds import EventKind
@@ -127,18 +128,35 @@ class Committed:
 
 
 @dataclass(frozen=True, slots=True)
+class StepBrief:
+    """What a process has to know to run one attempt. Its size follows the step's own inputs, never the plan.
+
+    Attributes:
+        run: the run.
+        planned: the step; None when the run has no plan, or its plan no such step.
+        outputs: what the steps that ``planned.reads`` names have produced.
+    """
+
+    run: Run
+    planned: PlannedStep | None
+    outputs: tuple[StoredOutput, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Claimed:
     """The worker owns the attempt and may run user code.
 
     Attributes:
         n: attempt number. nonce: what it writes with. retry_number: user retries before this attempt.
         epoch: the coordinator's.
+        brief: what it has to know.
     """
 
     n: int
     nonce: str
     retry_number: int
     epoch: int
+    brief: StepBrief
 
 
 @dataclass(frozen=True, slots=True)

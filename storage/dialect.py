@@ -1,4 +1,4 @@
-"""What differs between the two databases' SQL: four expressions. Everything else is written once, in ``rules.py``."""
+"""What differs between the two databases' SQL: a few expressions. Everything else is written once, in ``rules.py``."""
 
 from __future__ import annotations
 
@@ -49,14 +49,22 @@ class Dialect:
         Args:
             columns: name and type (``text``, ``int``, ``real``) of each position.
         """
+        return self.rows_of(f":{param}", columns)
+
+    def rows_of(self, json: str, columns: Sequence[tuple[str, str]]) -> str:
+        """The same for the JSON array that the SQL expression `json` gives."""
         if self.name == "sqlite":
             picks = ", ".join(f"json_extract(value, '$[{i}]') AS {name}" for i, (name, _) in enumerate(columns))
-            return f"(SELECT key + 1 AS ord, {picks} FROM json_each(:{param}))"
+            return f"(SELECT key + 1 AS ord, {picks} FROM json_each({json}))"
         types = {"text": "", "int": "::int", "real": "::float8"}
         picks = ", ".join(f"(j.value->>{i}){types[kind]} AS {name}" for i, (name, kind) in enumerate(columns))
-        return (
-            f"(SELECT j.ord, {picks} FROM jsonb_array_elements(CAST(:{param} AS jsonb)) WITH ORDINALITY j(value, ord))"
-        )
+        return f"(SELECT j.ord, {picks} FROM jsonb_array_elements(CAST({json} AS jsonb)) WITH ORDINALITY j(value, ord))"
+
+    def field(self, json: str, name: str) -> str:
+        """The text of one field of the JSON object that the SQL expression `json` gives; NULL when it has none."""
+        if self.name == "sqlite":
+            return f"json_extract({json}, '$.{name}')"
+        return f"(CAST({json} AS jsonb)->>'{name}')"
 
 
 SQLITE = Dialect("sqlite", "", "now_s()", "max", "", True, "0")

@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import secrets
 import time
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..engine.arcs import OPEN_ATTEMPT_STATES, RUN_ARCS, AttemptState
-from ..engine.snapshot import PLAN_VERSION, PlanSnapshot, StoredOutput, plan_from_body, plan_id, plan_to_body
-from ..errors import ConflictError, DocumentError, FencedError, NotFoundError
+from ..engine.snapshot import PlanSnapshot, StoredOutput
+from ..errors import ConflictError, FencedError, NotFoundError
 from ..events.event import Event, NewEvent
 from ..events.kinds import EventKind
 from ..events.run import Run
@@ -38,11 +38,14 @@ from .contract import (
     Refused,
     RunClaim,
     Seal,
+    StepBrief,
 )
 from .database import Database
 from .deletion import note_id
 from .dialect import Outcome
+from .plans import Plans
 from .rules import OPS_PER_BATCH, STEP_ENDS, Rules, Transaction
+from .step_briefs import STATEMENTS, StepBriefs, stored_output
 from .version import LEVEL, check_level
 
 FIRST_EPOCH = 1
@@ -59,6 +62,8 @@ class Journal:
     def __init__(self, database: Database, *, default_pool_slots: int | None = None) -> None:
         self.database = database
         self.rules = Rules(database.dialect)
+        self._plans = Plans(database, self.rules)
+        self._briefs = StepBriefs(database.dialect)
         self.default_pool_slots = default_pool_slots
         # Runs whose first coordinator claimed them through this object and has taken no slot since, with the newest batch. All of its
         # batches went through here, and nobody but the coordinator issues: there is nothing to free.
@@ -68,20 +73,7 @@ class Journal:
 
     def put_plan(self, plan: PlanSnapshot) -> str:
         """Store a plan once; return its id."""
-        body = plan_to_body(plan)
-        found = plan_id(body)
-        packed = zlib.compress(json.dumps(body, separators=(",", ":")).encode(), 1)
-        t = Transaction(self.rules, "", 0)
-        t.add(
-            self._sql(
-                "INSERT INTO {plan} (plan_id, version, body) VALUES (:id, :version, :body) ON CONFLICT (plan_id) DO NOTHING"
-            ),
-            id=found,
-            version=PLAN_VERSION,
-            body=packed,
-        )
-        self.database.transact(t.statements)
-        return found
+        return self._plans.put(plan)
 
     def get_plan(self, plan: str) -> PlanSnapshot:
         """The stored plan.
@@ -89,15 +81,11 @@ class Journal:
         Raises:
             NotFoundError: no such plan. DocumentError: a newer version wrote it.
         """
-        rows = self.database.read(self._sql("SELECT version, body FROM {plan} WHERE plan_id = :id"), {"id": plan})
-        if not rows:
-            raise NotFoundError(f"no plan {plan} is stored")
-        version, body = rows[0]
-        if version > PLAN_VERSION:
-            raise DocumentError(
-                "the plan was written by a newer runplane", got=f"version {version}", expected=f"{PLAN_VERSION}"
-            )
-        return plan_from_body(json.loads(zlib.decompress(body)))
+        return self._plans.get(plan)
+
+    def put_steps(self, plan: PlanSnapshot) -> None:
+        """Store each step of a plan by itself, once: for a run whose steps read storage themselves (see ``Claimed.brief``)."""
+        self._plans.put_steps(plan)
 
     def create(self, run: Run) -> None:
         """Make a run, NOT_STARTED; `created_at` 0 means now.
@@ -463,15 +451,43 @@ class Journal:
         nonce = secrets.token_hex(8)
         t = self.rules.as_service(run_id)
         self.rules.claim(t, ref, worker, nonce, event, make=make)
+        first = len(t.statements)
+        self._briefs.add(t, ref.step)
         outcomes = self.database.transact(t.close())
         if outcomes[0].matched == 0:
             raise NotFoundError(f"no run {run_id} is stored")
+        found = self._briefs.read(run_id, outcomes[first : first + STATEMENTS])
         if outcomes[t.guards[0]].matched:
-            retry_number = int(outcomes[-2].rows[0][0])
-            return Claimed(ref.n, nonce, retry_number, int(outcomes[-1].rows[0][4]))
-        return self._not_claimed(run_id, ref, worker)
+            retry_number = int(outcomes[first - 1].rows[0][0])
+            claimed: Claimed | NotClaimed = Claimed(ref.n, nonce, retry_number, int(outcomes[-1].rows[0][4]), found)
+        else:
+            claimed = self._not_claimed(run_id, ref, worker, found)
+        if isinstance(claimed, Claimed) and found.planned is None and found.run.plan_id is not None:
+            return replace(claimed, brief=self.brief(run_id, ref.step))
+        return claimed
 
-    def _not_claimed(self, run_id: str, ref: AttemptRef, worker: str) -> Claimed | NotClaimed:
+    def brief(self, run_id: str, step_key: str) -> StepBrief:
+        """What a process has to know to run the step, without a claim.
+
+        Raises:
+            NotFoundError: no such run.
+        """
+        found = self._read_brief(run_id, step_key)
+        if found.planned is None and found.run.plan_id is not None:
+            # Stored by a coordinator, or by a version, that keeps plans as a whole only.
+            self.put_steps(self.get_plan(found.run.plan_id))
+            found = self._read_brief(run_id, step_key)
+        return found
+
+    def _read_brief(self, run_id: str, step_key: str) -> StepBrief:
+        t = Transaction(self.rules, run_id, 0)
+        self._briefs.add(t, step_key)
+        outcomes = self.database.transact(t.statements)
+        if not outcomes[0].rows:
+            raise NotFoundError(f"no run {run_id} is stored")
+        return self._briefs.read(run_id, outcomes)
+
+    def _not_claimed(self, run_id: str, ref: AttemptRef, worker: str, brief: StepBrief) -> Claimed | NotClaimed:
         head = self.head(run_id)
         check_level(head.level, f"run {run_id}, step {ref.step}, attempt {ref.n}")
         rows = self.database.read(
@@ -481,7 +497,7 @@ class Journal:
             {"run": run_id, "step": ref.step, "n": ref.n},
         )
         if rows and rows[0][0] == "running" and rows[0][1] == worker and rows[0][2]:
-            return Claimed(ref.n, rows[0][2], rows[0][3], head.epoch)
+            return Claimed(ref.n, rows[0][2], rows[0][3], head.epoch, brief)
         if rows and rows[0][0] == "done":
             return NotClaimed("done", rows[0][4] or "")
         if head.status is not RunStatus.STARTED or head.intent != "none":
@@ -596,11 +612,7 @@ class Journal:
             ),
             {"run": run_id, "steps": json.dumps([[s] for s in steps])},
         )
-        found = []
-        for step, text in rows:
-            body = json.loads(text)
-            found.append(StoredOutput(run_id, step, body["output"], body.get("mapping_key"), body.get("location")))
-        return found
+        return [stored_output(run_id, step, text) for step, text in rows]
 
     def _attempt_rows(self, run_id: str, where: str, params: Mapping[str, Any]) -> list[AttemptRow]:
         rows = self.database.read(

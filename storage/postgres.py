@@ -162,22 +162,46 @@ class PostgresDatabase:
         self._connection = connection
 
     def _make_ready(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
-        direct = _is_direct(connection)
+        """Ask and set all that a new connection needs, in one round trip; more only where there are no tables yet."""
+        try:
+            direct = self._greet(connection)
+        except errors.UndefinedTable:
+            _make_schema(connection, self.schema, self.where, autocreate=self._autocreate)
+            direct = self._greet(connection)
         if direct:
-            connection.execute(self._session_settings())
             self._direct_url = self._direct_url or self._url
         self._limits = [] if direct else [Statement(self._transaction_settings(), {})]
-        if not self._checked:
-            _prepare_schema(connection, self.schema, self.where, autocreate=self._autocreate)
-            self._checked = True
         self._pipeline = Pipeline(connection.pgconn, prepares=direct, answer_within_s=self._answer_within_s)
+
+    def _greet(self, connection: psycopg.Connection[tuple[Any, ...]]) -> bool:
+        """Check the schema's version, once, and set the time-outs of a direct connection. Returns whether it is one.
+
+        A pooler hands out a process id of its own making: where the server has another one, somebody stands between.
+        """
+        pid = connection.info.backend_pid
+        direct = sql.SQL("pg_backend_pid() = {}").format(pid)
+        text = sql.SQL("SELECT {0}, CASE WHEN {0} THEN {1} END").format(direct, sql.SQL(self._session_settings()))
+        if not self._checked:
+            tables = {name: sql.Identifier(self.schema, name) for name in ("schema_version", "schema_serves")}
+            text = sql.SQL("{}; {}").format(sql.SQL(VERSION_QUERY).format(**tables), text)
+        cursor = connection.execute(text)
+        if not self._checked:
+            version, oldest = cursor.fetchone() or ("none", "none")
+            check_version(version, oldest, self.where)
+            self._checked = True
+            cursor.nextset()
+        row = cursor.fetchone()
+        return row is not None and bool(row[0])
 
     def _session_settings(self) -> str:
         # Our statements are short and touch rows by key: planning each of them again costs more than a better plan could save.
-        return (
-            f"SET lock_timeout = {int(self._lock_timeout_s * 1000)}; SET plan_cache_mode = force_generic_plan; SET jit = off;"
-            f" SET idle_in_transaction_session_timeout = {int(IDLE_IN_TRANSACTION_S * 1000)}"
-        )
+        settings = {
+            "lock_timeout": int(self._lock_timeout_s * 1000),
+            "idle_in_transaction_session_timeout": int(IDLE_IN_TRANSACTION_S * 1000),
+            "plan_cache_mode": "force_generic_plan",
+            "jit": "off",
+        }
+        return " || ".join(f"set_config('{name}', '{value}', false)" for name, value in settings.items())
 
     def _transaction_settings(self) -> str:
         return (
@@ -227,35 +251,19 @@ class PostgresDatabase:
         return True
 
 
-def _is_direct(connection: psycopg.Connection[tuple[Any, ...]]) -> bool:
-    """Whether no pooler stands between: a pooler hands out a process id of its own making."""
-    row = connection.execute("SELECT pg_backend_pid()").fetchone()
-    return row is not None and row[0] == connection.info.backend_pid
-
-
-def _prepare_schema(
-    connection: psycopg.Connection[tuple[Any, ...]], schema: str, where: str, *, autocreate: bool
-) -> None:
-    """Make our tables where there are none; check their version. Two processes that start at once both pass."""
-    version_table = sql.Identifier(schema, "schema_version")
-    exists = "SELECT to_regclass(%s)"
-    name = version_table.as_string(connection)
-    row = connection.execute(exists, (name,)).fetchone()
-    if row is None or row[0] is None:
-        if not autocreate:
-            raise RunplaneError(
-                "the database has no tables of runplane, and `should_autocreate_tables` is off",
-                where=where,
-                hint="Run `runplane instance migrate`.",
-            )
-        with connection.transaction():
-            connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", ("runplane schema " + schema,))
-            row = connection.execute(exists, (name,)).fetchone()
-            if row is None or row[0] is None:
-                connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
-                connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(sql.Identifier(schema)))
-                connection.execute(ddl("postgresql").encode())
-    tables = {name: sql.Identifier(schema, name) for name in ("schema_version", "schema_serves")}
-    found = connection.execute(sql.SQL(VERSION_QUERY).format(**tables)).fetchone()
-    version, oldest = found or ("none", "none")
-    check_version(version, oldest, where)
+def _make_schema(connection: psycopg.Connection[tuple[Any, ...]], schema: str, where: str, *, autocreate: bool) -> None:
+    """Make our tables. Two processes that start at once both pass."""
+    if not autocreate:
+        raise RunplaneError(
+            "the database has no tables of runplane, and `should_autocreate_tables` is off",
+            where=where,
+            hint="Run `runplane instance migrate`.",
+        )
+    name = sql.Identifier(schema, "schema_version").as_string(connection)
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", ("runplane schema " + schema,))
+        row = connection.execute("SELECT to_regclass(%s)", (name,)).fetchone()
+        if row is None or row[0] is None:
+            connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
+            connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(sql.Identifier(schema)))
+            connection.execute(ddl("postgresql").encode())

@@ -66,6 +66,7 @@ _TABLES = (
     "feed_head",
     "feed",
     "plan",
+    "plan_step",
     "lease",
 )
 NEWS_KINDS = frozenset(

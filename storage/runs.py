@@ -17,7 +17,7 @@ from .database import Database
 from .dialect import Statement
 from .rules import Rules
 
-_COLUMNS = "r.run_id, r.job_name, r.body, r.parent_run_id, r.root_run_id, r.plan_id, r.created_at, r.started_at, r.ended_at, h.status"
+RUN_COLUMNS = "r.run_id, r.job_name, r.body, r.parent_run_id, r.root_run_id, r.plan_id, r.created_at, r.started_at, r.ended_at, h.status"
 _BEGINNING = re.compile("[0-9A-Fa-f-]{4,}")
 """Of a UUID: long enough to be meant, and with nothing in it that a pattern of SQL would take for itself."""
 
@@ -133,12 +133,12 @@ class Runs:
 
     def _select(self, where: str, params: Mapping[str, Any], limit: int) -> list[Run]:
         sql = (
-            f"SELECT {_COLUMNS} FROM {{run}} r JOIN {{run_head}} h ON h.run_id = r.run_id{where}"
+            f"SELECT {RUN_COLUMNS} FROM {{run}} r JOIN {{run_head}} h ON h.run_id = r.run_id{where}"
             " ORDER BY r.created_at DESC, r.run_id DESC LIMIT :limit"
         )
         rows = self._database.read(self._named(sql), {**params, "limit": limit})
         tags = self._tags([row[0] for row in rows])
-        return [_run_of(row, tags.get(row[0], {})) for row in rows]
+        return [run_of_row(row, tags.get(row[0], {})) for row in rows]
 
     def _tags(self, run_ids: Sequence[str]) -> dict[str, dict[str, str]]:
         if not run_ids:
@@ -156,7 +156,8 @@ class Runs:
         return self._rules.named(text)
 
 
-def _run_of(row: Sequence[Any], tags: Mapping[str, str]) -> Run:
+def run_of_row(row: Sequence[Any], tags: Mapping[str, str]) -> Run:
+    """The run of a row of ``RUN_COLUMNS``, from its tables ``run`` (r) and ``run_head`` (h)."""
     run_id, job_name, body, parent, root, plan, created, started, ended, status = row
     columns = Run(
         run_id=run_id,

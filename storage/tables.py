@@ -61,6 +61,18 @@ plan = Table(
     Column("body", LargeBinary, nullable=False, comment="zlib of the JSON text"),
 )
 
+plan_step = Table(
+    "plan_step",
+    metadata,
+    Column("plan_id", String(40), nullable=False),
+    Column("step", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("reads", Text, nullable=False, comment="steps whose outputs it reads first: [step, own mapping key only]"),
+    Column("body", Text, nullable=False, comment="the step and what of the plan its inputs are made from, JSON"),
+    PrimaryKeyConstraint("plan_id", "step"),
+    sqlite_with_rowid=False,
+)
+
 run_head = Table(
     "run_head",
     metadata,

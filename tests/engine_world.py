@@ -39,7 +39,8 @@ from runplane.engine.commands import (
 from runplane.engine.engine import Engine
 from runplane.engine.inputs import gather_inputs
 from runplane.engine.limits import Limits
-from runplane.engine.snapshot import PlanSnapshot, StoredOutput
+from runplane.engine.planned_step import planned_steps
+from runplane.engine.snapshot import PlanSnapshot, StoredOutput, template_key
 from runplane.engine.step import Step
 from runplane.events.causes import FailureCause
 from runplane.events.kinds import EventKind
@@ -217,6 +218,7 @@ class World:
 
     def __init__(self, setting: Setting, rng: random.Random) -> None:
         self.setting = setting
+        self.planned = {p.step.key: p for p in planned_steps(setting.plan)}
         self.rng = rng
         self.store = Store(setting)
         self.processes: dict[Ref, Process] = {}
@@ -408,7 +410,8 @@ class World:
             raise Wrong(f"inputs of {key}: {got}, expected {self.setting.expected.inputs[key]}")
         if self.setting.eager:
             return  # a step process knows the outputs of successes only
-        found = gather_inputs(self.setting.plan, key, self.store.outputs)
+        planned = self.planned[template_key(key)]
+        found = gather_inputs(planned, key, self.store.outputs(planned.read_keys(key)), self.store.outputs)
         alone = {name: [(o.step, o.output, o.mapping_key) for o in values] for name, values in found.items()}
         if alone != got:
             raise Wrong(f"inputs of {key}: the engine says {got}, a step process {alone}")

@@ -97,6 +97,8 @@ def _drive(
         try:
             executor.prepare()
             driver = Driver(instance.journal, run, context.plan, claim, executor.make_runner, executor.settings)
+            if driver.follows_log:
+                instance.journal.put_steps(context.plan)
             if not instance.is_ephemeral:
                 stack.enter_context(
                     Heartbeat(instance.journal, run.run_id, claim.epoch, driver.tell, beat_s=BEAT_S, room=driver.room)

@@ -144,6 +144,8 @@ def _drive(instance: Instance, run: Run, plan: PlanSnapshot, claim: RunClaim, ex
 
     max_runtime_s = _max_runtime_s(instance, run)
     driver = Driver(instance.journal, run, plan, claim, make_runner, executor.settings, max_runtime_s)
+    if driver.follows_log:
+        instance.journal.put_steps(plan)
     last_resume = claim.epoch > instance.resumes_allowed
 
     def leave() -> None:

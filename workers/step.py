@@ -58,38 +58,48 @@ def execute_step(instance: Instance, args: ExecuteStepArgs) -> StepOutcome:
         NotFoundError: no such run, or a step that the plan does not have (nothing was written).
         StorageUnavailableError: the database did not answer at the start.
     """
-    run = instance.runs.get(args.run_id)
-    job: JobDefinition | None = None
-    if run.plan_id is not None:
-        plan = instance.journal.get_plan(run.plan_id)
-    else:
-        job = _load(args)
-        plan = compile_plan(job, run.run_config, selection=run.op_selection, step_keys=run.step_keys)
-    keys = args.step_keys if args.step_keys is not None else tuple(s.key for s in plan.steps)
-    _check_keys(plan, keys)
+    keys = args.step_keys if args.issued is not None and args.step_keys is not None else _keys_of_plan(instance, args)
     worker = this_process().worker_id
+    job: JobDefinition | None = None
     outcome = StepOutcome(ExitCode.OK)
     for key in keys:
-        outcome, job = _execute_one(instance, args, run, plan, key, worker, job)
+        outcome, job = _execute_one(instance, args, key, worker, job)
         if outcome.code is not ExitCode.OK:
             break
     return outcome
 
 
+def _keys_of_plan(instance: Instance, args: ExecuteStepArgs) -> tuple[str, ...]:
+    """The steps of a document that no coordinator of ours made: they are looked up before anything is claimed."""
+    wanted = args.step_keys or ()
+    if wanted and all(instance.journal.brief(args.run_id, key).planned for key in wanted):
+        return wanted
+    run = instance.runs.get(args.run_id)
+    if run.plan_id is None:
+        job = _load(args)
+        plan = compile_plan(job, run.run_config, selection=run.op_selection, step_keys=run.step_keys)
+        instance.journal.set_plan(run.run_id, instance.journal.put_plan(plan))
+    else:
+        plan = instance.journal.get_plan(run.plan_id)
+    keys = args.step_keys if args.step_keys is not None else tuple(s.key for s in plan.steps)
+    for key in keys:
+        _check_key(plan, key)
+    return keys
+
+
 def _execute_one(
-    instance: Instance,
-    args: ExecuteStepArgs,
-    run: Run,
-    plan: PlanSnapshot,
-    key: str,
-    worker: str,
-    job: JobDefinition | None,
+    instance: Instance, args: ExecuteStepArgs, key: str, worker: str, job: JobDefinition | None
 ) -> tuple[StepOutcome, JobDefinition | None]:
     ref = AttemptRef(key, _attempt_number(args, key))
-    claimed = instance.journal.claim(run.run_id, ref, worker, _started(ref), make=args.issued is None)
+    claimed = instance.journal.claim(args.run_id, ref, worker, _started(ref), make=args.issued is None)
     if isinstance(claimed, NotClaimed):
         return _left(ref, claimed), job
-    inputs = gather_inputs(plan, key, lambda steps: instance.journal.outputs(run.run_id, steps))
+    run, planned = claimed.brief.run, claimed.brief.planned
+    if planned is None:
+        raise NotFoundError(f"the plan of job {run.job_name!r} has no step {key!r}.", where=f"run {run.run_id}")
+    inputs = gather_inputs(
+        planned, key, claimed.brief.outputs, lambda steps: instance.journal.outputs(run.run_id, steps)
+    )
     instance.disconnect()
     instance.wait_for_ever()
     sink = EventSink(instance.journal, run.run_id, ref, claimed, instance.disconnect)
@@ -105,7 +115,7 @@ def _execute_one(
                 request = StepRequest(
                     job=loaded,
                     run=run,
-                    step=plan.step(key),
+                    step=planned.step,
                     step_key=key,
                     n=ref.n,
                     home=instance.home,
@@ -133,17 +143,16 @@ def _execute_one(
     return StepOutcome(ExitCode.OK), loaded
 
 
-def _check_keys(plan: PlanSnapshot, keys: tuple[str, ...]) -> None:
-    for key in keys:
-        try:
-            plan.step(key)
-        except KeyError:
-            known = [s.key for s in plan.steps]
-            raise NotFoundError(
-                f"the plan of job {plan.job_name!r} has no step {key!r}.",
-                nearest=nearest(key, known),
-                expected=", ".join(known[:20]),
-            ) from None
+def _check_key(plan: PlanSnapshot, key: str) -> None:
+    try:
+        plan.step(key)
+    except KeyError:
+        known = [s.key for s in plan.steps]
+        raise NotFoundError(
+            f"the plan of job {plan.job_name!r} has no step {key!r}.",
+            nearest=nearest(key, known),
+            expected=", ".join(known[:20]),
+        ) from None
 
 
 def _attempt_number(args: ExecuteStepArgs, key: str) -> int:

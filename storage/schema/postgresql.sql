@@ -17,6 +17,14 @@ CREATE TABLE plan (
 	body BYTEA NOT NULL,
 	PRIMARY KEY (plan_id)
 );
+CREATE TABLE plan_step (
+	plan_id VARCHAR(40) NOT NULL,
+	step TEXT NOT NULL,
+	version INTEGER NOT NULL,
+	reads TEXT NOT NULL,
+	body TEXT NOT NULL,
+	PRIMARY KEY (plan_id, step)
+);
 CREATE TABLE event (
 	day INTEGER NOT NULL,
 	run_id VARCHAR(64) NOT NULL,
@@ -137,6 +145,8 @@ CREATE UNIQUE INDEX feed_by_number ON feed (number);
 COMMENT ON COLUMN run.body IS 'origin, run config, selections: kind run, version 1';
 COMMENT ON COLUMN run.handle IS 'where its worker is, as its launcher said; JSON';
 COMMENT ON COLUMN plan.body IS 'zlib of the JSON text';
+COMMENT ON COLUMN plan_step.reads IS 'steps whose outputs it reads first: [step, own mapping key only]';
+COMMENT ON COLUMN plan_step.body IS 'the step and what of the plan its inputs are made from, JSON';
 COMMENT ON COLUMN attempt.batch IS 'newest batch of the attempt''s own writer';
 COMMENT ON COLUMN pool.slots IS 'null: no limit';
 COMMENT ON COLUMN pool.is_default IS 'made from the default limit';
@@ -155,4 +165,4 @@ COMMENT ON COLUMN run_head.clock IS 'time of the newest transaction, never falls
 COMMENT ON COLUMN run_head.owner IS 'the coordinator''s process, JSON';
 INSERT INTO feed_head (id, last) VALUES (1, 0);
 INSERT INTO schema_serves (id, oldest) VALUES (1, '0001');
-INSERT INTO schema_version (version_num) VALUES ('0001');
+INSERT INTO schema_version (version_num) VALUES ('0002');

@@ -17,6 +17,15 @@ CREATE TABLE "plan" (
 	body BLOB NOT NULL,
 	PRIMARY KEY (plan_id)
 );
+CREATE TABLE plan_step (
+	plan_id VARCHAR(40) NOT NULL,
+	step TEXT NOT NULL,
+	version INTEGER NOT NULL,
+	reads TEXT NOT NULL,
+	body TEXT NOT NULL,
+	PRIMARY KEY (plan_id, step)
+)
+ WITHOUT ROWID;
 CREATE TABLE event (
 	day INTEGER NOT NULL,
 	run_id VARCHAR(64) NOT NULL,
@@ -137,4 +146,4 @@ CREATE INDEX slot_by_pool ON slot (pool);
 CREATE UNIQUE INDEX feed_by_number ON feed (number);
 INSERT INTO feed_head (id, last) VALUES (1, 0);
 INSERT INTO schema_serves (id, oldest) VALUES (1, '0001');
-INSERT INTO schema_version (version_num) VALUES ('0001');
+INSERT INTO schema_version (version_num) VALUES ('0002');

@@ -25,7 +25,8 @@ from runplane.storage.schema.print_schema import schema_text
 from runplane.storage.sqlite import SqliteDatabase
 from runplane.storage.version import SchemaOutdatedError
 
-NEXT = """
+NEXT, AFTER_NEXT = (f"{int(SCHEMA_VERSION) + i:04}" for i in (1, 2))
+MIGRATION = """
 '''{doc}'''
 import sqlalchemy as sa
 from alembic import op
@@ -144,9 +145,9 @@ def normal(text: Any) -> Any:
 
 
 def write_next(
-    folder: Path, *, body: str, contracts: str | None = None, revision: str = "0002", before: str = "0001"
+    folder: Path, *, body: str, contracts: str | None = None, revision: str = NEXT, before: str = SCHEMA_VERSION
 ) -> None:
-    text = NEXT.format(doc="Something new.", revision=revision, before=before, contracts=contracts, body=body)
+    text = MIGRATION.format(doc="Something new.", revision=revision, before=before, contracts=contracts, body=body)
     (folder / f"v{revision}.py").write_text(text)
 
 
@@ -199,15 +200,15 @@ def test_a_database_of_the_next_version_serves_this_one_until_it_contracts(place
 
     write_next(
         later,
-        body="op.execute(\"UPDATE schema_serves SET oldest = '0002'\")",
+        body=f"op.execute(\"UPDATE schema_serves SET oldest = '{NEXT}'\")",
         contracts="1.1",
-        revision="0003",
-        before="0002",
+        revision=AFTER_NEXT,
+        before=NEXT,
     )
-    assert migrate(place.where, **place.options) == ["0003: Something new."]
+    assert migrate(place.where, **place.options) == [f"{AFTER_NEXT}: Something new."]
 
     with pytest.raises(
-        SchemaOutdatedError, match="newer runplane and serves versions from schema 0002 on.*pip install"
+        SchemaOutdatedError, match=f"newer runplane and serves versions from schema {NEXT} on.*pip install"
     ):
         open_and_close(place)
 
@@ -228,12 +229,12 @@ def test_a_contraction_waits_for_live_runs_of_older_workers(place: Place, later:
     assert claim is not None
     write_next(later, body="op.drop_column('run', 'handle')", contracts="1.1")
 
-    with pytest.raises(ConflictError, match="0002 takes away what 1 live runs.*r1.*instance migrate"):
+    with pytest.raises(ConflictError, match=f"{NEXT} takes away what 1 live runs.*r1.*instance migrate"):
         migrate(place.where, **place.options)
 
     journal.finalise("r1", claim.epoch, NewEvent(EventKind.RUN_FAILURE, None, None, {}, 1.0), cause="lost")
     database.close()
-    assert migrate(place.where, **place.options) == ["0002: Something new."]
+    assert migrate(place.where, **place.options) == [f"{NEXT}: Something new."]
 
 
 def test_a_migration_that_fails_leaves_the_database_as_it_was(place: Place, later: Path) -> None:

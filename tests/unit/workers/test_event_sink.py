@@ -8,9 +8,11 @@ from typing import Any
 
 from runplane.events.event import NewEvent
 from runplane.events.kinds import EventKind
-from runplane.storage.contract import AttemptRef, Claimed
+from runplane.events.run import Run
+from runplane.storage.contract import AttemptRef, Claimed, StepBrief
 from runplane.workers.event_sink import MOST_WAITING, EventSink
 
+CLAIMED = Claimed(1, "nonce", 0, 1, StepBrief(Run("r", "job"), None, ()))
 REF = AttemptRef("a", 1)
 
 
@@ -27,7 +29,7 @@ class Stored:
 
 def test_a_step_that_writes_much_stores_it_on_the_way() -> None:
     journal = Stored()
-    sink = EventSink(journal, "r", REF, Claimed(1, "nonce", 0, 1), lambda: None)  # type: ignore[arg-type]
+    sink = EventSink(journal, "r", REF, CLAIMED, lambda: None)  # type: ignore[arg-type]
 
     for i in range(3 * MOST_WAITING):
         sink.take(NewEvent(EventKind.LOG, "a", 1, {"i": i}, time.time()))

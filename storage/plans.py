@@ -1,0 +1,85 @@
+"""Plans as they are stored: whole, for who coordinates a run, and step by step, for the processes that run one step."""
+
+from __future__ import annotations
+
+import json
+import zlib
+
+from ..engine.planned_step import planned_step_to_body, planned_steps
+from ..engine.snapshot import PLAN_VERSION, PlanSnapshot, plan_from_body, plan_id, plan_to_body
+from ..errors import DocumentError, NotFoundError
+from .database import Database
+from .dialect import Statement
+from .rules import Rules
+
+PLANNED_STEP_VERSION = 1
+_STEP_COLUMNS = (("step", "text"), ("reads", "text"), ("body", "text"))
+
+
+class Plans:
+    """The plans in one database."""
+
+    def __init__(self, database: Database, rules: Rules) -> None:
+        self._database = database
+        self._rules = rules
+
+    def put(self, plan: PlanSnapshot) -> str:
+        """Store a plan once; return its id."""
+        body = plan_to_body(plan)
+        found = plan_id(body)
+        packed = zlib.compress(json.dumps(body, separators=(",", ":")).encode(), 1)
+        sql = (
+            "INSERT INTO {plan} (plan_id, version, body) VALUES (:id, :version, :body) ON CONFLICT (plan_id) DO NOTHING"
+        )
+        params = {"id": found, "version": PLAN_VERSION, "body": packed}
+        self._database.transact([Statement(self._rules.named(sql), params)])
+        return found
+
+    def get(self, found: str) -> PlanSnapshot:
+        """The stored plan.
+
+        Raises:
+            NotFoundError: no such plan. DocumentError: a newer version wrote it.
+        """
+        rows = self._database.read(
+            self._rules.named("SELECT version, body FROM {plan} WHERE plan_id = :id"), {"id": found}
+        )
+        if not rows:
+            raise NotFoundError(f"no plan {found} is stored")
+        version, body = rows[0]
+        check_plan_version(version, PLAN_VERSION)
+        return plan_from_body(json.loads(zlib.decompress(body)))
+
+    def put_steps(self, plan: PlanSnapshot) -> None:
+        """Store each step of a plan by itself, once, so that the process that runs it reads no other.
+
+        Whoever coordinates a run whose steps read storage themselves does this before the first is started.
+        """
+        found = plan_id(plan_to_body(plan))
+        there = self._rules.named("SELECT 1 FROM {plan_step} WHERE plan_id = :id LIMIT 1")
+        if self._database.read(there, {"id": found}):
+            return
+        rows = [
+            [
+                p.step.key,
+                json.dumps([[r.step, int(r.own_key_only)] for r in p.reads()]),
+                json.dumps(planned_step_to_body(p)),
+            ]
+            for p in planned_steps(plan)
+        ]
+        sql = (
+            "INSERT INTO {plan_step} (plan_id, step, version, reads, body) SELECT :id, v.step, :version, v.reads, v.body"
+            f" FROM {self._rules.dialect.rows('rows', _STEP_COLUMNS)} v WHERE true ON CONFLICT (plan_id, step) DO NOTHING"
+        )
+        params = {"id": found, "version": PLANNED_STEP_VERSION, "rows": json.dumps(rows)}
+        self._database.transact([Statement(self._rules.named(sql), params)])
+
+
+def check_plan_version(found: int, newest: int) -> None:
+    """Refuse a plan, or a part of one, that was stored in a later form.
+
+    Raises:
+        DocumentError: it was.
+    """
+    if found > newest:
+        raise DocumentError("the plan was written by a newer runplane", got=f"version {found}", expected=f"{newest}")
