@@ -29,6 +29,12 @@ def _args() -> click.Command:
     return args
 
 
+def _daemon() -> click.Command:
+    from .daemon import daemon
+
+    return daemon
+
+
 def _instance() -> click.Command:
     from .instance import instance
 
@@ -50,6 +56,7 @@ def _run() -> click.Command:
 _GROUPS: Mapping[str, tuple[Callable[[], click.Command], str]] = {
     "job": (_job, "List the jobs of a file or module, execute one here, launch one through the instance."),
     "run": (_run, "List runs, show one, follow its events and logs, cancel it, run it again."),
+    "daemon": (_daemon, "Start what waits in the queue; say which daemons there are and whether they live."),
     "instance": (_instance, "Check a dagster.yaml, say where everything is kept, migrate the database."),
     "args": (_args, "Show what a request document holds."),
 }

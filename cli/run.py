@@ -35,11 +35,21 @@ def run() -> None:
 @click.option("--status", type=click.Choice(_STATUSES, case_sensitive=False), multiple=True, help="Of this status.")
 @click.option("--tag", "tags", metavar="KEY=VALUE", multiple=True, help="With this tag; several: with all of them.")
 @click.option("--cursor", metavar="TEXT", help="Go on where a page ended (from --json).")
+@click.option("--queued", is_flag=True, help="Those that wait, in the order of the queue, and what keeps each.")
 @click.option("--json", "as_document", is_flag=True, help="For programs.")
 def list_runs(
-    limit: int, job: str | None, status: tuple[str, ...], tags: tuple[str, ...], cursor: str | None, as_document: bool
+    limit: int,
+    job: str | None,
+    status: tuple[str, ...],
+    tags: tuple[str, ...],
+    cursor: str | None,
+    queued: bool,
+    as_document: bool,
 ) -> None:
     """List runs, newest first."""
+    if queued:
+        _list_queued(limit, as_document, other_filters=bool(job or status or tags or cursor))
+        return
     wanted = RunFilter(
         job_name=job, statuses=tuple(RunStatus(s) for s in status) or None, tags=dict(_pair(t) for t in tags) or None
     )
@@ -59,6 +69,25 @@ def list_runs(
         say(f"There are more: --limit {2 * limit} shows them.")
 
 
+def _list_queued(limit: int, as_document: bool, *, other_filters: bool) -> None:
+    from .queued import QueueView, queued_lines
+
+    if other_filters:
+        raise RunplaneError("--queued shows the queue as it is; only --limit and --json go with it")
+    with Instance.get(say=say) as instance:
+        rows = QueueView(instance).page(limit)
+        ids = tuple(row["run_id"] for row in rows)
+        names = {r.run_id: r.job_name for r in instance.runs.page(RunFilter(run_ids=ids), limit=max(1, len(ids))).runs}
+    rows = [row for row in rows if row["run_id"] in names]
+    if as_document:
+        click.echo(as_json({"runs": [{**row, "job_name": names[row["run_id"]]} for row in rows]}))
+        return
+    for line in queued_lines(rows, names):
+        click.echo(line)
+    if not rows:
+        say("No run waits.")
+
+
 @run.command("show", cls=Verb)
 @click.argument("run_id")
 @click.option("--json", "as_document", is_flag=True, help="For programs.")
@@ -69,11 +98,18 @@ def show(run_id: str, as_document: bool) -> None:
         story = read_story(instance, found)
         if as_document:
             steps = [step_to_json(story, step) for step in story.steps.values()]
-            click.echo(as_json({**_to_json(found), "run_config": found.run_config, "steps": steps, "end": story.end}))
+            queue = {"queue": waits} if (waits := _queued(instance, found)) else {}
+            document = {**_to_json(found), "run_config": found.run_config, "steps": steps, "end": story.end, **queue}
+            click.echo(as_json(document))
             return
         click.echo(f"{found.run_id}  {found.job_name}  created {at(found.created_at)}")
         for key, value in sorted(found.tags.items()):
             click.echo(f"  {key} = {value}")
+        if waits := _queued(instance, found):
+            from .queued import why_lines
+
+            for line in why_lines(waits):
+                click.echo(line)
         print_end(instance, found, story)
 
 
@@ -182,6 +218,15 @@ def _follow(instance: Instance, found: Run) -> None:
 
     if (code := follow_to_end(instance, found)) is not ExitCode.OK:
         raise click.exceptions.Exit(int(code))
+
+
+def _queued(instance: Instance, found: Run) -> dict[str, Any] | None:
+    """Its place in the queue and what keeps it, while it waits."""
+    if found.status is not RunStatus.QUEUED:
+        return None
+    from .queued import QueueView
+
+    return QueueView(instance).of(found.run_id)
 
 
 def _check_step(instance: Instance, found: Run, step: str | None) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from ..engine.snapshot import PlanSnapshot
 from ..events.run import Run
 
 
@@ -12,3 +13,18 @@ class RunCoordinator(Protocol):
 
     def submit(self, run: Run) -> Run:
         """Launch it, now or later; return it as it is then. Raises what the launcher raises when it launches now."""
+
+
+@runtime_checkable
+class StoresRuns(Protocol):
+    """A coordinator that can store a run and take it in one transaction. It launches nothing in the caller's process."""
+
+    def submit_new(self, run: Run, plan: PlanSnapshot | None) -> Run:
+        """The same as ``submit``, with a run that is not stored yet.
+
+        Args:
+            plan: the run's plan, which is stored already; None: its worker makes it.
+
+        Raises:
+            ConflictError: the run's id is another run's.
+        """

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from ..events.causes import ErrorInfo, RunFailureReason
 from ..events.event import NewEvent
 from ..events.kinds import EventKind
 from ..events.run import Run
 from ..launchers.contract import WorkerHandle
 from ..storage.journal import Journal
 from ..storage.runs import Runs
+from .failing import fail_launch
 
 Launch = Callable[[Run], WorkerHandle]
 
@@ -40,23 +40,7 @@ class DefaultRunCoordinator:
         try:
             handle = self._launch(run)
         except Exception as e:
-            self._launch_failed(run, e)
+            fail_launch(self._journal, run.run_id, e)
             raise
         self._runs.put_handle(run.run_id, {"kind": handle.kind, "data": dict(handle.data)})
         return self._runs.get(run.run_id)
-
-    def _launch_failed(self, run: Run, e: Exception) -> None:
-        error = ErrorInfo(message=f"{type(e).__name__}: {e}\n", cls_name=type(e).__name__).to_body()
-        note = NewEvent(
-            EventKind.ENGINE_EVENT,
-            None,
-            None,
-            {"message": "The run could not be launched.", "error": error, "reported": True},
-            time.time(),
-        )
-        body = {
-            "reason": RunFailureReason.UNKNOWN.value,
-            "message": f"The run could not be launched: {e}",
-            "error": error,
-        }
-        self._journal.move(run.run_id, NewEvent(EventKind.RUN_FAILURE, None, None, body, time.time()), before=[note])

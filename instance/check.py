@@ -286,10 +286,8 @@ def _later_settings(config: InstanceConfig) -> list[Problem]:
     pools = (config.sections.get("concurrency") or {}).get("pools") or {}
     if pools.get("granularity") == "run":
         at = "concurrency.pools.granularity"
-        found.append(Problem(at, "has no effect yet: a slot is held by a step; slots of runs come with the queue"))
-    if "op_granularity_run_buffer" in pools:
-        at = "concurrency.pools.op_granularity_run_buffer"
-        found.append(Problem(at, "has no effect yet: it is for the queue, which comes with a later version"))
+        found.append(Problem(at, "has no effect yet: a slot is held by a step, always"))
+    found += _unused_by_the_queue(config, "op_granularity_run_buffer" in pools)
     for part in storage_parts(config.parts).values():
         ours = part.config.get("runplane")
         for key in ("pool_size", "max_overflow"):
@@ -313,6 +311,25 @@ def _relative_folders(config: InstanceConfig) -> list[Problem]:
         and isinstance(part.config.get("base_dir"), str)
         and not Path(part.config["base_dir"]).is_absolute()
     ]
+
+
+def _unused_by_the_queue(config: InstanceConfig, has_buffer: bool) -> list[Problem]:
+    """Settings of a queue that mean nothing here: there is no queue, or no code location is asked to launch a run."""
+    found = []
+    coordinator = config.run_coordinator
+    if coordinator.class_name != "QueuedRunCoordinator" or "run_coordinator" not in config.written:
+        runs = (config.sections.get("concurrency") or {}).get("runs") or {}
+        unused = [f"concurrency.runs.{key}" for key in runs]
+        unused += ["concurrency.pools.op_granularity_run_buffer"] if has_buffer else []
+        return [Problem(at, "has no effect: it is for a queue, and runs are launched at once") for at in unused]
+    for key in ("max_user_code_failure_retries", "user_code_failure_retry_delay"):
+        if coordinator.config.get(key):
+            text = "has no effect: no code location is asked to launch a run, so none can be away"
+            found.append(Problem(f"{coordinator.path}.{key}", text))
+    if coordinator.config.get("dequeue_use_threads") is False:
+        text = "has no effect: runs are always launched in threads, so that one that hangs holds up no other"
+        found.append(Problem(f"{coordinator.path}.dequeue_use_threads", text, expected="dequeue_num_workers"))
+    return found
 
 
 def _as_problem(error: RunplaneError, path: str) -> Problem:

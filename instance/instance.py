@@ -16,7 +16,8 @@ from typing import Any
 
 from ..config.dotenv import load_dotenv
 from ..config.variables import seconds_from
-from ..coordinators.contract import RunCoordinator
+from ..coordinators.contract import RunCoordinator, StoresRuns
+from ..coordinators.limits import QueueLimits
 from ..engine.snapshot import PlanSnapshot
 from ..errors import ConflictError, NotFoundError, RunplaneError, UnsupportedError
 from ..events.causes import FailureCause
@@ -44,6 +45,7 @@ from ..storage.contract import Head
 from ..storage.journal import Journal
 from ..storage.liveness import proven_gone, this_process
 from ..storage.patience import PatientDatabase
+from ..storage.queue import Queue
 from ..storage.runs import Runs
 from .config import InstanceConfig
 from .load import from_home as config_from_home
@@ -51,7 +53,7 @@ from .load import from_yaml as config_from_yaml
 from .load import load_instance_config
 from .ref import to_ref
 from .reported import engine_event
-from .settings import PythonLogs
+from .settings import PythonLogs, Settings
 from .wire import Wiring
 
 VERB_PATIENCE_S = 5.0
@@ -60,6 +62,8 @@ DEFAULT_RESUMES = 3
 """How often a run may be taken over when the instance does not say."""
 LEASE_TTL_ENV = "RUNPLANE_LEASE_TTL"
 LEASE_TTL_S = 30.0
+DAEMON_TTL_ENV = "RUNPLANE_DAEMON_LEASE_TTL"
+DAEMON_TTL_S = 6.0
 Say = Callable[[str], None]
 
 
@@ -107,6 +111,7 @@ class Instance:
     Attributes:
         config: the checked configuration.
         lease_ttl_s: how long a coordinator's beat has to stand still before another one may take its run over, in seconds.
+        daemon_ttl_s: the same for a daemon, and for what it does.
         is_ephemeral: whether it is gone when it is closed.
 
     Raises:
@@ -118,6 +123,7 @@ class Instance:
         self._env = env
         self._say = say
         self.lease_ttl_s = seconds_from(env, LEASE_TTL_ENV, LEASE_TTL_S)
+        self.daemon_ttl_s = seconds_from(env, DAEMON_TTL_ENV, DAEMON_TTL_S)
         self._wiring = Wiring(config, env)
         self.is_ephemeral = False
         self._remove_temporary: Callable[[], object] | None = None
@@ -187,6 +193,10 @@ class Instance:
         made: Instance = custom(config, env, say)
         return made
 
+    def sibling(self) -> Instance:
+        """The same instance once more, with parts and a connection of its own, for another thread."""
+        return self._of(self.config, self._env, self._say)
+
     # Parts ----------------------------------------------------------------------------------------------------------------
 
     @cached_property
@@ -222,7 +232,12 @@ class Instance:
     @cached_property
     def coordinator(self) -> RunCoordinator:
         """When a run is launched. Raises UnsupportedError, by name, for one that is not built yet."""
-        return self._wiring.coordinator(self.journal, self.runs, self._launch)
+        return self._wiring.coordinator(self.journal, self.runs, self.launch_worker)
+
+    @cached_property
+    def queue(self) -> Queue:
+        """The runs that wait, whether or not this instance's coordinator makes them wait."""
+        return Queue(self.journal)
 
     @cached_property
     def ref(self) -> InstanceRef:
@@ -244,6 +259,27 @@ class Instance:
     def max_runtime_s(self) -> float | None:
         """The default time limit of a run in seconds, or None."""
         return float(self.config.settings(self._env).run_monitoring.max_runtime_seconds) or None
+
+    @property
+    def has_queue(self) -> bool:
+        """Whether runs that are submitted wait for the daemon."""
+        return isinstance(self.coordinator, StoresRuns)
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        """Where ``{env: NAME}`` is looked up."""
+        return self._env
+
+    @property
+    def settings(self) -> Settings:
+        """The plain sections of the configuration, defaults applied."""
+        return self.config.settings(self._env)
+
+    @property
+    def queue_limits(self) -> QueueLimits:
+        """The limits of the queue."""
+        settings = self.settings
+        return settings.run_queue.limits(settings.pools.default_limit)
 
     def wait_for_ever(self) -> None:
         """From here on calls wait for a database that is away, for as long as it takes (a worker in mid-run)."""
@@ -286,12 +322,18 @@ class Instance:
         Raises:
             ConflictError: the id is taken by another run. RunplaneError: the id is not a UUID.
         """
+        run = self._asked_for(request)
+        self.journal.create(run)
+        return run
+
+    def _asked_for(self, request: RunRequest) -> Run:
+        """The run as it is to be stored; its plan is stored here."""
         plan_id = self.journal.put_plan(request.plan) if request.plan is not None else None
         tags = {**(request.plan.tags if request.plan else {}), **request.tags}
         if request.parent_run_id is not None and request.root_run_id is not None:
             tags["dagster/parent_run_id"] = request.parent_run_id
             tags["dagster/root_run_id"] = request.root_run_id
-        run = Run(
+        return Run(
             run_id=_checked_id(request.run_id),
             job_name=request.job_name,
             origin=request.origin,
@@ -305,8 +347,6 @@ class Instance:
             plan_id=plan_id,
             created_at=time.time(),
         )
-        self.journal.create(run)
-        return run
 
     def submit(self, request: RunRequest) -> Run:
         """Store a run and hand it to the coordinator, which launches it now or later.
@@ -315,7 +355,10 @@ class Instance:
             ConflictError: the id is taken. Whatever the launcher raises, when it launches now; the run has failed then.
         """
         # Built first: a part that can not be built leaves no run behind.
-        coordinator, _ = self.coordinator, self.launcher
+        coordinator = self.coordinator
+        if isinstance(coordinator, StoresRuns):
+            return coordinator.submit_new(self._asked_for(request), request.plan)
+        _ = self.launcher
         return coordinator.submit(self.create(request))
 
     def cancel(self, run_id: str, request_id: str | None = None) -> Head:
@@ -341,6 +384,10 @@ class Instance:
         if head.status is RunStatus.CANCELING and self._nobody_will(head):
             self._finish_canceled(head)
         return self.journal.head(run_id)
+
+    def launch_worker(self, run: Run) -> WorkerHandle:
+        """Have the launcher start the worker of a run that is STARTING. Raises what the launcher raises."""
+        return self.launcher.launch(LaunchRequest(run, self.document(run)))
 
     def terminate_worker(self, run_id: str) -> TerminateResult:
         """Tell the run's newest worker to end, now; the run goes on elsewhere if it may be resumed."""
@@ -441,9 +488,6 @@ class Instance:
         return self.ref
 
     # Inside -------------------------------------------------------------------------------------------------------------------
-
-    def _launch(self, run: Run) -> WorkerHandle:
-        return self.launcher.launch(LaunchRequest(run, self.document(run)))
 
     def _handle(self, run_id: str) -> WorkerHandle | None:
         stored = self.runs.handle(run_id)

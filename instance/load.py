@@ -144,7 +144,7 @@ def _written(document: Mapping[str, Any]) -> list[str]:
     names = [key for key in CLASS_KEYS if key in document]
     if "storage" in document:
         names.append("storage")
-    if document.get("run_queue"):
+    if document.get("run_queue") or (document.get("concurrency") or {}).get("runs"):
         names.append("run_coordinator")
     if isinstance(document.get("secrets"), Mapping) and "custom" in document["secrets"]:
         names.append("secrets")

@@ -47,7 +47,8 @@ def from_ref(ref: InstanceRef) -> InstanceConfig:
             parts[key] = Part(key, data.module, data.class_name, data.config_yaml, f"{field}_data", WHERE)
     if "storage" not in parts and all(key in parts for key in STORAGE_TRIO):
         parts["storage"] = composite_part({key: parts[key] for key in STORAGE_TRIO}, WHERE)
-    written = frozenset(parts) - _left_at_default(parts)
+    limits_runs = bool((ref.settings.get("concurrency") or {}).get("runs"))
+    written = frozenset(parts) - (frozenset() if limits_runs else _left_at_default(parts))
     return InstanceConfig(
         where=WHERE,
         home=None,

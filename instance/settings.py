@@ -13,6 +13,8 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ..config.schema import Bool, Field, FreeMap, Int, ListOf, OneOrMany, Schema, Shape, Text, resolve
+from ..coordinators.limits import QueueLimits
+from ..engine.limits import TagLimit
 from ..errors import Problems, nearest
 from .class_schemas import RUN_QUEUE, TAG_CONCURRENCY_LIMITS
 
@@ -213,15 +215,6 @@ class AutoMaterialize(NamedTuple):
     num_workers: int | None
 
 
-class TagLimit(NamedTuple):
-    """At most `limit` runs at once whose tag `key` has `value`, or per value of that tag, or with that tag at all."""
-
-    key: str
-    limit: int
-    value: str | None = None
-    per_value: bool = False
-
-
 class Pools(NamedTuple):
     """Limits of pools.
 
@@ -242,9 +235,9 @@ class RunQueue(NamedTuple):
     Attributes:
         max_concurrent_runs: active runs at most; -1 is no limit, 0 lets none start.
         tag_concurrency_limits: all of them have to be satisfied.
-        dequeue_interval_seconds: the loop's period.
-        dequeue_num_workers: threads that launch; None: no threads.
-        max_user_code_failure_retries, user_code_failure_retry_delay: when the code location can not be reached.
+        dequeue_interval_seconds: how often the queue is looked at even when nothing is heard of it.
+        dequeue_num_workers: how many runs one daemon launches at once; None: the daemon's own number.
+        max_user_code_failure_retries, user_code_failure_retry_delay: without effect: no code location is asked to launch a run.
         block_op_concurrency_limited_runs: keep runs queued whose first ops would wait for a pool.
         op_concurrency_slot_buffer: how many of those may start all the same.
     """
@@ -257,6 +250,16 @@ class RunQueue(NamedTuple):
     user_code_failure_retry_delay: int = 60
     block_op_concurrency_limited_runs: bool = True
     op_concurrency_slot_buffer: int = 0
+
+    def limits(self, default_pool_limit: int | None) -> QueueLimits:
+        """What has to be satisfied before a run is started."""
+        return QueueLimits(
+            self.max_concurrent_runs,
+            self.tag_concurrency_limits,
+            self.block_op_concurrency_limited_runs,
+            self.op_concurrency_slot_buffer,
+            default_pool_limit,
+        )
 
 
 _KEEP = Purge()
@@ -376,7 +379,7 @@ class Settings:
         runs = self._section("concurrency").get("runs", {})
         block = found["block_op_concurrency_limited_runs"]
         buffer = self.pools.op_granularity_run_buffer
-        threads = found.get("dequeue_num_workers") if found.get("dequeue_use_threads") else None
+        threads = found.get("dequeue_num_workers")
         limits = runs.get("tag_concurrency_limits") or found.get("tag_concurrency_limits") or ()
         return RunQueue(
             max_concurrent_runs=runs.get("max_concurrent_runs", found.get("max_concurrent_runs", 10)),

@@ -10,6 +10,7 @@ from ..config.pointer import ClassPointer, load_class
 from ..config.schema import resolve
 from ..coordinators.contract import RunCoordinator
 from ..coordinators.immediate import DefaultRunCoordinator
+from ..coordinators.queued import QueuedRunCoordinator
 from ..events.run import Run
 from ..launchers.contract import RunLauncher, WorkerHandle
 from ..launchers.in_process import InProcessRunLauncher, RunHere
@@ -110,7 +111,9 @@ class Wiring:
             if part.known is None:
                 built: RunCoordinator = _third_party(part, self._env)
                 return built
-            part.known.target(where=self._at(part))
+            name = part.known.target(where=self._at(part)).class_name
+            if name == "QueuedRunCoordinator":
+                return QueuedRunCoordinator(journal, runs)
         return DefaultRunCoordinator(journal, runs, launch)
 
     def _at(self, part: Part) -> str:

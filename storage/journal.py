@@ -42,7 +42,7 @@ from .contract import (
 )
 from .database import Database
 from .deletion import note_id
-from .dialect import Outcome
+from .dialect import Outcome, Statement
 from .plans import Plans
 from .rules import OPS_PER_BATCH, STEP_ENDS, Rules, Transaction
 from .step_briefs import STATEMENTS, StepBriefs, stored_output
@@ -93,6 +93,10 @@ class Journal:
         Raises:
             ConflictError: a run of that id is there and was asked for differently, or one is being deleted.
         """
+        self.check_created(run, self.database.transact(self.creation(run)))
+
+    def creation(self, run: Run) -> list[Statement]:
+        """The statements of ``create``, for who does more in the same transaction; ``check_created`` reads their outcomes."""
         text = run_to_document(run)
         at = run.created_at or time.time()
         t = Transaction(self.rules, run.run_id, 0)
@@ -125,12 +129,22 @@ class Journal:
                 ),
                 tags=json.dumps([[k, v] for k, v in run.tags.items()]),
             )
-        outcomes = self.database.transact(t.statements)
+        return t.statements
+
+    def check_created(self, run: Run, outcomes: Sequence[Outcome]) -> None:
+        """Refuse a run whose id another one has; the same one, asked for again after a lost reply, is no mistake.
+
+        Args:
+            outcomes: of the transaction that began with the statements of ``creation``.
+
+        Raises:
+            ConflictError: a run of that id is there and was asked for differently, or one is being deleted.
+        """
         if outcomes[0].matched > outcomes[1].matched:
             self._forget_row(run.run_id)
         if outcomes[0].matched == 0:
             stored = self.database.read(self._sql("SELECT body FROM {run} WHERE run_id = :run"), {"run": run.run_id})
-            if stored[0][0] != text:
+            if stored[0][0] != run_to_document(run):
                 raise ConflictError("a run of that id is there already", where=f"run {run.run_id}")
 
     def _forget_row(self, run_id: str) -> None:
@@ -171,7 +185,7 @@ class Journal:
         outcomes = self.database.transact(t.close())
         if outcomes[t.guards[-1]].matched == 0:
             head = self.head(run_id)
-            if self._is_stored(run_id, event):
+            if self.is_stored(run_id, event):
                 return head.status
             arc = RUN_ARCS[EventKind(event.kind)]
             held = head.epoch > 0 and head.status in arc.sources
@@ -182,7 +196,7 @@ class Journal:
             )
         return RunStatus(outcomes[-1].rows[0][1])
 
-    def _is_stored(self, run_id: str, event: NewEvent) -> bool:
+    def is_stored(self, run_id: str, event: NewEvent) -> bool:
         """Whether this status event is there: who lost the reply asks again."""
         rows = self.database.read(
             self._sql(

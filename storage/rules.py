@@ -24,7 +24,7 @@ from ..engine.arcs import ATTEMPT_ARCS, OPEN_ATTEMPT_STATES, RUN_ARCS, AttemptSt
 from ..errors import ConflictError
 from ..events.event import NewEvent
 from ..events.kinds import Category, EventKind, category_of
-from ..events.status import FINAL
+from ..events.status import FINAL, RunStatus
 from .contract import Append, AttemptRef, Finish, Issue, Seal
 from .dialect import Dialect, Statement
 from .version import LEVEL
@@ -68,6 +68,9 @@ _TABLES = (
     "plan",
     "plan_step",
     "lease",
+    "queue",
+    "launch",
+    "daemon",
 )
 NEWS_KINDS = frozenset(
     {
@@ -169,25 +172,25 @@ class Rules:
 
     def as_service(self, run_id: str) -> Transaction:
         """Somebody who holds no token: a launcher, the command line."""
-        t = Transaction(self, run_id, _random_low())
+        t = Transaction(self, run_id, new_mark())
         t.add(self.sql["open_service"], low=t.low)
         return t
 
     def claiming_run(self, run_id: str, owner: str, level: str) -> Transaction:
         """The run's first coordinator."""
-        t = Transaction(self, run_id, _random_low())
+        t = Transaction(self, run_id, new_mark())
         t.add(self.sql["open_claim_run"], low=t.low, owner=owner, level=level)
         return t
 
     def taking_over(self, run_id: str, owner: str, level: str, epoch: int, beat: int) -> Transaction:
         """A coordinator that saw `beat` stand still."""
-        t = Transaction(self, run_id, _random_low())
+        t = Transaction(self, run_id, new_mark())
         t.add(self.sql["open_take_over"], low=t.low, owner=owner, level=level, epoch=epoch, beat=beat)
         return t
 
     def intending(self, run_id: str, intent: str) -> Transaction:
         """Somebody who wants the run to end."""
-        t = Transaction(self, run_id, _random_low())
+        t = Transaction(self, run_id, new_mark())
         t.add(self.sql["open_intent"], low=t.low, intent=intent)
         return t
 
@@ -336,6 +339,8 @@ class Rules:
             guard += self.sql["and_no_open"]
         t.guard(guard, **params)
         self._events(t, [event])
+        if RunStatus.QUEUED in arc.sources:
+            t.then(self.sql["leave_queue"])
         if event.kind == EventKind.RUN_START:
             t.then(self.sql["run_started"])
         if arc.target in FINAL:
@@ -373,7 +378,7 @@ class Rules:
             t.makes_news()
 
 
-def _random_low() -> int:
+def new_mark() -> int:
     return -(secrets.randbits(50) + 1) * 1000
 
 
@@ -542,6 +547,7 @@ def _texts(d: Dialect) -> dict[str, str]:
         f" WHERE run_id = :run AND {acting}",
         "run_ended": "UPDATE {run} SET ended_at = (SELECT h.clock FROM {run_head} h WHERE h.run_id = :run)"
         f" WHERE run_id = :run AND {acting}",
+        "leave_queue": f"DELETE FROM {{queue}} WHERE run_id = :run AND {acting}",
         "put_tags": "INSERT INTO {run_tag} (run_id, key, value) SELECT h.run_id, v.key, v.value FROM {run_head} h CROSS JOIN "
         + d.rows("tags", [("key", "text"), ("value", "text")])
         + " v WHERE h.run_id = :run AND h.mark = :mark"

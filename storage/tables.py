@@ -168,6 +168,7 @@ request = Table(
     Column("body", Text, nullable=False),
     Column("done_at", Float(53)),
     Index("request_by_run", "run_id"),
+    Index("request_open", "kind", "at", sqlite_where=text("done_at IS NULL"), postgresql_where=text("done_at IS NULL")),
 )
 
 feed = Table(
@@ -198,6 +199,46 @@ lease = Table(
     Column("holder", Text),
     Column("fence", _BIG, nullable=False, server_default="0"),
     Column("beat", _BIG, nullable=False, server_default="0"),
+)
+
+queue = Table(
+    "queue",
+    metadata,
+    Column("run_id", String(64), ForeignKey("run.run_id", ondelete="CASCADE"), primary_key=True),
+    Column("rank", Integer, nullable=False, comment="minus the priority: the smallest comes first"),
+    Column("at", Float(53), nullable=False, comment="when it was enqueued"),
+    Column("parked", Text, comment="the full limit that it waits for; null: to be looked at"),
+    Column("pools", Text, comment="pools of its first steps, JSON; null: some first step needs none"),
+    # Two orders: of those to be looked at, and of those that wait for one limit. A pick reads as many rows as it takes.
+    Index(
+        "queue_order",
+        "rank",
+        "at",
+        "run_id",
+        sqlite_where=text("parked IS NULL"),
+        postgresql_where=text("parked IS NULL"),
+    ),
+    Index("queue_parked", "parked", "rank", "at", "run_id"),
+)
+
+launch = Table(
+    "launch",
+    metadata,
+    Column("run_id", String(64), ForeignKey("run.run_id", ondelete="CASCADE"), primary_key=True),
+    Column("at", Float(53), nullable=False, comment="when it was taken from the queue"),
+    Column("daemon", Text, comment="who launches it; null: nobody yet"),
+    Column("tries", Integer, nullable=False, server_default="0"),
+    Index("launch_by_daemon", "daemon", "at"),
+)
+
+daemon = Table(
+    "daemon",
+    metadata,
+    Column("daemon_id", Text, primary_key=True),
+    Column("owner", Text, nullable=False, comment="its process, JSON"),
+    Column("beat", _BIG, nullable=False, server_default="0"),
+    Column("at", Float(53), nullable=False, comment="of the newest beat, the database's time; for people"),
+    Column("body", Text, nullable=False, comment="how its loops are, JSON"),
 )
 
 # Alembic's own table, by this name.

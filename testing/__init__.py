@@ -13,17 +13,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .compute_logs_contract import ComputeLogsContract as ComputeLogsContract
     from .journal_contract import JournalContract as JournalContract
+    from .queue_contract import QueueContract as QueueContract
     from .run_launcher_contract import RunLauncherContract as RunLauncherContract
     from .step_runner_contract import StepRunnerContract as StepRunnerContract
 
 _NAMES = {
     "ComputeLogsContract": "compute_logs_contract",
     "JournalContract": "journal_contract",
+    "QueueContract": "queue_contract",
     "RunLauncherContract": "run_launcher_contract",
     "StepRunnerContract": "step_runner_contract",
 }
 
-__all__ = ["ComputeLogsContract", "JournalContract", "RunLauncherContract", "StepRunnerContract"]
+__all__ = ["ComputeLogsContract", "JournalContract", "QueueContract", "RunLauncherContract", "StepRunnerContract"]
 
 
 def __getattr__(name: str) -> Any:

@@ -89,6 +89,14 @@ CREATE TABLE lease (
 	beat BIGINT DEFAULT '0' NOT NULL,
 	PRIMARY KEY (name)
 );
+CREATE TABLE daemon (
+	daemon_id TEXT NOT NULL,
+	owner TEXT NOT NULL,
+	beat BIGINT DEFAULT '0' NOT NULL,
+	at FLOAT(53) NOT NULL,
+	body TEXT NOT NULL,
+	PRIMARY KEY (daemon_id)
+);
 CREATE TABLE schema_version (
 	version_num VARCHAR(32) NOT NULL,
 	PRIMARY KEY (version_num)
@@ -132,9 +140,30 @@ CREATE TABLE slot (
 	PRIMARY KEY (run_id, step, n, pool),
 	FOREIGN KEY(pool) REFERENCES pool (name)
 );
+CREATE TABLE queue (
+	run_id VARCHAR(64) NOT NULL,
+	rank INTEGER NOT NULL,
+	at FLOAT(53) NOT NULL,
+	parked TEXT,
+	pools TEXT,
+	PRIMARY KEY (run_id),
+	FOREIGN KEY(run_id) REFERENCES run (run_id) ON DELETE CASCADE
+);
+CREATE TABLE launch (
+	run_id VARCHAR(64) NOT NULL,
+	at FLOAT(53) NOT NULL,
+	daemon TEXT,
+	tries INTEGER DEFAULT '0' NOT NULL,
+	PRIMARY KEY (run_id),
+	FOREIGN KEY(run_id) REFERENCES run (run_id) ON DELETE CASCADE
+);
 CREATE INDEX event_outputs ON event (run_id, step) WHERE kind = 'STEP_OUTPUT';
 CREATE INDEX feed_unnumbered ON feed (id) WHERE number IS NULL;
+CREATE INDEX launch_by_daemon ON launch (daemon, at);
+CREATE INDEX queue_order ON queue (rank, at, run_id) WHERE parked IS NULL;
+CREATE INDEX queue_parked ON queue (parked, rank, at, run_id);
 CREATE INDEX request_by_run ON request (run_id);
+CREATE INDEX request_open ON request (kind, at) WHERE done_at IS NULL;
 CREATE INDEX run_by_creation ON run (created_at, run_id);
 CREATE INDEX run_by_job ON run (job_name, created_at);
 CREATE INDEX run_by_root ON run (root_run_id);
@@ -153,6 +182,9 @@ COMMENT ON COLUMN pool.is_default IS 'made from the default limit';
 COMMENT ON COLUMN feed.id IS 'order of insertion; not an order to read by';
 COMMENT ON COLUMN feed.number IS 'given afterwards by one sequencer; null until then';
 COMMENT ON COLUMN feed_head.last IS 'newest number given; this row is the sequencer''s lock';
+COMMENT ON COLUMN daemon.owner IS 'its process, JSON';
+COMMENT ON COLUMN daemon.at IS 'of the newest beat, the database''s time; for people';
+COMMENT ON COLUMN daemon.body IS 'how its loops are, JSON';
 COMMENT ON COLUMN schema_serves.oldest IS 'oldest schema version whose library may use this database';
 COMMENT ON COLUMN run_head.day IS 'of the run''s creation, days since the epoch';
 COMMENT ON COLUMN run_head.intent IS 'none, cancel, deadline';
@@ -163,6 +195,12 @@ COMMENT ON COLUMN run_head.taken IS 'accepted ops of that batch: index:first num
 COMMENT ON COLUMN run_head.mark IS 'which op of the transaction is at work';
 COMMENT ON COLUMN run_head.clock IS 'time of the newest transaction, never falls';
 COMMENT ON COLUMN run_head.owner IS 'the coordinator''s process, JSON';
+COMMENT ON COLUMN queue.rank IS 'minus the priority: the smallest comes first';
+COMMENT ON COLUMN queue.at IS 'when it was enqueued';
+COMMENT ON COLUMN queue.parked IS 'the full limit that it waits for; null: to be looked at';
+COMMENT ON COLUMN queue.pools IS 'pools of its first steps, JSON; null: some first step needs none';
+COMMENT ON COLUMN launch.at IS 'when it was taken from the queue';
+COMMENT ON COLUMN launch.daemon IS 'who launches it; null: nobody yet';
 INSERT INTO feed_head (id, last) VALUES (1, 0);
 INSERT INTO schema_serves (id, oldest) VALUES (1, '0001');
 INSERT INTO schema_version (version_num) VALUES ('0002');

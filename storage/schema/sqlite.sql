@@ -92,6 +92,14 @@ CREATE TABLE lease (
 	beat INTEGER DEFAULT '0' NOT NULL,
 	PRIMARY KEY (name)
 );
+CREATE TABLE daemon (
+	daemon_id TEXT NOT NULL,
+	owner TEXT NOT NULL,
+	beat INTEGER DEFAULT '0' NOT NULL,
+	at FLOAT NOT NULL,
+	body TEXT NOT NULL,
+	PRIMARY KEY (daemon_id)
+);
 CREATE TABLE schema_version (
 	version_num VARCHAR(32) NOT NULL,
 	PRIMARY KEY (version_num)
@@ -134,9 +142,30 @@ CREATE TABLE slot (
 	PRIMARY KEY (run_id, step, n, pool),
 	FOREIGN KEY(pool) REFERENCES pool (name)
 );
+CREATE TABLE queue (
+	run_id VARCHAR(64) NOT NULL,
+	rank INTEGER NOT NULL,
+	at FLOAT NOT NULL,
+	parked TEXT,
+	pools TEXT,
+	PRIMARY KEY (run_id),
+	FOREIGN KEY(run_id) REFERENCES run (run_id) ON DELETE CASCADE
+);
+CREATE TABLE launch (
+	run_id VARCHAR(64) NOT NULL,
+	at FLOAT NOT NULL,
+	daemon TEXT,
+	tries INTEGER DEFAULT '0' NOT NULL,
+	PRIMARY KEY (run_id),
+	FOREIGN KEY(run_id) REFERENCES run (run_id) ON DELETE CASCADE
+);
 CREATE INDEX event_outputs ON event (run_id, step) WHERE kind = 'STEP_OUTPUT';
 CREATE INDEX feed_unnumbered ON feed (id) WHERE number IS NULL;
+CREATE INDEX launch_by_daemon ON launch (daemon, at);
+CREATE INDEX queue_order ON queue (rank, at, run_id) WHERE parked IS NULL;
+CREATE INDEX queue_parked ON queue (parked, rank, at, run_id);
 CREATE INDEX request_by_run ON request (run_id);
+CREATE INDEX request_open ON request (kind, at) WHERE done_at IS NULL;
 CREATE INDEX run_by_creation ON run (created_at, run_id);
 CREATE INDEX run_by_job ON run (job_name, created_at);
 CREATE INDEX run_by_root ON run (root_run_id);

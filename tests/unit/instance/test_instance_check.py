@@ -62,7 +62,7 @@ def test_what_comes_later_is_one_warning_each() -> None:
     report = check((DESCRIPTION / "dagster.yaml").read_text(), allow_missing_env=True)
 
     assert [w.path for w in report.warnings if "later" in w.message or "yet" in w.message] == [
-        *("compute_logs", "scheduler", "run_coordinator", "run_launcher"),
+        *("compute_logs", "scheduler", "run_launcher"),
         *("run_monitoring", "run_retries", "sensors", "schedules"),
     ]
 
@@ -83,8 +83,35 @@ concurrency:
         "storage.postgres.runplane.pool_size",
         "storage.postgres.runplane.max_overflow",
     ]
-    assert all("no effect yet" in w.message for w in warnings)
+    assert all("no effect" in w.message for w in warnings)
     assert check("concurrency: {pools: {granularity: op, default_limit: 1}}").warnings == []
+
+
+def test_a_setting_of_the_queue_that_means_nothing_here_is_one_warning() -> None:
+    queue = "{max_user_code_failure_retries: 2, user_code_failure_retry_delay: 5, dequeue_use_threads: false}"
+
+    warnings = check(f"run_queue: {queue}").warnings
+
+    assert [w.path for w in warnings] == [
+        "run_queue.max_user_code_failure_retries",
+        "run_queue.user_code_failure_retry_delay",
+        "run_queue.dequeue_use_threads",
+    ]
+    assert (
+        check("run_queue: {max_concurrent_runs: 3, dequeue_use_threads: true, dequeue_num_workers: 4}").warnings == []
+    )
+
+
+def test_limits_of_runs_without_a_queue_are_a_warning() -> None:
+    text = """
+run_coordinator: {module: dagster.core.run_coordinator, class: DefaultRunCoordinator}
+concurrency: {runs: {max_concurrent_runs: 2}}
+"""
+
+    (warning,) = check(text).warnings
+
+    assert warning.path == "concurrency.runs.max_concurrent_runs"
+    assert check("concurrency: {runs: {max_concurrent_runs: 2}}").warnings == []
 
 
 def test_watching_over_runs_says_what_it_does_already() -> None:

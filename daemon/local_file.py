@@ -1,0 +1,88 @@
+"""A file on this machine that says how a daemon is, for ``runplane daemon liveness-check``: it asks no database and loads nothing
+heavy, so that a database that is away never has a living daemon killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+FILE_ENV = "RUNPLANE_DAEMON_FILE"
+"""Where the file is; by default in a folder of the user in the temporary folder, a file per process."""
+STALE_S = 30.0
+"""A file that was not written for so long is that of a daemon that hangs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Liveness:
+    """Whether a daemon lives, and why it is said so."""
+
+    is_live: bool
+    text: str
+
+
+def own_file(pid: int) -> Path:
+    """The file of the daemon in process `pid`."""
+    given = os.environ.get(FILE_ENV)
+    return Path(given) if given else folder() / f"{pid}.json"
+
+
+def folder() -> Path:
+    """Where the files of this user's daemons are."""
+    return Path(tempfile.gettempdir()) / f"runplane-daemons-{os.getuid()}"
+
+
+def write(path: Path, body: Mapping[str, Any]) -> None:
+    """Replace the file; who reads it sees the old one or the new one."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    beside = path.with_suffix(f".{os.getpid()}.new")
+    beside.write_text(json.dumps({**body, "at": _clock()}), encoding="utf-8")
+    beside.replace(path)
+
+
+def check(stale_s: float = STALE_S) -> Liveness:
+    """Whether a daemon of this user lives on this machine (or in this container), and each of its loops goes on."""
+    given = os.environ.get(FILE_ENV)
+    files = [Path(given)] if given else sorted(folder().glob("*.json"))
+    found = [(path, body) for path in files if (body := _read(path)) is not None and _runs(body)]
+    if not found:
+        return Liveness(
+            False, f"no daemon runs here: {files[0] if given else folder()} says nothing of a living process"
+        )
+    for _, body in found:
+        age = _clock() - body["at"]
+        if age > stale_s:
+            return Liveness(False, f"process {body['pid']} has not been heard of for {age:.0f} s")
+        hanging = [name for name, state in body["loops"].items() if state["state"] in ("hangs", "ended")]
+        if hanging:
+            return Liveness(False, f"in process {body['pid']} these loops do not go on: {', '.join(hanging)}")
+    return Liveness(True, "; ".join(f"process {b['pid']}: {', '.join(b['loops'])}" for _, b in found))
+
+
+def _clock() -> float:
+    """Seconds since the machine started: the same for all processes, and nobody sets it."""
+    return time.clock_gettime(time.CLOCK_MONOTONIC)
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        body: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    return body
+
+
+def _runs(body: Mapping[str, Any]) -> bool:
+    """Whether the process is there. Another one that has its number by now does not write the file, which gets old."""
+    try:
+        os.kill(int(body["pid"]), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

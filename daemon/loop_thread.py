@@ -1,0 +1,211 @@
+"""One loop in its thread: gets the lease, calls the loop, and says how it is."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import FencedError, StorageUnavailableError
+from ..instance.instance import Instance
+from ..storage.contract import Owner
+from ..storage.leases import LOOKS_PER_TTL, Lease, Leases
+from .bell import Bell
+from .contract import DaemonLoop, LoopContext, LoopReport
+
+AFTER_ERROR_S = 5.0
+"""How long a loop rests that raised."""
+AFTER_AWAY_S = 1.0
+ERRORS_KEPT = 5
+ERRORS_SHOWN_S = 300.0
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class LoopError:
+    """Something that went wrong: when (seconds since the epoch), and a sentence."""
+
+    at: float
+    text: str
+
+
+class LoopThread:
+    """Runs one loop until it is told to stop.
+
+    Args:
+        loop: what to do.
+        instance: with a connection of its own.
+        me: this process.
+        ttl_s: of the lease.
+        say: told what went wrong.
+        after_error_s: how long the loop rests after an error.
+    """
+
+    def __init__(
+        self,
+        loop: DaemonLoop,
+        instance: Instance,
+        me: Owner,
+        *,
+        ttl_s: float,
+        say: Say,
+        after_error_s: float = AFTER_ERROR_S,
+    ) -> None:
+        self.loop = loop
+        self._instance = instance
+        self._me = me
+        self._ttl_s = ttl_s
+        self._say = say
+        self._after_error_s = after_error_s
+        self._stopping = threading.Event()
+        self._bell = Bell()
+        self._thread = threading.Thread(target=self._run, name=f"loop {loop.name}", daemon=True)
+        self._lease: Lease | None = None
+        self._began: float | None = None
+        self._errors: deque[LoopError] = deque(maxlen=ERRORS_KEPT)
+        self.passes = 0
+        self.done = 0
+        self.leases_lost = 0
+        self._last_took_s: float | None = None
+        self._last_ended: float | None = None
+        self._is_away = False
+
+    # From other threads ---------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Have the loop called soon."""
+        self._bell.ring()
+
+    def hear_news(self) -> None:
+        """Some run's status may have changed."""
+        if self.loop.wakes:
+            self._bell.ring()
+
+    def stop(self) -> None:
+        """Let it end after the pass that is under way."""
+        self._stopping.set()
+        self._bell.ring()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for its end; whether it came."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
+
+    @property
+    def lease(self) -> Lease | None:
+        """What it holds, for who renews it; None while a pass takes longer than it may, so that another daemon gets it."""
+        return None if self.hangs or not self.is_alive else self._lease
+
+    @property
+    def hangs(self) -> bool:
+        """Whether the pass that is under way takes longer than it may."""
+        began = self._began
+        return began is not None and time.monotonic() - began > self.loop.budget_s
+
+    def lose(self, lease: Lease) -> None:
+        """Another daemon has this lease."""
+        if self._lease == lease:
+            self._lease = None
+            self.leases_lost += 1
+
+    def state(self) -> dict[str, Any]:
+        """How it is, for people and programs."""
+        now = time.time()
+        began, ended = self._began, self._last_ended
+        return {
+            "state": self._state(),
+            "fence": self._lease.fence if self._lease else None,
+            "passes": self.passes,
+            "done": self.done,
+            "leases_lost": self.leases_lost,
+            "busy_s": round(time.monotonic() - began, 3) if began is not None else None,
+            "last_took_s": self._last_took_s,
+            "idle_s": round(time.monotonic() - ended, 3) if ended is not None else None,
+            "errors": [{"at": e.at, "text": e.text} for e in tuple(self._errors) if now - e.at < ERRORS_SHOWN_S],
+        }
+
+    def _state(self) -> str:
+        if self.hangs:
+            return "hangs"
+        if not self.is_alive:
+            return "ended"
+        if self._is_away:
+            return "database away"
+        return "standby" if self.loop.is_leased and self._lease is None else "active"
+
+    # In its thread --------------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        leases = Leases(self._instance.database, self._me, ttl_s=self._ttl_s)
+        heard = self._bell.rings
+        while not self._stopping.is_set():
+            rest_s = self._one(leases)
+            heard = self._bell.wait(heard, rest_s) if rest_s else self._bell.rings
+        self._end(leases)
+
+    def _one(self, leases: Leases) -> float:
+        """One pass, if it is this daemon's to make; how long to rest then."""
+        try:
+            self._began = time.monotonic()
+            if self.loop.is_leased:
+                self._lease = leases.acquire(self.loop.name)
+                if self._lease is None:
+                    self._is_away = False
+                    return self._ttl_s / (2 * LOOKS_PER_TTL)
+            report = self.loop.run_once(self._context())
+            self._take(report)
+            return 0.0 if report.again else self.loop.interval_s
+        except StorageUnavailableError as e:
+            self._note(str(e))
+            self._is_away = True
+            return AFTER_AWAY_S
+        except FencedError:
+            self.leases_lost += self._lease is not None
+            self._lease = None
+            return 0.0
+        except Exception as e:  # noqa: BLE001 - a loop that raises stops no other, and goes on itself
+            self._note(f"{type(e).__name__}: {e}")
+            return self._after_error_s
+        finally:
+            self._began = None
+
+    def _take(self, report: LoopReport) -> None:
+        self._is_away = False
+        self.passes += 1
+        self.done += report.done
+        if self._began is not None:
+            self._last_took_s = round(time.monotonic() - self._began, 4)
+        self._last_ended = time.monotonic()
+        for text in report.problems:
+            self._note(text)
+
+    def _note(self, text: str) -> None:
+        if not self._errors or self._errors[-1].text != text:
+            self._say(f"{self.loop.name}: {text}")
+        self._errors.append(LoopError(time.time(), text))
+
+    def _context(self) -> LoopContext:
+        return LoopContext(self._instance, self._me, self._lease, self._stopping.is_set, self.wake)
+
+    def _end(self, leases: Leases) -> None:
+        """Let go of what is held. A database that is away keeps nobody from ending: the lease lapses then."""
+        try:
+            self.loop.close()
+            if self._lease is not None:
+                leases.release(self._lease)
+        except StorageUnavailableError as e:
+            self._say(f"{self.loop.name}: {e.message} Its lease lapses by itself.")
+        finally:
+            self._instance.close()

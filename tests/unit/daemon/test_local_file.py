@@ -1,0 +1,74 @@
+"""The file by which a probe knows a living daemon."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from runplane.daemon import local_file
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "daemon.json"
+    monkeypatch.setenv(local_file.FILE_ENV, str(path))
+    return path
+
+
+def state(**loops: str) -> dict[str, object]:
+    return {"pid": os.getpid(), "loops": {name: {"state": state} for name, state in loops.items()}}
+
+
+def test_a_daemon_that_wrote_lately_lives(file: Path) -> None:
+    local_file.write(file, state(queue="active", launch="database away"))
+
+    assert local_file.check().is_live
+
+
+@pytest.mark.parametrize("how", ["hangs", "ended"])
+def test_a_loop_that_does_not_go_on_is_named(file: Path, how: str) -> None:
+    local_file.write(file, state(queue=how, launch="active"))
+
+    found = local_file.check()
+
+    assert not found.is_live
+    assert found.text.endswith("do not go on: queue")
+
+
+def test_a_file_that_is_old_is_that_of_a_daemon_that_hangs(file: Path) -> None:
+    local_file.write(file, state(queue="active"))
+    body = json.loads(file.read_text())
+    file.write_text(json.dumps({**body, "at": body["at"] - 31}))
+
+    found = local_file.check()
+
+    assert not found.is_live
+    assert "has not been heard of for 31 s" in found.text
+
+
+def test_the_file_of_a_process_that_is_gone_says_nothing(file: Path) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", "pass"])
+    gone.wait()
+    local_file.write(file, {**state(queue="active"), "pid": gone.pid})
+
+    assert not local_file.check().is_live
+
+
+def test_the_check_loads_no_database_and_no_client(file: Path) -> None:
+    local_file.write(file, state(queue="active"))
+    code = (
+        "import sys\nfrom runplane.cli.main import main\n"
+        "sys.argv = ['runplane', 'daemon', 'liveness-check']\n"
+        "try:\n    main()\nexcept SystemExit as e:\n    code = e.code\n"
+        "heavy = [m for m in ('sqlite3', 'psycopg', 'sqlalchemy', 'pydantic', 'rich', 'yaml') if m in sys.modules]\n"
+        "print(code, heavy)"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=file.parent)
+
+    assert done.stdout.splitlines()[-1] == "0 []", done.stdout + done.stderr
