@@ -21,6 +21,7 @@ import event_log
 import in_process_ops
 import multiprocess_ops
 import plans
+import run_queue
 import scaling
 import start_up
 from comparison import DAGSTER_ENV, Bench, Figure, Row, line
@@ -35,6 +36,7 @@ QUESTIONS: dict[str, tuple[str, Callable[[Bench], Iterator[Row]]]] = {
     "plans": ("Plans", plans.rows),
     "event_log": ("Events", event_log.rows),
     "documents": ("Documents", documents.rows),
+    "run_queue": ("The queue of runs", run_queue.rows),
     "scaling": ("From 1,000 to 10,000 ops", scaling.rows),
 }
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"

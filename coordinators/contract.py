@@ -23,7 +23,7 @@ class StoresRuns(Protocol):
         """The same as ``submit``, with a run that is not stored yet.
 
         Args:
-            plan: the run's plan, which is stored already; None: its worker makes it.
+            plan: the run's plan, which is stored with it; None: its worker makes it.
 
         Raises:
             ConflictError: the run's id is another run's.

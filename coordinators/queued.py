@@ -8,11 +8,14 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 
 from ..engine.snapshot import PlanSnapshot
 from ..events.event import NewEvent
 from ..events.kinds import EventKind
 from ..events.run import Run
+from ..events.status import RunStatus
+from ..storage.dialect import Statement
 from ..storage.journal import Journal
 from ..storage.queue import Queue
 from ..storage.runs import Runs
@@ -38,22 +41,28 @@ class QueuedRunCoordinator:
             ConflictError: it was submitted before.
         """
         plan = self._journal.get_plan(run.plan_id) if run.plan_id is not None else None
-        self._enqueue(run, plan, is_stored=True)
+        self._enqueue(run, plan, None, is_stored=True)
         return self._runs.get(run.run_id)
 
     def submit_new(self, run: Run, plan: PlanSnapshot | None) -> Run:
-        """Store a run and enqueue it, in one transaction; return it as it is then.
+        """Store a run and its plan and enqueue it, in one transaction and one round trip; return it as it is then.
 
         Raises:
             ConflictError: its id is another run's.
         """
-        self._enqueue(run, plan, is_stored=False)
-        return self._runs.get(run.run_id)
+        storing = None
+        if plan is not None:
+            plan_id, storing = self._journal.storing_plan(plan)
+            run = replace(run, plan_id=plan_id)
+        self._enqueue(run, plan, storing, is_stored=False)
+        return replace(run, status=RunStatus.QUEUED)
 
-    def _enqueue(self, run: Run, plan: PlanSnapshot | None, *, is_stored: bool) -> None:
+    def _enqueue(self, run: Run, plan: PlanSnapshot | None, storing_plan: Statement | None, *, is_stored: bool) -> None:
         event = NewEvent(EventKind.RUN_ENQUEUED, None, None, {}, time.time())
         pools = first_pools(plan) if plan is not None else None
-        self._queue.enqueue(run, event, priority=priority_of(run.tags), pools=pools, is_stored=is_stored)
+        self._queue.enqueue(
+            run, event, priority=priority_of(run.tags), pools=pools, is_stored=is_stored, plan=storing_plan
+        )
 
 
 def first_pools(plan: PlanSnapshot) -> Mapping[str, int] | None:

@@ -322,31 +322,10 @@ class Instance:
         Raises:
             ConflictError: the id is taken by another run. RunplaneError: the id is not a UUID.
         """
-        run = self._asked_for(request)
+        plan_id = self.journal.put_plan(request.plan) if request.plan is not None else None
+        run = _asked_for(request, plan_id)
         self.journal.create(run)
         return run
-
-    def _asked_for(self, request: RunRequest) -> Run:
-        """The run as it is to be stored; its plan is stored here."""
-        plan_id = self.journal.put_plan(request.plan) if request.plan is not None else None
-        tags = {**(request.plan.tags if request.plan else {}), **request.tags}
-        if request.parent_run_id is not None and request.root_run_id is not None:
-            tags["dagster/parent_run_id"] = request.parent_run_id
-            tags["dagster/root_run_id"] = request.root_run_id
-        return Run(
-            run_id=_checked_id(request.run_id),
-            job_name=request.job_name,
-            origin=request.origin,
-            run_config=request.run_config,
-            tags=tags,
-            op_selection=request.op_selection,
-            step_keys=request.step_keys,
-            asset_selection=request.asset_selection,
-            parent_run_id=request.parent_run_id,
-            root_run_id=request.root_run_id,
-            plan_id=plan_id,
-            created_at=time.time(),
-        )
 
     def submit(self, request: RunRequest) -> Run:
         """Store a run and hand it to the coordinator, which launches it now or later.
@@ -357,7 +336,7 @@ class Instance:
         # Built first: a part that can not be built leaves no run behind.
         coordinator = self.coordinator
         if isinstance(coordinator, StoresRuns):
-            return coordinator.submit_new(self._asked_for(request), request.plan)
+            return coordinator.submit_new(_asked_for(request, None), request.plan)
         _ = self.launcher
         return coordinator.submit(self.create(request))
 
@@ -511,6 +490,28 @@ class Instance:
             event = _event(EventKind.RUN_CANCELED, {"message": message})
             self.journal.finalise(head.run_id, claim.epoch, event, cause=FailureCause.CANCELED.value)
             self.complete_logs(head.run_id)
+
+
+def _asked_for(request: RunRequest, plan_id: str | None) -> Run:
+    """The run as it is to be stored."""
+    tags = {**(request.plan.tags if request.plan else {}), **request.tags}
+    if request.parent_run_id is not None and request.root_run_id is not None:
+        tags["dagster/parent_run_id"] = request.parent_run_id
+        tags["dagster/root_run_id"] = request.root_run_id
+    return Run(
+        run_id=_checked_id(request.run_id),
+        job_name=request.job_name,
+        origin=request.origin,
+        run_config=request.run_config,
+        tags=tags,
+        op_selection=request.op_selection,
+        step_keys=request.step_keys,
+        asset_selection=request.asset_selection,
+        parent_run_id=request.parent_run_id,
+        root_run_id=request.root_run_id,
+        plan_id=plan_id,
+        created_at=time.time(),
+    )
 
 
 def _checked_id(run_id: str | None) -> str:

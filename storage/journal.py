@@ -75,6 +75,10 @@ class Journal:
         """Store a plan once; return its id."""
         return self._plans.put(plan)
 
+    def storing_plan(self, plan: PlanSnapshot) -> tuple[str, Statement]:
+        """The plan's id, and the statement of ``put_plan`` for who does more in the same transaction."""
+        return self._plans.storing(plan)
+
     def get_plan(self, plan: str) -> PlanSnapshot:
         """The stored plan.
 

@@ -25,6 +25,12 @@ class Plans:
 
     def put(self, plan: PlanSnapshot) -> str:
         """Store a plan once; return its id."""
+        found, statement = self.storing(plan)
+        self._database.transact([statement])
+        return found
+
+    def storing(self, plan: PlanSnapshot) -> tuple[str, Statement]:
+        """The plan's id, and the statement of ``put`` for who does more in the same transaction."""
         body = plan_to_body(plan)
         found = plan_id(body)
         packed = zlib.compress(json.dumps(body, separators=(",", ":")).encode(), 1)
@@ -32,8 +38,7 @@ class Plans:
             "INSERT INTO {plan} (plan_id, version, body) VALUES (:id, :version, :body) ON CONFLICT (plan_id) DO NOTHING"
         )
         params = {"id": found, "version": PLAN_VERSION, "body": packed}
-        self._database.transact([Statement(self._rules.named(sql), params)])
-        return found
+        return found, Statement(self._rules.named(sql), params)
 
     def get(self, found: str) -> PlanSnapshot:
         """The stored plan.

@@ -96,12 +96,20 @@ class Queue:
     # Entering -------------------------------------------------------------------------------------------------------------
 
     def enqueue(
-        self, run: Run, event: NewEvent, *, priority: int, pools: Mapping[str, int] | None, is_stored: bool
+        self,
+        run: Run,
+        event: NewEvent,
+        *,
+        priority: int,
+        pools: Mapping[str, int] | None,
+        is_stored: bool,
+        plan: Statement | None = None,
     ) -> None:
         """Make a run QUEUED, in one transaction; one that is not stored yet is stored in it.
 
         Args:
             event: RUN_ENQUEUED.
+            plan: stores the run's plan, in the same transaction.
             priority, pools: see ``QueuedRun``.
 
         Raises:
@@ -111,7 +119,8 @@ class Queue:
         t = self._rules.as_service(run.run_id)
         self._rules.status(t, event, unclaimed=True)
         t.then(self._sql["enter"], rank=-priority, pools=None if pools is None else json.dumps(dict(pools)))
-        outcomes = self._database.transact([*creation, *t.close()])
+        plans = [plan] if plan is not None else []
+        outcomes = self._database.transact([*creation, *t.close(), *plans])
         if creation:
             self._journal.check_created(run, outcomes)
         if outcomes[len(creation) + t.guards[0]].matched == 0 and not self._journal.is_stored(run.run_id, event):

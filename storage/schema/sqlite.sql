@@ -175,4 +175,4 @@ CREATE INDEX slot_by_pool ON slot (pool);
 CREATE UNIQUE INDEX feed_by_number ON feed (number);
 INSERT INTO feed_head (id, last) VALUES (1, 0);
 INSERT INTO schema_serves (id, oldest) VALUES (1, '0001');
-INSERT INTO schema_version (version_num) VALUES ('0002');
+INSERT INTO schema_version (version_num) VALUES ('0003');
