@@ -13,11 +13,12 @@ import click
 
 from ..definitions.user_errors import error_text
 from ..errors import UnsupportedError
-from ..events.causes import ErrorInfo
+from ..events.causes import ErrorInfo, FailureCause
 from ..events.run import Run
 from ..events.status import RunStatus
 from ..instance.instance import Instance
 from ..storage.compute_logs import LocalComputeLogStore
+from .advice import run_advice, step_advice
 from .story import CAUSE_WORDS, RunStory, Span, StepStatus, StepStory
 
 SHORT_ID = 8
@@ -102,6 +103,8 @@ def cause_words(failure: Mapping[str, Any] | None) -> str:
     """Why an attempt ended badly, in one clause; for a process that ended by itself with the evidence."""
     body = failure or {}
     words = CAUSE_WORDS.get(str(body.get("cause")), "it failed")
+    if body.get("cause") == FailureCause.USER_RETRY and "seconds_to_wait" in body:
+        words = "its code asked for it"
     evidence = body.get("evidence")
     if evidence:
         return f"{words} ({evidence})"
@@ -110,7 +113,7 @@ def cause_words(failure: Mapping[str, Any] | None) -> str:
         return str(user_failure["description"])
     error = body.get("error")
     if body.get("cause") == "USER_CODE" and error:
-        innermost = _of_user(ErrorInfo.from_body(error))
+        innermost = of_user(ErrorInfo.from_body(error))
         return innermost.message.strip().splitlines()[-1] if innermost.message.strip() else words
     return words
 
@@ -152,6 +155,7 @@ def print_failures(story: RunStory, run: Run) -> None:
         click.echo("")
         click.echo(coloured(f"Step {step.key} failed{attempts}: {cause_words(step.failure)}", StepStatus.FAILED))
         _print_error((step.failure or {}).get("error"))
+        _print_advice(step_advice(step.failure))
     if len(failed) > MOST_FAILURES:
         click.echo(
             f"\n... and {len(failed) - MOST_FAILURES} more failed steps: runplane run show {short(run.run_id)} --json"
@@ -160,6 +164,7 @@ def print_failures(story: RunStory, run: Run) -> None:
         click.echo("")
         click.echo(coloured(str(story.end.get("message") or "The run failed."), RunStatus.FAILURE))
         _print_error(story.run_error)
+        _print_advice(run_advice(run.tags))
     if failed or story.status is RunStatus.FAILURE:
         click.echo("")
 
@@ -167,13 +172,19 @@ def print_failures(story: RunStory, run: Run) -> None:
 def _print_error(body: Mapping[str, Any] | None) -> None:
     if body is None:
         return
-    text = error_text(_of_user(ErrorInfo.from_body(body)))
+    text = error_text(of_user(ErrorInfo.from_body(body)))
     click.echo("")
     for line in text.splitlines():
         click.echo(f"    {line}" if line else "")
 
 
-def _of_user(error: ErrorInfo) -> ErrorInfo:
+def _print_advice(advice: str | None) -> None:
+    if advice is not None:
+        click.echo("")
+        click.echo(f"    What to do: {advice}")
+
+
+def of_user(error: ErrorInfo) -> ErrorInfo:
     """Past the wrappers that only say where in our code it happened, to the error with the user's own frames."""
     while not error.stack and error.cause is not None:
         error = error.cause

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -111,6 +112,22 @@ def show(run_id: str, as_document: bool) -> None:
             for line in why_lines(waits):
                 click.echo(line)
         print_end(instance, found, story)
+
+
+@run.command("report", cls=Verb)
+@click.argument("run_id")
+@click.option("-o", "--output", metavar="FILE", required=True, help="Where to; conventionally RUN_ID.html.")
+def report(run_id: str, output: str) -> None:
+    """Write a run as one page of HTML: why it failed, graph, timeline, logs, metadata, events. It needs no network and no script."""
+    from .reporting import write_report
+
+    path = Path(output)
+    with Instance.get(say=say) as instance:
+        try:
+            write_report(instance, instance.runs.get(run_id), path)
+        except OSError as error:
+            raise RunplaneError(f"can not be written: {error.strerror}", where=output) from error
+    click.echo(path)
 
 
 @run.command("events", cls=Verb)
