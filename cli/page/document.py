@@ -203,6 +203,8 @@ def _metadata(content: Content) -> list[Child]:
 
 def _value(value: object) -> Child:
     """A metadata value: what a richer one holds, an address as a link."""
+    if isinstance(value, Mapping) and value.get("__class__") == "TimestampMetadataValue":
+        return at(value.get("value"))
     if isinstance(value, Mapping):
         given = [v for k, v in value.items() if k != "__class__"]
         value = (

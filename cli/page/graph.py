@@ -72,7 +72,7 @@ def _chosen(steps: Sequence[StepPlan], of_plan: dict[str, list[StepStory]]) -> l
         beside[a].append(b)
         beside[b].append(a)
     bad = [s.key for s in steps if any(kind_of(t.status) in ("bad", "warn") for t in of_plan.get(s.key, ()))]
-    keys = dict.fromkeys([*bad, steps[0].key])
+    keys = dict.fromkeys(bad or [steps[0].key])
     queue = list(keys)
     for key in queue:  # grows while it is walked
         for other in beside[key]:

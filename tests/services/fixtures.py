@@ -6,6 +6,7 @@
 `postgres_url`     a fresh, empty database on it; when the test ends the server is brought back and the database dropped
 `pgbouncer_url`    the same database through a real pgBouncer that pools by transaction
 `runplane_image`   the image of `deploy/Dockerfile`, built from the clone: its name
+`browser`          a browser without a window, to look at pages with
 `dagster_python`   the interpreter of an environment with a real Dagster
 =================  ========================================================================================================
 
@@ -23,6 +24,8 @@ from typing import Any, NoReturn
 import pytest
 
 from services import docker_daemon, images, pgbouncer, postgres
+from services.browser import Browser
+from services.browser import program as browser_program
 
 IN_CI = os.environ.get("CI", "").lower() not in ("", "0", "false")
 
@@ -157,3 +160,11 @@ def dagster_python() -> Path:
     if made.exists():
         return made
     not_to_be_had("no environment with Dagster: RUNPLANE_DAGSTER_PYTHON is not set; `make test` makes one")
+
+
+@pytest.fixture
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Browser:
+    path = browser_program()
+    if path is None:
+        not_to_be_had("no browser: install chromium")
+    return Browser(path, tmp_path_factory.mktemp("browser"))

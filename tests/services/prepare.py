@@ -13,7 +13,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from services import docker_daemon, images
+from services import browser, docker_daemon, images
 
 
 def up() -> int:
@@ -40,7 +40,10 @@ def up() -> int:
 def _server_programs() -> None:
     """Without Docker: the servers themselves, where they can be installed."""
     has_postgres = any(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    missing = ([] if has_postgres else ["postgresql"]) + ([] if shutil.which("pgbouncer") else ["pgbouncer"])
+    missing = [] if has_postgres else ["postgresql"]
+    missing += [] if shutil.which("pgbouncer") else ["pgbouncer"]
+    missing += [] if browser.program() else ["chromium"]
+    missing += [shell for shell in ("zsh", "fish") if shutil.which(shell) is None]
     if not missing or os.geteuid() != 0:
         return
     try:
