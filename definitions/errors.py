@@ -30,6 +30,18 @@ class DagsterInvalidSubsetError(DagsterError):
     exit_code = ExitCode.BAD_INPUT
 
 
+class DagsterExecutionStepNotFoundError(DagsterError):
+    """A step is named that is not there."""
+
+    exit_code = ExitCode.BAD_INPUT
+
+
+class DagsterRunNotFoundError(DagsterError):
+    """A run is named that is not stored."""
+
+    exit_code = ExitCode.BAD_INPUT
+
+
 class DagsterUnmetExecutorRequirementsError(DagsterError):
     """An executor that needs what this run can not give (code that others can load, outputs that others can read)."""
 

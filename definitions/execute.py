@@ -10,7 +10,8 @@ from typing import Any
 
 from ..errors.base import UnsupportedError
 from .errors import DagsterInvariantViolationError
-from .ports import InProcessRequest, in_process_port
+from .job import JobDefinition
+from .ports import InProcessRequest, ReexecutionOptions, in_process_port
 from .reconstruct import ReconstructableJob
 from .result import JobExecutionResult
 from .run_config import plain_run_config
@@ -24,7 +25,7 @@ def execute_job(
     tags: Mapping[str, Any] | None = None,
     raise_on_error: bool = False,
     op_selection: Sequence[str] | None = None,
-    reexecution_options: Any = None,
+    reexecution_options: ReexecutionOptions | None = None,
     asset_selection: Sequence[Any] | None = None,
 ) -> JobExecutionResult:
     """Run a job to its end, its steps where its executor puts them.
@@ -32,21 +33,23 @@ def execute_job(
     Args:
         job: what ``reconstructable`` gives.
         instance: where the run is kept.
-        run_config: config of the run; not given: the job's own.
+        run_config: config of the run; not given: that of the run that is executed again, or the job's own.
         tags: tags of the run, over the job's.
         raise_on_error: raise the exception of the first step that fails.
         op_selection: queries naming the ops to run.
-        reexecution_options, asset_selection: not supported yet; refused unless None.
+        reexecution_options: which run to execute again, and what of it.
+        asset_selection: not supported yet; refused unless None.
 
     Raises:
         DagsterInvariantViolationError: `job` is a job itself, which other processes can not load.
         UnsupportedError: an argument that is not supported yet.
         ConfigErrors: the run config is not right.
+        DagsterRunNotFoundError: there is no run to execute again.
+        DagsterExecutionStepNotFoundError: a step is selected that is not there.
     """
-    if reexecution_options is not None or asset_selection is not None:
+    if asset_selection is not None:
         raise UnsupportedError(
-            "execute_job can not re-execute or select assets in this version.",
-            hint="Leave reexecution_options and asset_selection out; `runplane run retry` re-executes.",
+            "execute_job can not select assets in this version.", hint="Leave asset_selection out, or use materialize."
         )
     if not isinstance(job, ReconstructableJob):
         raise DagsterInvariantViolationError(
@@ -58,11 +61,19 @@ def execute_job(
     return in_process_port()(
         InProcessRequest(
             job=definition,
-            run_config=definition.run_config if run_config is None else plain_run_config(run_config),
+            run_config=_run_config(definition, run_config, reexecution_options),
             instance=instance,
             origin=job.get_python_origin(),
             raise_on_error=raise_on_error,
             op_selection=tuple(op_selection) if op_selection else None,
             tags=tags_to_text(tags or {}),
+            again=reexecution_options,
         )
     )
+
+
+def _run_config(job: JobDefinition, given: Any, again: ReexecutionOptions | None) -> Mapping[str, Any] | None:
+    """None: that of the run that is executed again."""
+    if given is None:
+        return job.run_config if again is None else None
+    return plain_run_config(given)

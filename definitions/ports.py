@@ -6,13 +6,35 @@ port with the part that does.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ..errors.base import UnsupportedError
 from ..events.origin import JobOrigin
 from .result import ExecuteInProcessResult
+
+
+@dataclass(frozen=True)
+class ReexecutionOptions:
+    """Which run is executed again, and what of it; what its other steps produced is taken from it.
+
+    Source: https://docs.dagster.io/api/dagster/execution (ReexecutionOptions)
+
+    Attributes:
+        parent_run_id: the run.
+        step_selection: queries naming steps (``b``, ``b*``, ``work[3]``); empty: all.
+        is_from_failure: the steps that did not succeed, and what comes after them. Set by ``from_failure``.
+    """
+
+    parent_run_id: str
+    step_selection: Sequence[str] = ()
+    is_from_failure: bool = field(default=False, kw_only=True)
+
+    @staticmethod
+    def from_failure(run_id: str, instance: Any) -> ReexecutionOptions:
+        """What did not succeed of a run. It is found when the run is executed again."""
+        return ReexecutionOptions(run_id, is_from_failure=True)
 
 
 @dataclass(frozen=True)
@@ -28,16 +50,18 @@ class InProcessRequest:
         op_selection: queries, or None for all ops.
         run_id: UUID text, or None to draw one.
         tags: tags of the run, over the job's.
+        again: the run that this one executes again, and what of it. Then a `run_config` of None is that run's.
     """
 
     job: Any
-    run_config: Mapping[str, Any] = field(default_factory=dict)
+    run_config: Mapping[str, Any] | None = field(default_factory=dict)
     instance: Any = None
     origin: JobOrigin | None = None
     raise_on_error: bool = True
     op_selection: tuple[str, ...] | None = None
     run_id: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    again: ReexecutionOptions | None = None
 
 
 class InProcessPort(Protocol):

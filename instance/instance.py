@@ -177,9 +177,13 @@ class Instance:
         return made
 
     @classmethod
-    def ephemeral(cls) -> Instance:
-        """An instance in memory; it and a temporary folder for outputs go when it is closed or collected."""
-        made = cls.from_yaml("")
+    def ephemeral(cls, tempdir: str | Path | None = None) -> Instance:
+        """An instance in memory; it and a temporary folder for outputs go when it is closed or collected.
+
+        Args:
+            tempdir: a folder for outputs, in place of the temporary one; it stays.
+        """
+        made = cls.from_yaml("", tempdir)
         made._wiring.keep_in_memory()
         made.is_ephemeral = True
         return made

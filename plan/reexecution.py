@@ -1,6 +1,6 @@
-"""Re-execution from failure: what of an earlier run is taken over, and what is run again.
+"""Re-execution: what of an earlier run is taken over, and what is run again.
 
-Exactly the complement of what the earlier run finished: what failed, was interrupted, or never ran. What was skipped stays
+From failure: exactly the complement of what the earlier run finished: what failed, was interrupted, or never ran. What was skipped stays
 skipped, since the missing output that caused it would be missing again. Of mapped steps only the unfinished ones run again.
 """
 
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ..engine.snapshot import OutputRef, PlanSnapshot, StepPlan, StoredOutput, mapped_key, mapping_key_of, template_key
 from ..events.event import Event
 from ..events.kinds import EventKind
+from .selection import select_steps
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,27 @@ def remainder_of(plan: PlanSnapshot, finished: Finished) -> Remainder:
         steps += unfinished
         if unfinished:
             again.add(step.key)
+    return _with_what_is_known(steps, done, known)
+
+
+def chosen_of(plan: PlanSnapshot, finished: Finished, queries: Sequence[str]) -> Remainder:
+    """The steps that `queries` name, to be run again with what the run produced.
+
+    Args:
+        plan, finished: of the earlier run, as it is compiled from the code of now.
+
+    Raises:
+        DagsterExecutionStepNotFoundError, DagsterInvalidSubsetError: as ``select_steps``.
+    """
+    done = finished.steps | _taken(plan)
+    mapped = [key for key in done if mapping_key_of(key) is not None]
+    chosen = select_steps(plan.steps, mapped, queries)
+    order = {step.key: i for i, step in enumerate(plan.steps)}
+    steps = sorted(chosen, key=lambda key: (order.get(key, order.get(template_key(key), 0)), key))
+    return _with_what_is_known(steps, done, (*plan.known_outputs, *finished.outputs))
+
+
+def _with_what_is_known(steps: Sequence[str], done: Collection[str], known: Sequence[StoredOutput]) -> Remainder:
     chosen = frozenset(steps)
     kept = [o for o in known if o.step not in chosen and template_key(o.step) not in chosen]
     mapped = sorted(

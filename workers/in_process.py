@@ -10,7 +10,6 @@ from contextlib import ExitStack
 
 from ..definitions.ports import InProcessRequest
 from ..definitions.result import ExecuteInProcessResult
-from ..engine.snapshot import PlanSnapshot
 from ..errors import ConflictError, RunplaneError
 from ..events.causes import ErrorInfo
 from ..events.event import Event, NewEvent
@@ -27,6 +26,7 @@ from ..plan.compile import compile_plan
 from ..storage.contract import RunClaim
 from ..storage.liveness import this_process
 from .authority import acquire
+from .executed_again import executed_again
 from .python_logs import log_settings_of
 from .run import fail_with_exception, make_executor
 
@@ -43,9 +43,12 @@ def run_in_process(request: InProcessRequest) -> ExecuteInProcessResult:
         StepFailedError: a step failed in another process, when the request says so.
         Whatever user code raised here, when the request says so.
     """
-    plan = compile_plan(request.job, request.run_config, selection=request.op_selection)
     instance: Instance = request.instance or Instance.ephemeral()
-    run, claim = _created_and_claimed(instance, request, plan)
+    asked = _asked_for(instance, request)
+    run, claim = _created_and_claimed(instance, asked)
+    plan = asked.plan
+    if plan is None:
+        raise ValueError(f"run {run.run_id} was made without a plan")
     raised: list[BaseException] = []
     scope = ResourceScope(request.job, run, instance.home, instance=instance)
     values = StoredValues(request.job, run, scope)
@@ -61,18 +64,23 @@ def run_in_process(request: InProcessRequest) -> ExecuteInProcessResult:
     return ExecuteInProcessResult(request.job, instance.runs.get(run.run_id), events, values.load)
 
 
-def _created_and_claimed(instance: Instance, request: InProcessRequest, plan: PlanSnapshot) -> tuple[Run, RunClaim]:
-    run = instance.create(
-        RunRequest(
-            job_name=request.job.name,
-            origin=request.origin,
-            plan=plan,
-            run_config=request.run_config,
-            tags=request.tags,
-            op_selection=request.op_selection,
-            run_id=request.run_id,
-        )
+def _asked_for(instance: Instance, request: InProcessRequest) -> RunRequest:
+    if request.again is not None:
+        return executed_again(instance, request, request.again)
+    plan = compile_plan(request.job, request.run_config, selection=request.op_selection)
+    return RunRequest(
+        job_name=request.job.name,
+        origin=request.origin,
+        plan=plan,
+        run_config=request.run_config or {},
+        tags=request.tags,
+        op_selection=request.op_selection,
+        run_id=request.run_id,
     )
+
+
+def _created_and_claimed(instance: Instance, asked: RunRequest) -> tuple[Run, RunClaim]:
+    run = instance.create(asked)
     claim = acquire(instance.journal, run, this_process(), resumes_allowed=0)
     if not isinstance(claim, RunClaim):
         raise ConflictError(f"somebody else has it: {claim.message}", where=f"run {run.run_id}")
