@@ -16,6 +16,18 @@ _WHERE = {
     "definitions.job": ("GraphDefinition", "JobDefinition", "graph", "job"),
     "definitions.building": ("build_init_resource_context", "build_resources"),
     "definitions.hooks": ("HookDefinition", "HookExecutionResult", "failure_hook", "success_hook"),
+    "definitions.logger": (
+        "InitLoggerContext",
+        "JsonLogFormatter",
+        "LoggerDefinition",
+        "build_init_logger_context",
+        "colored_console_logger",
+        "default_loggers",
+        "default_system_loggers",
+        "get_dagster_logger",
+        "json_console_logger",
+        "logger",
+    ),
     "definitions.hook_context": ("HookContext", "build_hook_context"),
     "definitions.dagster_event": ("DagsterEvent", "DagsterEventType"),
     "definitions.ins_outs": ("DynamicOut", "GraphIn", "GraphOut", "In", "Out"),
@@ -69,6 +81,7 @@ _WHERE = {
         "Array",
         "BoolSource",
         "Enum",
+        "EnumValue",
         "Field",
         "IntSource",
         "Map",
@@ -80,7 +93,18 @@ _WHERE = {
         "StringSource",
     ),
     "definitions.run_config": ("RunConfig",),
-    "definitions.resources": ("InitResourceContext", "ResourceDefinition", "resource"),
+    "definitions.type_names": ("Any", "Bool", "Dict", "Float", "Int", "List", "Optional", "Set", "String", "Tuple"),
+    "definitions.config_files": (
+        "config_from_files",
+        "config_from_pkg_resources",
+        "config_from_yaml_strings",
+        "file_relative_path",
+    ),
+    "definitions.config_mapping": ("ConfigMapping", "config_mapping", "configured"),
+    "definitions.repository": ("RepositoryDefinition", "repository"),
+    "definitions.validate": ("validate_run_config",),
+    "definitions.input_manager": ("InputManagerDefinition", "input_manager"),
+    "definitions.resources": ("InitResourceContext", "ResourceDefinition", "make_values_resource", "resource"),
     "definitions.pydantic_config": (
         "Config",
         "ConfigurableIOManager",
@@ -95,6 +119,7 @@ _WHERE = {
         "IOManager",
         "IOManagerDefinition",
         "InputContext",
+        "InputManager",
         "OutputContext",
         "build_input_context",
         "build_output_context",
@@ -116,14 +141,16 @@ _WHERE = {
     ),
     "executors.user_function": ("InitExecutorContext",),
     "definitions.definitions_object": ("Definitions",),
-    "definitions.reconstruct": ("ReconstructableJob", "reconstructable"),
+    "definitions.reconstruct": ("ReconstructableJob", "build_reconstructable_job", "reconstructable"),
     "definitions.execute": ("execute_job",),
     "definitions.ports": ("ReexecutionOptions",),
     "definitions.result": ("ExecuteInProcessResult", "JobExecutionResult"),
     "definitions.errors": (
+        "DagsterConfigMappingFunctionError",
         "DagsterExecutionInterruptedError",
         "DagsterExecutionStepExecutionError",
         "DagsterExecutionStepNotFoundError",
+        "DagsterInvalidConfigDefinitionError",
         "DagsterInvalidDefinitionError",
         "DagsterInvalidInvocationError",
         "DagsterInvalidSubsetError",
@@ -142,6 +169,8 @@ _WHERE = {
     "outputs.memory": ("InMemoryIOManager", "mem_io_manager"),
 }
 _RENAMED = {
+    "DagsterRunStatus": ("events.status", "RunStatus"),
+    "PendingNodeInvocation": ("definitions.composition", "PendingNode"),
     "DagsterInstance": ("instance.instance", "Instance"),
     "Instance": ("instance.instance", "Instance"),
     "DagsterRun": ("events.run", "Run"),
@@ -156,7 +185,7 @@ def __getattr__(name: str) -> Any:
     if name.startswith("__"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name not in _LAZY:
-        raise AttributeError(_no_such_name(name))
+        raise _no_such_name(name)
     module, attribute = _LAZY[name]
     found = getattr(importlib.import_module(f"{__name__}.{module}"), attribute)
     _fill_port()
@@ -181,12 +210,18 @@ def _run(request: Any) -> Any:
     return run_in_process(request)
 
 
-def _no_such_name(name: str) -> str:
+def _no_such_name(name: str) -> Exception:
+    """What is said of a name that is not there. Of a name of Dagster's: an ImportError, since ``from runplane import name`` hides the
+    text of any other error."""
+    from .definitions.absent_names import absent
     from .errors.suggest import nearest
 
+    group = absent(name)
+    if group is not None:
+        never = "" if group.when == "later" else " and will not"
+        return ImportError(f"runplane {__version__} does not have Dagster's {name!r}{never}. {group.instead}")
     close = nearest(name, _LAZY)
     meant = f" Did you mean {close!r}?" if close else ""
-    return (
-        f"runplane {__version__} has no {name!r}.{meant} If it is a name of Dagster's: this version does not have it yet; "
-        "`dir(runplane)` lists those that are there."
+    return AttributeError(
+        f"runplane {__version__} has no {name!r}.{meant} `dir(runplane)` lists the names that are there."
     )

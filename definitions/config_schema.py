@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from ..errors.problems import Problems
 from ..errors.suggest import nearest
-from .errors import DagsterInvalidDefinitionError
+from .errors import DagsterInvalidConfigDefinitionError
 from .ins_outs import UNSET
 
 Environment = Mapping[str, str]
@@ -115,8 +115,8 @@ class Noneable:
 
     of: ConfigType
 
-    def __init__(self, of: Any) -> None:
-        object.__setattr__(self, "of", config_type(of))
+    def __init__(self, inner_type: Any) -> None:
+        object.__setattr__(self, "of", config_type(inner_type))
 
     def describe(self) -> str:
         return f"{self.of.describe()}?"
@@ -134,8 +134,8 @@ class Array:
 
     of: ConfigType
 
-    def __init__(self, of: Any) -> None:
-        object.__setattr__(self, "of", config_type(of))
+    def __init__(self, inner_type: Any) -> None:
+        object.__setattr__(self, "of", config_type(inner_type))
 
     def describe(self) -> str:
         return f"[{self.of.describe()}]"
@@ -173,18 +173,45 @@ class Map:
 
 
 @dataclass(frozen=True)
+class EnumValue:
+    """A name that config may say, and what user code gets for it (the name itself when nothing else is given)."""
+
+    config_value: str
+    python_value: Any = None
+    description: str | None = None
+
+
+@dataclass(frozen=True)
 class Enum:
-    """One of several names. Given a Python enumeration, user code gets its member."""
+    """One of several names. Given a Python enumeration, user code gets its member.
+
+    Args:
+        name: of the kind, for people.
+        values: names, or ``EnumValue``s.
+    """
 
     name: str
     values: tuple[Any, ...]
     members: Mapping[str, Any] | None = None
+
+    def __init__(self, name: str, enum_values: Sequence[Any], members: Mapping[str, Any] | None = None) -> None:
+        named = {v.config_value: v for v in enum_values if isinstance(v, EnumValue)}
+        if named:
+            members = {n: n if v.python_value is None else v.python_value for n, v in named.items()}
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "values", tuple(named) if named else tuple(enum_values))
+        object.__setattr__(self, "members", members)
 
     @staticmethod
     def from_python_enum(enum: type[PythonEnum], name: str | None = None) -> Enum:
         """The names of the members of `enum`."""
         members = dict(enum.__members__)
         return Enum(name or enum.__name__, tuple(members), members)
+
+    @staticmethod
+    def from_python_enum_direct_values(enum: type[PythonEnum], name: str | None = None) -> Enum:
+        """The values of the members of `enum`; user code gets the value."""
+        return Enum(name or enum.__name__, tuple(m.value for m in enum))
 
     def describe(self) -> str:
         return " | ".join(str(v) for v in self.values)
@@ -233,13 +260,20 @@ class Field:
         default_value: used when the field is not given.
         is_required: not given: required unless there is a default, or everything below has one.
         description: for people.
+        is_secret: kept.
     """
 
     def __init__(
-        self, config: Any, default_value: Any = UNSET, is_required: bool | None = None, description: str | None = None
+        self,
+        config: Any,
+        default_value: Any = UNSET,
+        is_required: bool | None = None,
+        description: str | None = None,
+        is_secret: bool = False,
     ) -> None:
         self.config_type = config_type(config)
         self.description = description
+        self.is_secret = is_secret
         self.default_value = self.config_type.implicit_default() if default_value is UNSET else default_value
         self.is_required = self.default_value is UNSET if is_required is None else is_required
 
@@ -253,8 +287,9 @@ class Shape:
 
     extra_allowed = False
 
-    def __init__(self, fields: Mapping[str, Any]) -> None:
+    def __init__(self, fields: Mapping[str, Any], description: str | None = None) -> None:
         self.fields = {str(name): as_field(f) for name, f in fields.items()}
+        self.description = description
 
     def describe(self) -> str:
         inner = " ".join(f"{n}{'' if f.is_required else '?'}: {f.describe()}" for n, f in sorted(self.fields.items()))
@@ -290,7 +325,7 @@ class Permissive(Shape):
     extra_allowed = True
 
     def __init__(self, fields: Mapping[str, Any] | None = None, description: str | None = None) -> None:
-        super().__init__(fields or {})
+        super().__init__(fields or {}, description)
 
     def _read_unknown(self, value: Mapping[str, Any], problems: Problems) -> dict[str, Any]:
         return {k: v for k, v in value.items() if k not in self.fields}
@@ -347,7 +382,7 @@ def config_type(declared: Any) -> ConfigType:
     """The schema that a user's declaration means.
 
     Raises:
-        DagsterInvalidDefinitionError: it means none.
+        DagsterInvalidConfigDefinitionError: it means none.
     """
     if isinstance(declared, type) and hasattr(declared, "runplane_config_type"):
         found: ConfigType = declared.runplane_config_type()
@@ -364,7 +399,7 @@ def config_type(declared: Any) -> ConfigType:
     try:
         return _PLAIN[declared]
     except (KeyError, TypeError):
-        raise DagsterInvalidDefinitionError(
+        raise DagsterInvalidConfigDefinitionError(
             "this is not a config schema",
             got=repr(declared),
             expected="a Python type, a mapping of fields, a list with one kind, or Field, Shape, Selector, Noneable, Array, Map",

@@ -22,8 +22,9 @@ class Definitions:
         jobs: its jobs.
         resources: resources or their definitions, by key.
         executor: for jobs that name none.
+        loggers: for jobs that have none of their own, by the key that run config chooses them by.
         metadata: kept.
-        assets, schedules, sensors, loggers, asset_checks, component_tree: not supported yet; refused unless empty.
+        assets, schedules, sensors, asset_checks, component_tree: not supported yet; refused unless empty.
 
     Raises:
         DagsterInvalidDefinitionError: two jobs of one name, or something that is no job.
@@ -47,7 +48,6 @@ class Definitions:
             "assets": assets,
             "schedules": schedules,
             "sensors": sensors,
-            "loggers": loggers,
             "asset_checks": asset_checks,
             "component_tree": component_tree,
         }
@@ -58,6 +58,7 @@ class Definitions:
                 )
         self.resources = dict(resources or {})
         self.executor = executor
+        self.loggers = dict(loggers or {})
         self.metadata = dict(metadata or {})
         self._jobs: dict[str, JobDefinition] = {}
         for given in jobs or ():
@@ -74,6 +75,8 @@ class Definitions:
         job = job.with_top_level_resources(self.resources)
         if self.executor is not None and job.given_executor is None:
             job = job.with_executor_def(self.executor)
+        if self.loggers and not job.logger_defs:
+            job = job.with_logger_defs(self.loggers)
         self._jobs[job.name] = job
 
     @property

@@ -20,6 +20,12 @@ class DagsterInvalidDefinitionError(DagsterError):
     exit_code = ExitCode.BAD_INPUT
 
 
+class DagsterInvalidConfigDefinitionError(DagsterError):
+    """A config schema that is none."""
+
+    exit_code = ExitCode.BAD_INPUT
+
+
 class DagsterInvalidInvocationError(DagsterError):
     """An op that is called as a function with the wrong arguments."""
 
@@ -84,6 +90,10 @@ class DagsterUserCodeExecutionError(DagsterError):
 
 class DagsterTypeCheckError(DagsterUserCodeExecutionError):
     """The check of a type raised."""
+
+
+class DagsterConfigMappingFunctionError(DagsterUserCodeExecutionError):
+    """A function that makes config of config raised."""
 
 
 class DagsterTypeLoadingError(DagsterUserCodeExecutionError):

@@ -9,10 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, overload
 
-from ..errors.base import UnsupportedError
+from ..errors.base import ConfigErrors, UnsupportedError
+from ..errors.problems import Problems
 from ..errors.suggest import nearest
 from .builtin_executors import in_process_executor, multi_or_in_process_executor
 from .composition import Node
+from .config_mapping import ConfigMapping
 from .config_schema import Permissive
 from .errors import DagsterInvalidDefinitionError, DagsterInvariantViolationError
 from .executor_definition import ExecutorDefinition
@@ -40,9 +42,11 @@ class JobDefinition:
         executor_def: what runs its steps.
         tags: text to text; runs start with them.
         run_config: config used when a run gives none.
+        config_mapping: makes run config of what a run gives, or None.
         op_retry_policy: for ops that have none of their own.
         input_values: Python values of the graph's inputs, for runs in this process.
         hook_defs: hooks of all its ops.
+        logger_defs: loggers that run config may choose; none: the console.
         wiring: all its ops, in plan order, with what each input is made from.
     """
 
@@ -61,6 +65,7 @@ class JobDefinition:
         op_retry_policy: RetryPolicy | None = None,
         input_values: Mapping[str, Any] | None = None,
         hooks: AbstractSet[HookDefinition] | None = None,
+        logger_defs: Mapping[str, Any] | None = None,
     ) -> None:
         self.name = check_name(name or graph.name)
         self.graph = graph
@@ -72,11 +77,13 @@ class JobDefinition:
         self.executor_def = executor_def or multi_or_in_process_executor
         self.definition_tags = tags_to_text({**graph.tags, **(tags or {})})
         self.tags = tags_to_text({**graph.tags, **((run_tags if run_tags is not None else tags) or {})})
-        self.run_config = plain_run_config(config) if config is not None else {}
+        self.config_mapping = config if isinstance(config, ConfigMapping) else None
+        self.run_config = {} if config is None or self.config_mapping else plain_run_config(config)
         self.metadata = dict(metadata or {})
         self.op_retry_policy = op_retry_policy
         self.input_values: Mapping[str, Any] = dict(input_values or {})
         self.hook_defs = checked_hooks(hooks, f"job '{self.name}'")
+        self.logger_defs: Mapping[str, Any] = dict(logger_defs or {})
         self._check_input_values()
         self.wiring = graph.wiring
         self._by_path = {op.path: op for op in self.wiring}
@@ -115,6 +122,7 @@ class JobDefinition:
         input_values: Mapping[str, Any] | None = None,
         name: str | None = None,
         hooks: AbstractSet[HookDefinition] = frozenset(),
+        logger_defs: Mapping[str, Any] | None = None,
     ) -> JobDefinition:
         """The same job with some parts replaced; `resource_defs`, `input_values` and `hooks` are added to what is there."""
         copy = JobDefinition(
@@ -123,11 +131,12 @@ class JobDefinition:
             description=self.description,
             resource_defs={**self.given_resources, **(resource_defs or {})},
             executor_def=executor_def or self.given_executor,
-            config=self.run_config,
+            config=self.config_mapping or self.run_config,
             metadata=self.metadata,
             op_retry_policy=self.op_retry_policy,
             input_values={**self.input_values, **(input_values or {})},
             hooks=self.hook_defs | hooks,
+            logger_defs=self.logger_defs if logger_defs is None else logger_defs,
         )
         copy.definition_tags, copy.tags = self.definition_tags, self.tags
         copy.outputs_in_memory = self.outputs_in_memory
@@ -144,6 +153,24 @@ class JobDefinition:
     def with_hooks(self, hook_defs: AbstractSet[HookDefinition]) -> JobDefinition:
         """The job with more hooks, for all its ops."""
         return self.changed(hooks=checked_hooks(hook_defs, f"job '{self.name}'"))
+
+    def with_logger_defs(self, logger_defs: Mapping[str, Any]) -> JobDefinition:
+        """The job with these loggers."""
+        return self.changed(logger_defs=logger_defs)
+
+    def mapped_run_config(self, run_config: Mapping[str, Any], env: Mapping[str, str] | None) -> Mapping[str, Any]:
+        """The run config that the given one stands for, where the job has a config mapping; else the given one.
+
+        Raises:
+            ConfigErrors: what is given is not of the mapping's shape.
+        """
+        if self.config_mapping is None:
+            return run_config
+        problems = Problems()
+        mapped: Mapping[str, Any] = self.config_mapping.map(run_config, problems, env)
+        if problems.found:
+            raise ConfigErrors(problems.found, where=f"run config of job '{self.name}'")
+        return mapped
 
     def hooks_of(self, op: WiredOp) -> list[HookDefinition]:
         """The hooks of an op, its own and the job's, by name."""
@@ -224,7 +251,7 @@ class GraphDefinition(Graph):
         config: Any = None,
         tags: Mapping[str, Any] | None = None,
         metadata: Mapping[str, Any] | None = None,
-        logger_defs: None = None,
+        logger_defs: Mapping[str, Any] | None = None,
         executor_def: ExecutorDefinition | None = None,
         hooks: AbstractSet[HookDefinition] | None = None,
         op_retry_policy: RetryPolicy | None = None,
@@ -237,7 +264,6 @@ class GraphDefinition(Graph):
         """A job of this graph. The arguments are those of ``@job``."""
         _refuse_unsupported(
             f"job '{name or self.name}'",
-            logger_defs=logger_defs,
             op_selection=op_selection,
             partitions_def=partitions_def,
             asset_layer=asset_layer,
@@ -255,6 +281,7 @@ class GraphDefinition(Graph):
             op_retry_policy=op_retry_policy,
             input_values=input_values,
             hooks=hooks,
+            logger_defs=logger_defs,
         )
 
     def execute_in_process(
@@ -342,7 +369,7 @@ def job(
     tags: Mapping[str, Any] | None = None,
     run_tags: Mapping[str, Any] | None = None,
     metadata: Mapping[str, Any] | None = None,
-    logger_defs: None = None,
+    logger_defs: Mapping[str, Any] | None = None,
     executor_def: ExecutorDefinition | None = None,
     hooks: AbstractSet[HookDefinition] | None = None,
     op_retry_policy: RetryPolicy | None = None,
@@ -362,7 +389,7 @@ def job(
     tags: Mapping[str, Any] | None = None,
     run_tags: Mapping[str, Any] | None = None,
     metadata: Mapping[str, Any] | None = None,
-    logger_defs: None = None,
+    logger_defs: Mapping[str, Any] | None = None,
     executor_def: ExecutorDefinition | None = None,
     hooks: AbstractSet[HookDefinition] | None = None,
     op_retry_policy: RetryPolicy | None = None,
@@ -376,12 +403,13 @@ def job(
         name: not given: the function's.
         description: not given: the docstring.
         resource_defs: resources or their definitions, by key.
-        config: the config of runs that give none.
+        config: the config of runs that give none, or a ``ConfigMapping`` of their config.
         tags: of the job, and of its runs unless `run_tags` is given. Values that are no text become JSON text.
         run_tags: tags of its runs, in place of `tags`.
         metadata: kept.
         hooks: called after each of its steps.
-        logger_defs, partitions_def: not supported yet; refused unless None.
+        logger_defs: loggers that run config may choose; not given: the console.
+        partitions_def: not supported yet; refused unless None.
         executor_def: what runs its steps; not given: ``multi_or_in_process_executor``.
         op_retry_policy: for ops that have none of their own.
         input_values: Python values for its parameters, for runs in this process.
@@ -393,7 +421,7 @@ def job(
     """
 
     def wrap(fn: Callable[..., Any]) -> JobDefinition:
-        _refuse_unsupported(f"@job '{name or fn.__name__}'", logger_defs=logger_defs, partitions_def=partitions_def)
+        _refuse_unsupported(f"@job '{name or fn.__name__}'", partitions_def=partitions_def)
         return JobDefinition(
             graph_of(GraphDefinition, "@job", fn, name, description=description, out={}),
             resource_defs=resource_defs,
@@ -405,6 +433,7 @@ def job(
             op_retry_policy=op_retry_policy,
             input_values=input_values,
             hooks=hooks,
+            logger_defs=logger_defs,
         )
 
     return wrap if compose_fn is None else wrap(compose_fn)

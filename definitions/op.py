@@ -5,12 +5,14 @@ Source: https://docs.dagster.io/api/dagster/ops
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any, overload
 
 from .composition import PendingNode
+from .config_mapping import configured_field
 from .config_schema import Field, as_field
 from .direct import call_op
 from .errors import DagsterInvalidDefinitionError
@@ -111,6 +113,16 @@ class OpDefinition:
     def with_retry_policy(self, retry_policy: RetryPolicy) -> PendingNode:
         """The op with this retry policy in the graph."""
         return PendingNode(self).with_retry_policy(retry_policy)
+
+    def configured(
+        self, config_or_config_fn: Any, name: str, config_schema: Any = UNSET, description: str | None = None
+    ) -> OpDefinition:
+        """The same op under another name with its config given now, or made from another config by a function."""
+        made = copy.copy(self)
+        made.name = check_name(name)
+        made.description = description or self.description
+        made.config_field = configured_field(self.config_field, config_or_config_fn, config_schema)
+        return made
 
     def with_hooks(self, hook_defs: AbstractSet[HookDefinition]) -> PendingNode:
         """The op with hooks in the graph."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..events.origin import CodePointer, FileCodePointer, JobOrigin, ModuleCodePointer, RepositoryOrigin
+from ..events.origin import CodePointer, CustomPointer, FileCodePointer, JobOrigin, ModuleCodePointer, RepositoryOrigin
 from .code_loading import jobs_of, load_target
 from .definitions_object import find_job
 from .errors import DagsterInvariantViolationError
@@ -70,6 +70,30 @@ def reconstructable(target: Any) -> ReconstructableJob:
         file = os.path.abspath(inspect.getfile(fn))
         return ReconstructableJob(FileCodePointer(file, name, os.getcwd()), job_name)
     return ReconstructableJob(ModuleCodePointer(fn.__module__, name, os.getcwd()), job_name)
+
+
+def build_reconstructable_job(
+    reconstructor_module_name: str,
+    reconstructor_function_name: str,
+    reconstructable_args: tuple[Any, ...] | None = None,
+    reconstructable_kwargs: Mapping[str, Any] | None = None,
+    reconstructor_working_directory: str | None = None,
+) -> ReconstructableJob:
+    """The pointer to a job that a function makes of arguments.
+
+    Args:
+        reconstructor_module_name, reconstructor_function_name: where the function is.
+        reconstructable_args, reconstructable_kwargs: its arguments; JSON values.
+        reconstructor_working_directory: put on the Python path of who loads it; not given: the current one.
+    """
+    folder = reconstructor_working_directory or os.getcwd()
+    return ReconstructableJob(
+        CustomPointer(
+            ModuleCodePointer(reconstructor_module_name, reconstructor_function_name, folder),
+            tuple(reconstructable_args or ()),
+            tuple((reconstructable_kwargs or {}).items()),
+        )
+    )
 
 
 def _body(target: JobDefinition | GraphDefinition) -> Callable[..., Any]:

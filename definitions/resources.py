@@ -19,7 +19,7 @@ from ..errors.base import ConfigErrors
 from ..errors.problems import Problems
 from ..errors.suggest import nearest
 from ..events.run import Run
-from .config_schema import Field, as_field
+from .config_schema import Field, Permissive, as_field
 from .errors import DagsterInvalidDefinitionError, DagsterUnknownResourceError
 from .ins_outs import UNSET
 
@@ -278,6 +278,15 @@ def _checked_config(key: str, definition: ResourceDefinition, config: Any) -> An
         if problems.found:
             raise ConfigErrors(problems.found, where=f"resource '{key}'")
     return definition.final_config(config)
+
+
+def make_values_resource(**kwargs: Any) -> ResourceDefinition:
+    """A resource whose config is a mapping of values, which user code gets as it is.
+
+    Args:
+        kwargs: name to the kind of each value; none: any mapping.
+    """
+    return ResourceDefinition(lambda context: context.resource_config, config_schema=kwargs or Permissive())
 
 
 def resource_definition(key: str, given: Any) -> ResourceDefinition:

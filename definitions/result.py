@@ -30,6 +30,10 @@ class JobExecutionResult:
         run: the run as it ended.
         events: all its events, in order.
         load: gives the value of an output that the run produced.
+
+    Attributes:
+        job_def: the job.
+        stored_events: the events as they are stored, all kinds.
     """
 
     def __init__(self, job: Any, run: Run, events: Sequence[Event], load: LoadValue) -> None:

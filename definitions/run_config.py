@@ -6,7 +6,6 @@ Source: https://docs.dagster.io/guides/operate/configuration/run-configuration
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from ..errors.base import ConfigErrors
 from ..errors.problems import Problems
 from .composition import Node
+from .config_mapping import ConfigMapping
 from .config_schema import ANY, BOOL, FLOAT, INT, STRING, ConfigType, Environment, Field, ScalarUnion, Selector
 from .executor_definition import ExecutorDefinition, ExecutorPointer
 from .graph import Graph
@@ -22,7 +22,11 @@ from .resources import ResourceDefinition
 
 ROOTS = ("ops", "resources", "execution", "loggers", "inputs")
 _SCALARS: dict[type, ConfigType] = {int: INT, float: FLOAT, str: STRING, bool: BOOL}
-_LEVELS = {name: getattr(logging, name) for name in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")}
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+CONSOLE = "console"
+"""The logger of a job that has none of its own: lines on stderr."""
+BUILTIN = "dagster.builtin"
+"""The Python logger of ``get_dagster_logger``: its lines are always lines of the run that writes them."""
 
 
 class RunConfig:
@@ -89,14 +93,14 @@ class ResolvedRunConfig:
         ops: by path of the op (``sub.a``), for ops that have config or input values.
         resources: config by resource key.
         executor: which class runs the steps, with its config.
-        log_level: number of the lowest level of ``context.log`` that is kept.
+        loggers: config by key of the loggers that it names; none: the console hears everything.
         inputs: values of the job's inputs.
     """
 
     ops: Mapping[str, OpRunConfig]
     resources: Mapping[str, Any]
     executor: ExecutorPointer
-    log_level: int
+    loggers: Mapping[str, Any]
     inputs: Mapping[str, Mapping[str, Any]]
 
     def for_op(self, node: str) -> OpRunConfig:
@@ -118,6 +122,7 @@ def resolve_run_config(
     selected: frozenset[str] | None = None,
     known_inputs: frozenset[str] = frozenset(),
     env: Environment | None = None,
+    logger_defs: Mapping[str, Any] | None = None,
 ) -> ResolvedRunConfig:
     """Check the config of a run against its job, fill in defaults.
 
@@ -126,6 +131,7 @@ def resolve_run_config(
         selected: op paths that run; others may have config and need none. None: all.
         known_inputs: inputs of the graph for which the job has Python values.
         env: variables for ``{"env": NAME}``; None: only checked, left as they are.
+        logger_defs: the job's own loggers.
 
     Raises:
         ConfigErrors: everything that is wrong, each with its path.
@@ -142,7 +148,7 @@ def resolve_run_config(
         ops=reader.ops,
         resources=reader.resources(resource_defs, config.get("resources")),
         executor=reader.execution(executor_def, config.get("execution")),
-        log_level=reader.log_level(config.get("loggers")),
+        loggers=reader.loggers(logger_defs or {}, config.get("loggers")),
         inputs=inputs,
     )
     if problems.found:
@@ -210,8 +216,14 @@ class _Reader:
                 problems.unknown_key(str(key), ["ops", "config"])
         ops = entry.get("ops")
         if graph.config is not None:
-            ops = graph.config(entry.get("config")) if callable(graph.config) else graph.config
+            ops = self._of_graph(graph.config, entry.get("config"), problems.at("config"))
         self.graph(graph, f"{path}.", ops, problems.at("ops"), supplied)
+
+    def _of_graph(self, config: Any, given: Any, problems: Problems) -> Any:
+        """Config of the ops of a graph that has config of its own: a mapping, a function, or a ``ConfigMapping``."""
+        if isinstance(config, ConfigMapping):
+            return config.map(given, problems, self.env)
+        return config(given) if callable(config) else config
 
     def _op(self, node: Node, path: str, given: Any, problems: Problems, supplied: frozenset[str]) -> None:
         definition = node.definition
@@ -314,20 +326,33 @@ class _Reader:
                 problems.unknown_key(str(key), ["config"])
         return definition.pointer(entry.get("config"), problems.at("config"))
 
-    def log_level(self, given: Any) -> int:
-        """The lowest level that is kept."""
+    def loggers(self, defs: Mapping[str, Any], given: Any) -> dict[str, Any]:
+        """Config of the loggers that are named; of a job without its own only the console can be."""
         problems = self.problems.at("loggers")
         entries = self.mapping(given, problems)
+        known = list(defs) or [CONSOLE]
+        found: dict[str, Any] = {}
         for key in entries:
-            if key != "console":
-                problems.unknown_key(str(key), ["console"])
-        at = problems.at("console").at("config")
-        console = self.mapping(entries.get("console"), problems.at("console"))
-        config = self.mapping(console.get("config"), at)
+            if key not in known:
+                problems.unknown_key(str(key), known)
+                continue
+            at = problems.at(key)
+            entry = self.mapping(entries[key], at)
+            for name in entry:
+                if name != "config":
+                    at.unknown_key(str(name), ["config"])
+            if defs:
+                found[key] = self._value(defs[key].config_field, entry, "config", at, needed=True)
+            else:
+                found[key] = self._console(entry.get("config"), at.at("config"))
+        return found
+
+    def _console(self, given: Any, problems: Problems) -> dict[str, Any]:
+        config = self.mapping(given, problems)
         for key in config:
             if key not in ("log_level", "name"):
-                at.unknown_key(str(key), ["log_level", "name"])
-        level = str(config.get("log_level", "DEBUG")).upper()
+                problems.unknown_key(str(key), ["log_level", "name"])
+        level = str(config.get("log_level", "INFO")).upper()
         if level not in _LEVELS:
-            at.at("log_level").add("no such level", got=repr(config["log_level"]), expected=", ".join(_LEVELS))
-        return int(_LEVELS.get(level, logging.DEBUG))
+            problems.at("log_level").add("no such level", got=repr(config["log_level"]), expected=", ".join(_LEVELS))
+        return {"log_level": level, "name": str(config.get("name", "dagster"))}

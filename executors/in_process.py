@@ -24,7 +24,7 @@ from .log_capture import LogCapture
 from .perform import perform_step
 from .resource_scope import ResourceScope
 from .settings import DriverSettings, ExecutorContext, driver_settings
-from .step_log import listened, step_logger
+from .step_log import choose_loggers, listened, step_logger
 from .step_request import StepRequest
 from .time_limit import TimeLimit
 
@@ -160,6 +160,7 @@ class InProcessRunner:
         log = step_logger(notes.append, run, step=None, n=None, level=settings.level)
         keys = sorted({key for step in self._context.plan.steps for key in step.resource_keys})
         try:
+            choose_loggers(log, self._job, self._scope.config.loggers, run, step=None, n=None)
             with listened(log, settings, run, step=None, n=None):
                 self._scope.open(keys, notes.append, log, step=None, n=None)
             self._resources_open = True

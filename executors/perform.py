@@ -43,7 +43,7 @@ from ..events.kinds import EventKind
 from ..events.messages import duration as in_words
 from .resource_scope import Emit, ResourceScope
 from .step_context import StepContexts
-from .step_log import listened, step_logger
+from .step_log import choose_loggers, listened, step_logger
 from .step_request import StepRequest
 from .type_checks import check_body, checked, refuse, verdict
 from .user_results import AnyOutput, outputs_of
@@ -92,7 +92,7 @@ class _Attempt:
 
     def _run_body(self, log: logging.Logger) -> None:
         request = self.request
-        log.setLevel(max(self.scope.config.log_level, request.log_settings.level))
+        choose_loggers(log, request.job, self.scope.config.loggers, request.run, step=self.key, n=request.n)
         with listened(log, request.log_settings, request.run, step=self.key, n=request.n):
             contexts = self._open(log)
             hooks = request.job.hooks_of(contexts.wired)

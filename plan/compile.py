@@ -92,11 +92,12 @@ def _resolve_config(
         graph=job.graph,
         resource_defs=job.resource_defs,
         executor_def=job.executor_def,
-        run_config=run_config,
+        run_config=job.mapped_run_config(run_config, env),
         open_inputs={path: names for path, names in lost.items() if names},
         selected=frozenset(op.path for op in ops.values()) if is_part else None,
         known_inputs=frozenset(job.input_values),
         env=env,
+        logger_defs=job.logger_defs,
     )
 
 

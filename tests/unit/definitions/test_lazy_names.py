@@ -31,9 +31,30 @@ def test_defining_a_job_loads_nothing_heavy():
 
 
 def test_a_name_that_is_not_there_says_so():
-    with pytest.raises(AttributeError, match="this version does not have it yet"):
-        runplane.MultiToSingleDimensionPartitionMapping  # noqa: B018
-    with pytest.raises(ImportError, match="cannot import name 'aset'"):
-        exec("from runplane import aset")
+    with pytest.raises(ImportError, match="cannot import name 'zzz'"):
+        exec("from runplane import zzz")
     with pytest.raises(AttributeError, match="Did you mean 'multiprocess_executor'"):
         runplane.multiproces_executor  # noqa: B018
+    assert not hasattr(runplane, "zzz")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("schedule", "does not have Dagster's 'schedule'. Schedules and sensors are not in this version. Until then: "),
+        ("QueuedRunCoordinator", "and will not. It is named in dagster.yaml"),
+        ("DailyPartitionsDefinition", "Partitions are not in this version"),
+    ],
+)
+def test_a_name_of_dagsters_that_is_not_there_fails_at_its_import_with_a_sentence(name, said):
+    with pytest.raises(ImportError) as caught:
+        exec(f"from runplane import {name}")
+
+    assert said in str(caught.value)
+
+
+def test_all_names_can_be_imported_at_once():
+    found = {}
+    exec("from runplane import *", found)
+
+    assert set(runplane.__all__) <= set(found)

@@ -379,14 +379,17 @@ def test_a_handler_that_can_not_be_made_is_named(described, at, said):
     assert raised.value.where == f"dagster.yaml: python_logs.dagster_handler_config.{at}"
 
 
-def test_the_log_level_of_run_config_is_kept_to(tmp_path):
+def test_the_log_level_of_run_config_is_the_consoles(tmp_path, capsys):
     def talks(context):
         context.log.info("low")
         context.log.warning("high")
 
-    config = {"loggers": {"console": {"config": {"log_level": "WARNING"}}}}
+    config = {"loggers": {"console": {"config": {"log_level": "WARNING", "name": "shown"}}}}
     done = perform_one(_job(talks, {}, name="talks"), tmp_path, config)
-    assert done.one("LOG")["message"] == "high"
+
+    assert [e.body["message"] for e in done.events if e.kind == "LOG"] == ["low", "high"]
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(" - ")[1:3] for line in lines] == [["shown", "WARNING"]]
 
 
 def test_an_input_manager_loads_in_place_of_the_outputs(tmp_path):

@@ -1,0 +1,85 @@
+"""Public names and members of one library with their parameters: run by a Python that has it, with its name as argument; prints JSON.
+
+``names``: every public name. ``members``: class -> member -> its parameters in order (a list of [name, kind, has a default]), or
+``property`` or ``value``.
+"""
+
+import importlib
+import inspect
+import json
+import sys
+import types
+import warnings
+
+CLASSES = [
+    *("ExecuteInProcessResult", "JobExecutionResult", "OpExecutionContext", "AssetExecutionContext", "HookContext"),
+    *("AssetCheckExecutionContext", "InputContext", "OutputContext", "InitResourceContext", "InitLoggerContext"),
+    *("DagsterEvent", "MaterializeResult", "TypeCheckContext"),
+]
+
+
+def parameters(function, *, bound):
+    found = []
+    for parameter in inspect.signature(function).parameters.values():
+        if bound and not found and parameter.name in ("self", "cls"):
+            bound = False
+            continue
+        found.append([parameter.name, parameter.default is not inspect.Parameter.empty])
+    return found
+
+
+def member(cls, name):
+    found = inspect.getattr_static(cls, name)
+    if isinstance(found, (staticmethod, classmethod)):
+        return parameters(found.__func__, bound=isinstance(found, classmethod))
+    if inspect.isfunction(found):
+        return parameters(found, bound=True)
+    return "value"
+
+
+def members(cls):
+    inherited = set(dir(tuple)) | set(dir(str))
+    names = {n for n in dir(cls) if not n.startswith("_") and n not in inherited}
+    names |= {n for n in getattr(cls, "__slots__", ()) if not n.startswith("_")}
+    names |= {n for n in documented_attributes(cls) if not n.startswith("_")}
+    return {name: member(cls, name) if hasattr(cls, name) else "value" for name in sorted(names)}
+
+
+def documented_attributes(cls):
+    """Instance attributes are in no namespace of the class: ours stand in its docstring, under ``Attributes:``."""
+    found = []
+    for base in cls.__mro__:
+        _, _, text = (base.__doc__ or "").partition("Attributes:\n")
+        for line in text.splitlines():
+            head, colon, _ = line.strip().partition(":")
+            if colon and line.startswith(" ") and all(part.strip().isidentifier() for part in head.split(",")):
+                found += [part.strip() for part in head.split(",")]
+    return found
+
+
+def callable_parameters(value):
+    try:
+        found = [[p.name, p.default is not p.empty] for p in inspect.signature(value).parameters.values()]
+    except (TypeError, ValueError):
+        return None
+    return None if [name for name, _ in found] == ["args", "kwargs"] else found
+
+
+def main():
+    warnings.simplefilter("ignore")
+    library = importlib.import_module(sys.argv[1])
+    names = [n for n in dir(library) if not n.startswith("_") and n != "annotations"]
+    public = {n: getattr(library, n) for n in names}
+    public = {n: v for n, v in public.items() if not isinstance(v, types.ModuleType)}
+    print(
+        json.dumps(
+            {
+                "names": {n: callable_parameters(v) if callable(v) else None for n, v in public.items()},
+                "members": {n: members(public[n]) for n in CLASSES if n in public},
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
