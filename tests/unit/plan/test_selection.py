@@ -35,10 +35,12 @@ def line():
         (["*"], {"a", "c", "inner.i1", "inner.i2", "d", "e", "apart"}),
         (["*c"], {"a", "c"}),
         (["d*"], {"d", "e"}),
-        (["+d"], {"inner.i2", "d"}),
-        (["++d"], {"inner.i1", "inner.i2", "d"}),
-        (["c+"], {"c", "inner.i1"}),
-        (["+c+"], {"a", "c", "inner.i1"}),
+        (["+d"], {"inner.i1", "inner.i2", "d"}),
+        (["++d"], {"c", "inner.i1", "inner.i2", "d"}),
+        (["+inner.i2"], {"inner.i1", "inner.i2"}),
+        (["a+*"], {"a", "c", "inner.i1", "inner.i2", "d", "e"}),
+        (["c+"], {"c", "inner.i1", "inner.i2"}),
+        (["+c+"], {"a", "c", "inner.i1", "inner.i2"}),
         (["*d*"], {"a", "c", "inner.i1", "inner.i2", "d", "e"}),
         (["inner"], {"inner.i1", "inner.i2"}),
         (["inner.i1"], {"inner.i1"}),
@@ -52,7 +54,7 @@ def test_queries(queries, selected):
 def test_a_query_that_names_nothing_is_refused():
     with pytest.raises(DagsterInvalidSubsetError, match="there is no op 'apar'.*Did you mean 'apart'"):
         select_ops(line.wiring, ["*a", "apar"])
-    with pytest.raises(DagsterInvalidSubsetError, match="not an op selection query"):
+    with pytest.raises(DagsterInvalidSubsetError, match="not a selection query"):
         select_ops(line.wiring, ["a b"])
 
 
