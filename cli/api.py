@@ -46,7 +46,7 @@ def api() -> None:
     """Verbs for containers and processes. A person does not call them: see `job` and `run`."""
 
 
-@api.command("execute_run", cls=WorkerVerb)
+@api.command("execute_run", cls=WorkerVerb, example="runplane api execute_run '{\"__class__\": ...}'")
 @click.argument("input_json", required=False, envvar=RUN_ARGS_ENV)
 @click.option("--compressed-input-json", envvar=COMPRESSED_RUN_ARGS_ENV, help=_compressed)
 def execute_run(input_json: str | None, compressed_input_json: str | None) -> None:
@@ -61,7 +61,7 @@ def execute_run(input_json: str | None, compressed_input_json: str | None) -> No
     _run(read_run_args(document))
 
 
-@api.command("resume_run", cls=WorkerVerb)
+@api.command("resume_run", cls=WorkerVerb, example="runplane api resume_run '{\"__class__\": ...}'")
 @click.argument("input_json", envvar=RESUME_ARGS_ENV, required=False)
 @click.option("--compressed-input-json", envvar=COMPRESSED_RESUME_ARGS_ENV, help=_compressed)
 @click.pass_context
@@ -75,7 +75,7 @@ def resume_run(ctx: click.Context, input_json: str | None, compressed_input_json
     _run(read_resume_args(document))
 
 
-@api.command("execute_step", cls=WorkerVerb)
+@api.command("execute_step", cls=WorkerVerb, example="runplane api execute_step '{\"__class__\": ...}'")
 @click.argument("input_json", required=False, envvar=STEP_ARGS_ENV)
 @click.option("--compressed-input-json", envvar=COMPRESSED_STEP_ARGS_ENV, help=_compressed)
 def execute_step(input_json: str | None, compressed_input_json: str | None) -> None:

@@ -17,7 +17,9 @@ def args() -> None:
     """Request documents: ExecuteRunArgs, ResumeRunArgs, ExecuteStepArgs, and what travels in them."""
 
 
-@args.command("show", cls=Verb)
+@args.command(
+    "show", cls=Verb, example='kubectl get pod NAME -o jsonpath="{.spec.containers[0].args[-1]}" | runplane args show'
+)
 @click.argument("arg", required=False)
 @click.option("-f", "--file", "file", metavar="FILE", help="Read it from a file; - is stdin.")
 @click.option("--json", "as_document", is_flag=True, help="For programs: every value of the document.")

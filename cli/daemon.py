@@ -11,7 +11,7 @@ import click
 
 from ..daemon import local_file
 from ..errors.exit_codes import ExitCode
-from .verb import Verb
+from .verb import Example, Verb
 
 
 def say(text: str) -> None:
@@ -24,13 +24,10 @@ def daemon() -> None:
     """The daemon starts runs that wait in the queue. Any number of equal ones may run."""
 
 
-@daemon.command("run", cls=Verb)
+@daemon.command("run", cls=Verb, example="runplane daemon run --only queue --only launch")
 @click.option("--only", metavar="LOOP", multiple=True, help="This loop only; several: these. [all that are asked for]")
 def run(only: tuple[str, ...]) -> None:
-    """Run the loops that the instance asks for, until SIGTERM or Ctrl-C.
-
-    Example: runplane daemon run --only queue --only launch
-    """
+    """Run the loops that the instance asks for, until SIGTERM or Ctrl-C."""
     from ..daemon.loops import loops_of
     from ..daemon.service import Service
     from ..instance.check import validate_whole
@@ -60,13 +57,10 @@ def _end_on_signals(service: Any) -> None:
     signal.signal(signal.SIGINT, end)
 
 
-@daemon.command("status", cls=Verb)
+@daemon.command("status", cls=Verb, example="runplane daemon status --json")
 @click.option("--json", "as_document", is_flag=True, help="For programs.")
 def status(as_document: bool) -> None:
-    """Say which daemons there are, how their loops are, and how long the queue is. Ends with 1 when none is heard of.
-
-    Example: runplane daemon status --json
-    """
+    """Say which daemons there are, how their loops are, and how long the queue is. Ends with 1 when none is heard of."""
     from ..daemon.status import describe, read_status
     from ..instance.instance import Instance
     from .report import as_json
@@ -82,12 +76,9 @@ def status(as_document: bool) -> None:
         raise click.exceptions.Exit(int(ExitCode.FAILED))
 
 
-@daemon.command("liveness-check")
+@daemon.command("liveness-check", cls=Example, example="runplane daemon liveness-check")
 def liveness_check() -> None:
-    """Whether a daemon of this machine or container lives: 0, or 1. Asks a file, not the database.
-
-    Example: runplane daemon liveness-check
-    """
+    """Whether a daemon of this machine or container lives: 0, or 1. Asks a file, not the database."""
     found = local_file.check()
     click.echo(f"{'Daemon live' if found.is_live else 'Daemon(s) not running'}: {found.text}")
     sys.exit(0 if found.is_live else 1)

@@ -26,7 +26,7 @@ def instance() -> None:
     """The instance: the folder of DAGSTER_HOME, and its dagster.yaml."""
 
 
-@instance.command("check", cls=Verb)
+@instance.command("check", cls=Verb, example="runplane instance check -f dagster.yaml --allow-missing-env")
 @click.option("-f", "--file", "file", metavar="FILE", help=f"Another {FILE_NAME} than that of the instance.")
 @click.option(
     "--allow-missing-env", is_flag=True, help="Variables need not be set: for a file that is for another machine."
@@ -45,7 +45,7 @@ def check(file: str | None, allow_missing_env: bool, as_document: bool) -> None:
         raise click.exceptions.Exit(int(ExitCode.BAD_INPUT))
 
 
-@instance.command("info", cls=Verb)
+@instance.command("info", cls=Verb, example="runplane instance info --json")
 @click.option("--json", "as_document", is_flag=True, help="For programs.")
 def info(as_document: bool) -> None:
     """Say where everything of the instance is kept."""
@@ -58,7 +58,7 @@ def info(as_document: bool) -> None:
         click.echo(f"{label:<{width}}  {place}")
 
 
-@instance.command("migrate", cls=Verb)
+@instance.command("migrate", cls=Verb, example="runplane instance migrate")
 def migrate() -> None:
     """Bring the instance's database to the schema of this version. Does nothing where it is there already."""
     from ..storage.migrate import migrate as run_migrations

@@ -30,7 +30,7 @@ def job() -> None:
     """Jobs of a file, module or package."""
 
 
-@job.command("list", cls=Verb)
+@job.command("list", cls=Verb, example="runplane job list -f flow.py")
 @with_code_options
 @click.option("--json", "as_document", is_flag=True, help="For programs.")
 def list_jobs(code: CodeOptions, as_document: bool) -> None:
@@ -50,7 +50,9 @@ def list_jobs(code: CodeOptions, as_document: bool) -> None:
         click.echo(f"    ops: {', '.join(listing.ops)}")
 
 
-@job.command("execute", cls=Verb)
+@job.command(
+    "execute", cls=Verb, example='runplane job execute -f flow.py -j nightly -c config.yaml --tags \'{"team": "shop"}\''
+)
 @with_code_options
 @with_run_options
 def execute(code: CodeOptions, asked: RunOptions) -> None:
@@ -69,7 +71,7 @@ def execute(code: CodeOptions, asked: RunOptions) -> None:
         raise click.exceptions.Exit(int(ended.code))
 
 
-@job.command("launch", cls=Verb)
+@job.command("launch", cls=Verb, example='runplane job launch -m shop.flows -j nightly --select "price*"')
 @with_code_options
 @with_run_options
 @click.option("--json", "as_document", is_flag=True, help="For programs.")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -27,6 +28,12 @@ def _args() -> click.Command:
     from .args import args
 
     return args
+
+
+def _completion() -> click.Command:
+    from .completion import completion
+
+    return completion
 
 
 def _daemon() -> click.Command:
@@ -59,6 +66,7 @@ _GROUPS: Mapping[str, tuple[Callable[[], click.Command], str]] = {
     "daemon": (_daemon, "Start what waits in the queue; say which daemons there are and whether they live."),
     "instance": (_instance, "Check a dagster.yaml, say where everything is kept, migrate the database."),
     "args": (_args, "Show what a request document holds."),
+    "completion": (_completion, "Print what makes a shell complete verbs, options and run ids."),
 }
 _HIDDEN: Mapping[str, Callable[[], click.Command]] = {"api": _api}
 
@@ -85,6 +93,14 @@ class Root(click.Group):
             ctx.fail(f"No such command '{args[0]}'." + (f" Did you mean '{close}'?" if close else ""))
         return super().resolve_command(ctx, args)
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
+        """From the table as well (click's CompletionItems)."""
+        from click.shell_completion import CompletionItem
+
+        if incomplete.startswith("-"):
+            return click.Command.shell_complete(self, ctx, incomplete)
+        return [CompletionItem(name, help=text) for name, (_, text) in _GROUPS.items() if name.startswith(incomplete)]
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """From the table: `--help` imports no group."""
         with formatter.section("Commands"):
@@ -110,5 +126,6 @@ def main() -> NoReturn:
     if sys.platform == "win32":
         click.echo(NO_WINDOWS, err=True)
         sys.exit(ExitCode.BAD_INPUT)
-    root()
+    # See https://no-color.org; without it click decides by whether there is a terminal.
+    root(color=False if os.environ.get("NO_COLOR") else None)
     sys.exit(0)

@@ -31,7 +31,7 @@ def concurrency() -> None:
     """Pools: how many steps at a time, over all runs, may use something that is scarce."""
 
 
-@concurrency.command("list", cls=Verb)
+@concurrency.command("list", cls=Verb, example="runplane instance concurrency list warehouse")
 @click.argument("pool", required=False)
 @click.option("--json", "as_document", is_flag=True, help="For programs.")
 def list_pools(pool: str | None, as_document: bool) -> None:
@@ -53,7 +53,7 @@ def list_pools(pool: str | None, as_document: bool) -> None:
         _print(document)
 
 
-@concurrency.command("set", cls=Verb)
+@concurrency.command("set", cls=Verb, example="runplane instance concurrency set warehouse 4")
 @click.argument("pool")
 @click.argument("limit", type=int)
 def set_limit(pool: str, limit: int) -> None:
@@ -69,7 +69,7 @@ def set_limit(pool: str, limit: int) -> None:
         click.echo(_words(pools.get(pool)))
 
 
-@concurrency.command("delete", cls=Verb)
+@concurrency.command("delete", cls=Verb, example="runplane instance concurrency delete warehouse")
 @click.argument("pool")
 def delete(pool: str) -> None:
     """Forget the limit of a pool that nobody uses now: it has the default then, concurrency.pools.default_limit."""

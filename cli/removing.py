@@ -16,6 +16,7 @@ from ..instance.instance import Instance
 from ..instance.removal import Choice, RunRemoval
 from ..storage.contract import RunFilter
 from ..storage.deletion import DELETABLE, LIVE, Deletions
+from .completion import run_ids as complete_run_ids
 from .job import say
 from .report import as_json, at, short
 from .verb import Refusal, Verb
@@ -65,8 +66,8 @@ def _with_options(verb: Callable[..., None]) -> Callable[..., None]:
     return verb
 
 
-@click.command("delete", cls=Verb)
-@click.argument("run_ids", nargs=-1, required=True, metavar="RUN_ID...")
+@click.command("delete", cls=Verb, example="runplane run delete 6b1f0000 6b1f0001 --yes")
+@click.argument("run_ids", nargs=-1, required=True, metavar="RUN_ID...", shell_complete=complete_run_ids)
 @_with_options
 def delete(run_ids: tuple[str, ...], yes: bool, dry_run: bool, as_document: bool) -> None:
     """Delete runs that are over, with their events, outputs and logs.
@@ -81,14 +82,14 @@ def delete(run_ids: tuple[str, ...], yes: bool, dry_run: bool, as_document: bool
         raise click.exceptions.Exit(int(ExitCode.BAD_INPUT))
 
 
-@click.command("wipe", cls=Verb)
+@click.command("wipe", cls=Verb, example="runplane run wipe --dry-run")
 @_with_options
 def wipe(yes: bool, dry_run: bool, as_document: bool) -> None:
     """Delete all runs that are over, with their events, outputs and logs. Runs in progress and in the queue stay."""
     _sweep(Choice(time.time()), yes=yes, dry_run=dry_run, as_document=as_document)
 
 
-@click.command("purge", cls=Verb)
+@click.command("purge", cls=Verb, example="runplane run purge --older-than 30d --keep-failed --yes")
 @click.option(
     "--older-than", callback=_seconds_of, required=True, metavar="AGE", help="Ended longer ago: 90s, 45m, 12h, 30d, 2w."
 )

@@ -13,6 +13,7 @@ from ..events.run import Run
 from ..events.status import RunStatus
 from ..instance.instance import Instance
 from ..storage.contract import RunFilter
+from .completion import run_ids
 from .job import say, submit
 from .reading import read_story
 from .removing import delete, purge, wipe
@@ -30,7 +31,7 @@ def run() -> None:
     """Runs of the instance. RUN_ID may be the first characters of an id, four at least."""
 
 
-@run.command("list", cls=Verb)
+@run.command("list", cls=Verb, example="runplane run list --job nightly --status FAILURE --limit 5")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="So many, the newest.")
 @click.option("-j", "--job", metavar="NAME", help="Of this job only.")
 @click.option("--status", type=click.Choice(_STATUSES, case_sensitive=False), multiple=True, help="Of this status.")
@@ -89,8 +90,8 @@ def _list_queued(limit: int, as_document: bool, *, other_filters: bool) -> None:
         say("No run waits.")
 
 
-@run.command("show", cls=Verb)
-@click.argument("run_id")
+@run.command("show", cls=Verb, example="runplane run show 6b1f0000")
+@click.argument("run_id", shell_complete=run_ids)
 @click.option("--json", "as_document", is_flag=True, help="For programs.")
 def show(run_id: str, as_document: bool) -> None:
     """Show a run: its steps and their times, why it failed, where its outputs and logs are."""
@@ -114,8 +115,8 @@ def show(run_id: str, as_document: bool) -> None:
         print_end(instance, found, story)
 
 
-@run.command("report", cls=Verb)
-@click.argument("run_id")
+@run.command("report", cls=Verb, example="runplane run report 6b1f0000 -o 6b1f0000.html")
+@click.argument("run_id", shell_complete=run_ids)
 @click.option("-o", "--output", metavar="FILE", required=True, help="Where to; conventionally RUN_ID.html.")
 def report(run_id: str, output: str) -> None:
     """Write a run as one page of HTML: why it failed, graph, timeline, logs, metadata, events. It needs no network and no script."""
@@ -130,8 +131,8 @@ def report(run_id: str, output: str) -> None:
     click.echo(path)
 
 
-@run.command("events", cls=Verb)
-@click.argument("run_id")
+@run.command("events", cls=Verb, example="runplane run events 6b1f0000 --follow --step price")
+@click.argument("run_id", shell_complete=run_ids)
 @click.option("-F", "--follow", is_flag=True, help="Go on until the run is over.")
 @click.option("--step", metavar="KEY", help="Of this step only.")
 @click.option("--json", "as_document", is_flag=True, help="For programs: one JSON document a line.")
@@ -147,8 +148,8 @@ def events(run_id: str, follow: bool, step: str | None, as_document: bool) -> No
                 print_event(found, event, as_document=as_document)
 
 
-@run.command("logs", cls=Verb)
-@click.argument("run_id")
+@run.command("logs", cls=Verb, example="runplane run logs 6b1f0000 --follow")
+@click.argument("run_id", shell_complete=run_ids)
 @click.option("-F", "--follow", is_flag=True, help="Go on until the run is over.")
 @click.option("--step", metavar="KEY", help="Of this step only.")
 def logs(run_id: str, follow: bool, step: str | None) -> None:
@@ -161,8 +162,8 @@ def logs(run_id: str, follow: bool, step: str | None) -> None:
         follow_logs(instance, found.run_id, step=step, follow=follow)
 
 
-@run.command("cancel", cls=Verb)
-@click.argument("run_id")
+@run.command("cancel", cls=Verb, example="runplane run cancel 6b1f0000")
+@click.argument("run_id", shell_complete=run_ids)
 def cancel(run_id: str) -> None:
     """Ask for the end of a run. Its running steps are told to stop."""
     with Instance.get(say=say) as instance:
@@ -176,8 +177,8 @@ def cancel(run_id: str) -> None:
             say(f"Next: runplane run events {short(found.run_id)} --follow")
 
 
-@run.command("retry", cls=Verb)
-@click.argument("run_id")
+@run.command("retry", cls=Verb, example="runplane run retry 6b1f0000 --from-failure --follow")
+@click.argument("run_id", shell_complete=run_ids)
 @click.option(
     "--from-failure/--all",
     "from_failure",
@@ -197,8 +198,8 @@ def retry(run_id: str, from_failure: bool, follow: bool, as_document: bool) -> N
             _follow(instance, again)
 
 
-@run.command("resume", cls=Verb)
-@click.argument("run_id")
+@run.command("resume", cls=Verb, example="runplane run resume 6b1f0000 --follow")
+@click.argument("run_id", shell_complete=run_ids)
 @_follow_option
 def resume(run_id: str, follow: bool) -> None:
     """Start another worker for a run whose worker was killed. What is stored stands; what was running runs again.
@@ -215,8 +216,8 @@ def resume(run_id: str, follow: bool) -> None:
             _follow(instance, found)
 
 
-@run.command("watch", cls=Verb)
-@click.argument("run_id")
+@run.command("watch", cls=Verb, example="runplane run watch 6b1f0000")
+@click.argument("run_id", shell_complete=run_ids)
 def watch(run_id: str) -> None:
     """Watch a run until it is over: on a terminal its steps as a table, elsewhere a line for each change.
 

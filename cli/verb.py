@@ -27,7 +27,26 @@ class Refusal(RunplaneError):
         self.code = code
 
 
-class Verb(click.Command):
+class Example(click.Command):
+    """A command whose help ends with an example.
+
+    Args:
+        example: the command line; a test parses it.
+    """
+
+    def __init__(self, *args: Any, example: str | None = None, **attributes: Any) -> None:
+        super().__init__(*args, **attributes)
+        self.example = example
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The example."""
+        super().format_epilog(ctx, formatter)
+        if self.example is not None:
+            with formatter.section("Example"):
+                formatter.write(" " * formatter.current_indent + self.example + "\n")
+
+
+class Verb(Example):
     """A verb for people: whatever it can not do is exit code 2 and one message."""
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -42,7 +61,7 @@ class Verb(click.Command):
             ctx.exit(ExitCode.INTERRUPTED)
 
 
-class WorkerVerb(click.Command):
+class WorkerVerb(Example):
     """A verb for containers: the exit code says what happened, and a sentence why."""
 
     def invoke(self, ctx: click.Context) -> Any:

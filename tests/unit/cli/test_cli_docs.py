@@ -10,7 +10,7 @@ import click
 from runplane.cli.main import root
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "cli.md"
-GROUPS = ("job", "run", "daemon", "instance", "args", "api")
+GROUPS = ("job", "run", "daemon", "instance", "args", "completion", "api")
 
 
 def rows() -> Iterator[str]:
@@ -26,8 +26,11 @@ def rows() -> Iterator[str]:
             yield f"| `{words}` | {options} | {does} |"
 
 
-def verbs(group: click.Group) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    """The verbs of a group, and of the groups in it."""
+def verbs(group: click.Command) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """The verbs of a group, and of the groups in it; what is none stands for itself."""
+    if not isinstance(group, click.Group):
+        yield (), group
+        return
     for name, found in group.commands.items():
         if isinstance(found, click.Group):
             yield from (((name, *inner), verb) for inner, verb in verbs(found))
