@@ -10,7 +10,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from ..definitions.job import JobDefinition
@@ -144,15 +144,23 @@ class _Meta(logging.Filter):
         return True
 
 
-@contextmanager
 def listened(
     logger: logging.Logger, settings: LogSettings, run: Run, *, step: str | None, n: int | None
-) -> Iterator[None]:
+) -> AbstractContextManager[None]:
     """Let the instance's further handlers hear `logger`, and its named Python loggers become events like the lines of `logger`.
 
     Raises:
         RunplaneError: a handler can not be made.
     """
+    if not settings.made and not settings.managed_loggers:
+        return nullcontext()
+    return _listened(logger, settings, run, step, n)
+
+
+@contextmanager
+def _listened(
+    logger: logging.Logger, settings: LogSettings, run: Run, step: str | None, n: int | None
+) -> Iterator[None]:
     meta = _Meta(run, step, n)
     for handler in settings.made:
         handler.addFilter(meta)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol, Union
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, Union
 
 from ..engine.arcs import AttemptState
 from ..engine.planned_step import PlannedStep
@@ -14,17 +14,17 @@ from ..events.kinds import EventKind
 from ..events.run import Run
 from ..events.status import RunStatus
 
+_NOTHING_TO_SAY: Mapping[str, Any] = {}
 
-@dataclass(frozen=True, slots=True)
-class AttemptRef:
+
+class AttemptRef(NamedTuple):
     """Attempt `n` (from 1) of step `step`."""
 
     step: str
     n: int
 
 
-@dataclass(frozen=True, slots=True)
-class Append:
+class Append(NamedTuple):
     """Append events in the coordinator's name, or, with a nonce, in an attempt's.
 
     `ref` and `nonce` say whose events these are when a child's events travel through the coordinator. They are refused when the
@@ -36,8 +36,7 @@ class Append:
     nonce: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Issue:
+class Issue(NamedTuple):
     """Issue attempt `n` of a step, with a slot in each pool, all or nothing.
 
     Attributes:
@@ -52,12 +51,11 @@ class Issue:
     priority: int = 0
     retry_number: int = 0
     worker: str | None = None
-    claim_body: Mapping[str, Any] = field(default_factory=dict)
+    claim_body: Mapping[str, Any] = _NOTHING_TO_SAY
     notes: Sequence[NewEvent] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Seal:
+class Seal(NamedTuple):
     """Take an attempt's authority away. An attempt that has an outcome keeps it, and the answer says so."""
 
     ref: AttemptRef
@@ -65,8 +63,7 @@ class Seal:
     evidence: str
 
 
-@dataclass(frozen=True, slots=True)
-class Finish:
+class Finish(NamedTuple):
     """End the run: RUN_SUCCESS, RUN_FAILURE or RUN_CANCELED. Refused while an attempt is open.
 
     Attributes:
@@ -82,16 +79,14 @@ class Finish:
 Op = Union[Append, Issue, Seal, Finish]  # noqa: UP007 - used at run time
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(NamedTuple):
     """The op was carried out. `first` is the number of its first event; `nonce` is there for an Issue with a worker."""
 
     first: int
     nonce: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(NamedTuple):
     """The op was not carried out, and nothing of it was stored.
 
     Attributes:
@@ -107,8 +102,7 @@ class Refused:
 OpResult = Union[Accepted, Refused]  # noqa: UP007 - used at run time
 
 
-@dataclass(frozen=True, slots=True)
-class Committed:
+class Committed(NamedTuple):
     """What a batch of the coordinator did.
 
     Attributes:
@@ -127,8 +121,7 @@ class Committed:
     intent: str
 
 
-@dataclass(frozen=True, slots=True)
-class StepBrief:
+class StepBrief(NamedTuple):
     """What a process has to know to run one attempt. Its size follows the step's own inputs, never the plan.
 
     Attributes:
@@ -142,8 +135,7 @@ class StepBrief:
     outputs: tuple[StoredOutput, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
+class Claimed(NamedTuple):
     """The worker owns the attempt and may run user code.
 
     Attributes:
@@ -159,8 +151,7 @@ class Claimed:
     brief: StepBrief
 
 
-@dataclass(frozen=True, slots=True)
-class NotClaimed:
+class NotClaimed(NamedTuple):
     """Why not: ``duplicate`` (another worker has it), ``revoked`` (sealed, or the run is ending or over), ``done``."""
 
     why: str
@@ -213,8 +204,7 @@ class Head:
     """Protocol level of the coordinator, ``major.minor``."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunClaim:
+class RunClaim(NamedTuple):
     """A coordinator's authority over a run: the epoch, and the head it starts from."""
 
     epoch: int
@@ -223,8 +213,7 @@ class RunClaim:
     resumed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptRow:
+class AttemptRow(NamedTuple):
     """One attempt as stored."""
 
     ref: AttemptRef
@@ -256,8 +245,7 @@ class Page:
     cursor: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class FeedItem:
+class FeedItem(NamedTuple):
     """One entry of the log that is read across runs. `number` has no gaps and grows for every reader alike."""
 
     number: int

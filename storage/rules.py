@@ -209,6 +209,7 @@ class Rules:
         guard = self.sql["append_guard"]
         params: dict[str, Any] = {"k": len(op.events)}
         if op.ref is not None:
+            # What an attempt moves is itself, and all arcs that are its own to move lead from RUNNING.
             states = "running" if arcs else "running,done"
             guard += self.sql["and_nonce" if batch is None else "and_nonce_batch"]
             params.update(step=op.ref.step, n=op.ref.n, nonce=op.nonce, states=f",{states},")
@@ -220,7 +221,7 @@ class Rules:
             params.update(kind=str(first.kind), at=first.written_at, body=_body_text(first))
         moved = [a for a in arcs if a[2]]
         made = [a for a in arcs if not a[2]]
-        if moved:
+        if moved and op.ref is None:
             guard += self.sql["and_arcs"]
             params.update(arcs=json.dumps(moved), arc_count=len(moved))
         if made:

@@ -139,8 +139,11 @@ class SqliteDatabase:
         try:
             for sql, params in statements:
                 cursor = connection.execute(sql, params)
-                rows = cursor.fetchall() if cursor.description else []
-                outcomes.append(Outcome(len(rows) if cursor.description else cursor.rowcount, rows))
+                if cursor.description is None:
+                    outcomes.append(Outcome(cursor.rowcount, []))
+                else:
+                    rows = cursor.fetchall()
+                    outcomes.append(Outcome(len(rows), rows))
             connection.execute("COMMIT")
             self._commits += 1
         except BaseException:
