@@ -303,6 +303,8 @@ def _keep_the_rest(event: Event, tree: Tree, nested: Tree | None, job_name: str)
     except _UNREADABLE:
         event.body[KEPT] = {"event": {"event_specific_data": nested.get("event_specific_data") if nested else None}}
         text = _again(event, job_name)
+    if text == sorted_text(tree):
+        return
     again = json.loads(text)
     shown = again["dagster_event"] or {}
     event_part = {key: value for key, value in (nested or {}).items() if not _same(value, shown.get(key, _ABSENT))}
@@ -328,7 +330,7 @@ _ABSENT = object()
 
 def _same(a: Any, b: Any) -> bool:
     # By text: 1 and 1.0 and true differ there, and NaN is NaN.
-    return a is b or (type(a) is type(b) and json.dumps(a, sort_keys=True) == json.dumps(b, sort_keys=True))
+    return a is b or (type(a) is type(b) and sorted_text(a) == sorted_text(b))
 
 
 def _typed(tree: Tree, key: str, *types: type) -> Any:

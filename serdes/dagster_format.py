@@ -19,7 +19,7 @@ from typing import Any
 from ..errors import DocumentError, nearest
 from .json_text import parse, sorted_text
 from .limits import BOUNDS, Bounds, check_depth, too_deep
-from .shapes import Shape, json_text, no_item_twice, object_text, set_items, set_text
+from .shapes import Optional, Shape, json_text, no_item_twice, object_text, set_items, set_text
 from .unknown import MappingItems, Misfit, UnknownEnum, UnknownObject, shown
 
 _MARKERS = frozenset({"__class__", "__enum__", "__set__", "__frozenset__", "__mapping_items__"})
@@ -81,7 +81,7 @@ class Codec:
             self.constants["__class__"] = quoted(stored)
         self._constant_nodes = dict(constants or {})
         self._known = {name for f in fields for name in (f.key, *f.also)} | {"__class__"}
-        self._readers = [(f, f.key, f.shape.read) for f in fields]
+        self._readers = [_prepared(f) for f in fields]
         self._row = self._usual_row()
         self._once = once
         self._last: tuple[Any, str] = (None, "")
@@ -90,13 +90,16 @@ class Codec:
     def read(self, node: Mapping[str, Any], coder: Registry) -> Any:
         """An object of the class. Raises Misfit."""
         values: dict[str, Any] = {}
-        for f, key, read in self._readers:
+        for key, as_is, name, f, read in self._readers:
             found = node.get(key, _MISSING)
+            if type(found) in as_is:
+                values[name] = found
+                continue
             if found is _MISSING or f.also:
                 found = self._find(f, node)
             if found is not _MISSING:
                 try:
-                    values[f.name] = read(found, coder)
+                    values[name] = read(found, coder)
                 except Misfit as misfit:
                     raise misfit.at(key)
         extra = {} if self._known.issuperset(node) else self._extra(node)
@@ -170,10 +173,20 @@ class Codec:
         return [row[key] for key in sorted(row)]
 
 
+def _prepared(f: Field) -> tuple[str, frozenset[type], str, Field, Callable[[Any, Any], Any]]:
+    """A field, taken apart once for all objects of its class: its key, the types of nodes that need no reading, its attribute, itself,
+    and what reads all other nodes."""
+    as_is = frozenset[type]() if f.also else f.shape.as_is
+    # Null is taken as it is where it may stand: what is left is for the inner shape.
+    shape = f.shape.inner if isinstance(f.shape, Optional) and not f.also else f.shape
+    return f.key, as_is, f.name, f, shape.read
+
+
 class Plain:
     """The shape of an object that is a plain mapping in the document, because its position tells its class."""
 
     __slots__ = ("codec",)
+    as_is: frozenset[type] = frozenset()
 
     def __init__(self, codec: Codec) -> None:
         self.codec = codec
@@ -294,7 +307,7 @@ class Registry:
         if type(node) is not dict:
             return node
         if "__class__" in node:
-            return self._read_object(node)
+            return self.read_object(node)
         if "__enum__" in node:
             return self.read_enum(node, None)
         if "__mapping_items__" in node:
@@ -305,7 +318,8 @@ class Registry:
             return set(values) if "__set__" in node else frozenset(values)
         return {key: self.read_value(item) for key, item in node.items()}
 
-    def _read_object(self, node: Mapping[str, Any]) -> Any:
+    def read_object(self, node: Mapping[str, Any]) -> Any:
+        """The object of a mapping that names its class. Raises Misfit."""
         name = node["__class__"]
         if type(name) is not str:
             raise Misfit("__class__ is not a name", got=shown(name), expected="text")

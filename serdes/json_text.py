@@ -27,7 +27,7 @@ def parse(text: str | bytes, bounds: Bounds = BOUNDS) -> Any:
         text = decode_utf8(text)
     check_size(text, bounds)
     try:
-        tree = json.loads(text, strict=False, object_pairs_hook=_no_key_twice)
+        tree = _decode(text)
     except RecursionError as exc:
         raise too_deep(bounds) from exc
     except ValueError as exc:  # JSONDecodeError, and a number with thousands of digits
@@ -55,6 +55,9 @@ def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
         raise DocumentError("a key is given twice in one object", got=repr(twice))
     return found
+
+
+_decode = json.JSONDecoder(strict=False, object_pairs_hook=_no_key_twice).decode
 
 
 def _position(text: str, exc: ValueError) -> str:

@@ -24,6 +24,9 @@ class Coder(Protocol):
     def read_value(self, node: Any) -> Any:
         """The value of any node."""
 
+    def read_object(self, node: Any) -> Any:
+        """The object of a mapping that names its class."""
+
     def write_value(self, value: Any) -> str:
         """The text of any value."""
 
@@ -38,7 +41,15 @@ class Coder(Protocol):
 
 
 class Shape(Protocol):
-    """How one field is read and written."""
+    """How one field is read and written.
+
+    Attributes:
+        as_is: the exact types of the JSON nodes that are their own values: a reader need not ask for each of them.
+    """
+
+    @property
+    def as_is(self) -> frozenset[type]:
+        """See above."""
 
     def read(self, node: Any, coder: Coder) -> Any:
         """The value of a JSON node. Raises Misfit."""
@@ -47,8 +58,14 @@ class Shape(Protocol):
         """The JSON text of a value. Raises Misfit."""
 
 
+_NOTHING: frozenset[type] = frozenset()
+_NULL = frozenset({type(None)})
+
+
 class Text:
     """Text."""
+
+    as_is: frozenset[type] = frozenset({str})
 
     def read(self, node: Any, coder: Coder) -> str:
         """See ``Shape``."""
@@ -67,11 +84,12 @@ class Text:
 class Scalar:
     """A value of one plain type. A bool is not a number here."""
 
-    __slots__ = ("called", "cls")
+    __slots__ = ("as_is", "called", "cls")
 
     def __init__(self, cls: type, called: str) -> None:
         self.cls = cls
         self.called = called
+        self.as_is: frozenset[type] = frozenset({cls})
 
     def read(self, node: Any, coder: Coder) -> Any:
         """See ``Shape``."""
@@ -90,6 +108,7 @@ class TrueOrNull:
     """A flag that is written ``true`` or ``null``, never ``false``; all three are read."""
 
     __slots__ = ()
+    as_is: frozenset[type] = frozenset({bool})
 
     def read(self, node: Any, coder: Coder) -> bool:
         """See ``Shape``."""
@@ -105,11 +124,12 @@ class TrueOrNull:
 class Json:
     """Plain JSON that is kept as it came, markers and all; `cls` is the type it must have at the top."""
 
-    __slots__ = ("called", "cls")
+    __slots__ = ("as_is", "called", "cls")
 
     def __init__(self, cls: type = object, called: str = "a value") -> None:
         self.cls = cls
         self.called = called
+        self.as_is: frozenset[type] = frozenset({cls})
 
     def read(self, node: Any, coder: Coder) -> Any:
         """See ``Shape``."""
@@ -126,6 +146,7 @@ class Free:
     """Any value: plain, a set, an enum member, an object of any class."""
 
     __slots__ = ()
+    as_is: frozenset[type] = frozenset({str, int, float, bool, type(None)})
 
     def read(self, node: Any, coder: Coder) -> Any:
         """See ``Shape``."""
@@ -139,10 +160,11 @@ class Free:
 class Optional:
     """`inner`, or null, which is read as None."""
 
-    __slots__ = ("inner",)
+    __slots__ = ("as_is", "inner")
 
     def __init__(self, inner: Shape) -> None:
         self.inner = inner
+        self.as_is: frozenset[type] = inner.as_is | _NULL
 
     def read(self, node: Any, coder: Coder) -> Any:
         """See ``Shape``."""
@@ -157,6 +179,7 @@ class OrEmpty:
     """`inner`, or null, which is read as if nothing were in it; always written."""
 
     __slots__ = ("empty", "inner")
+    as_is = _NOTHING
 
     def __init__(self, inner: Shape, empty: Any) -> None:
         self.inner = inner
@@ -175,6 +198,7 @@ class ListOf:
     """A list, held as a tuple."""
 
     __slots__ = ("inner",)
+    as_is = _NOTHING
 
     def __init__(self, inner: Shape) -> None:
         self.inner = inner
@@ -196,6 +220,7 @@ class SetOf:
     """A set, held as a frozenset; both markers are read, ``__set__`` is written."""
 
     __slots__ = ("inner",)
+    as_is = _NOTHING
 
     def __init__(self, inner: Shape) -> None:
         self.inner = inner
@@ -216,6 +241,7 @@ class MapOf:
     """A mapping from text to `inner`."""
 
     __slots__ = ("inner",)
+    as_is = _NOTHING
 
     def __init__(self, inner: Shape) -> None:
         self.inner = inner
@@ -243,6 +269,7 @@ class Member:
     """A member of an enum."""
 
     __slots__ = ("cls",)
+    as_is = _NOTHING
 
     def __init__(self, cls: type[Enum]) -> None:
         self.cls = cls
@@ -265,13 +292,14 @@ class Instance:
     """An object of one of some registered classes, or of a class that is not known here (unless the reader is strict)."""
 
     __slots__ = ("classes",)
+    as_is = _NOTHING
 
     def __init__(self, *classes: type) -> None:
         self.classes = (*classes, UnknownObject)
 
     def read(self, node: Any, coder: Coder) -> Any:
         """See ``Shape``."""
-        found = coder.read_value(node) if type(node) is dict and "__class__" in node else None
+        found = coder.read_object(node) if type(node) is dict and "__class__" in node else None
         if not isinstance(found, self.classes):
             names = [coder.stored_name(cls) for cls in self.classes if cls is not UnknownObject]
             raise Misfit("not the right class", got=shown(node), expected=" or ".join(names))
