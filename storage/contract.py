@@ -256,6 +256,15 @@ class FeedItem(NamedTuple):
     body: Mapping[str, Any]
 
 
+DELETION = "delete"
+"""Kind of the request that a run be deleted; it is there until all of the run is erased."""
+
+
+def deletion_id(run_id: str) -> str:
+    """Id of the request that a run be deleted."""
+    return f"{DELETION}:{run_id}"
+
+
 class ReadsEvents(Protocol):
     """Reading a run's events."""
 

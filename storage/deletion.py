@@ -15,6 +15,7 @@ from typing import Any
 
 from ..errors import NotFoundError
 from ..events.status import ACTIVE, FINAL, RunStatus
+from .contract import DELETION, deletion_id
 from .database import Database
 from .dialect import Outcome, Statement
 from .rules import Rules
@@ -22,7 +23,6 @@ from .rules import Rules
 ROWS_AT_ONCE = 2000
 """Rows that one transaction erases: some 10 ms on a slow disk."""
 NOTES_AT_ONCE = 100
-NOTE_KIND = "delete"
 DELETABLE = (*sorted(FINAL), RunStatus.NOT_STARTED)
 LIVE = (*sorted(ACTIVE), RunStatus.QUEUED, RunStatus.NOT_STARTED)
 """A run at one of these may still load what another run of its group produced."""
@@ -56,11 +56,6 @@ class Remains:
     head: int
 
 
-def note_id(run_id: str) -> str:
-    """Name of the note that a run is being deleted."""
-    return f"{NOTE_KIND}:{run_id}"
-
-
 class Deletions:
     """Deletes runs of one database. Several processes may do so at once, and beside everything else."""
 
@@ -74,7 +69,7 @@ class Deletions:
         Raises:
             NotFoundError: there is no such run.
         """
-        params = {"run": run_id, "note": note_id(run_id)}
+        params = {"run": run_id, "note": deletion_id(run_id)}
         body = "'{\"day\": ' || h.day || ', \"head\": ' || h.head || '}'"
         statements: list[tuple[str, dict[str, Any]]] = [
             # The lock is a statement of its own: what follows it sees what whoever held it did.
@@ -85,7 +80,7 @@ class Deletions:
                     f" FROM {{run_head}} h WHERE h.run_id = :run AND h.status IN {_listed(DELETABLE)}"
                     f" AND NOT EXISTS ({_LIVE_RELATIVE}) ON CONFLICT (request_id) DO NOTHING"
                 ),
-                {"kind": NOTE_KIND, "at": time.time()},
+                {"kind": DELETION, "at": time.time()},
             ),
             # With it go its head and its tags.
             (
@@ -112,7 +107,7 @@ class Deletions:
             self._rules.named(
                 f"SELECT q.run_id, q.body FROM {{request}} q WHERE q.kind = :kind{this} ORDER BY q.at, q.run_id LIMIT :limit"
             ),
-            {"kind": NOTE_KIND, "limit": NOTES_AT_ONCE, **({} if run_id is None else {"note": note_id(run_id)})},
+            {"kind": DELETION, "limit": NOTES_AT_ONCE, **({} if run_id is None else {"note": deletion_id(run_id)})},
         )
         return [Remains(run_id, **json.loads(body)) for run_id, body in rows]
 

@@ -38,9 +38,9 @@ from .contract import (
     RunClaim,
     Seal,
     StepBrief,
+    deletion_id,
 )
 from .database import Database
-from .deletion import note_id
 from .dialect import Outcome, Statement
 from .plans import Plans
 from .rules import OPS_PER_BATCH, STEP_ENDS, Rules, Transaction
@@ -121,7 +121,7 @@ class Journal:
                 " (SELECT 1 FROM {request} q WHERE q.request_id = :note) ON CONFLICT (run_id) DO NOTHING"
             ),
             day=int(at // 86400),
-            note=note_id(run.run_id),
+            note=deletion_id(run.run_id),
         )
         if run.tags:
             rows = self.rules.dialect.rows("tags", [("key", "text"), ("value", "text")])
