@@ -8,6 +8,7 @@ from ..errors import NotFoundError, nearest
 from ..instance.instance import Instance
 from .contract import DaemonLoop
 from .launch_loop import THREADS, LaunchLoop
+from .monitor_loop import monitor_loop_of
 from .queue_loop import queue_loop_of
 
 
@@ -21,7 +22,15 @@ def _launch(instance: Instance, ttl_s: float) -> DaemonLoop | None:
     return LaunchLoop(threads=instance.settings.run_queue.dequeue_num_workers or THREADS, trust_s=ttl_s / 2)
 
 
-_LOOPS: Mapping[str, Callable[[Instance, float], DaemonLoop | None]] = {"queue": _queue, "launch": _launch}
+def _monitor(instance: Instance, ttl_s: float) -> DaemonLoop | None:
+    return monitor_loop_of(instance)
+
+
+_LOOPS: Mapping[str, Callable[[Instance, float], DaemonLoop | None]] = {
+    "queue": _queue,
+    "launch": _launch,
+    "monitor": _monitor,
+}
 LOOP_NAMES = tuple(_LOOPS)
 
 

@@ -62,7 +62,12 @@ class BeatWatch:
         if seen != self._seen or now - self._last > self._ttl_s / LOOKS_PER_TTL:
             self._began = now
         self._seen, self._last = seen, now
-        return now - self._began >= self._ttl_s
+        return self.still_for_s >= self._ttl_s
+
+    @property
+    def still_for_s(self) -> float:
+        """How long it had been the same when it was looked at last."""
+        return self._last - self._began
 
 
 class Leases:
