@@ -10,6 +10,7 @@ from .contract import DaemonLoop
 from .launch_loop import THREADS, LaunchLoop
 from .monitor_loop import monitor_loop_of
 from .queue_loop import queue_loop_of
+from .retry_loop import retry_loop_of
 
 
 def _queue(instance: Instance, ttl_s: float) -> DaemonLoop | None:
@@ -26,10 +27,15 @@ def _monitor(instance: Instance, ttl_s: float) -> DaemonLoop | None:
     return monitor_loop_of(instance)
 
 
+def _retries(instance: Instance, ttl_s: float) -> DaemonLoop | None:
+    return retry_loop_of(instance)
+
+
 _LOOPS: Mapping[str, Callable[[Instance, float], DaemonLoop | None]] = {
     "queue": _queue,
     "launch": _launch,
     "monitor": _monitor,
+    "retries": _retries,
 }
 LOOP_NAMES = tuple(_LOOPS)
 

@@ -46,6 +46,7 @@ from ..storage.journal import Journal
 from ..storage.liveness import proven_gone, this_process
 from ..storage.patience import PatientDatabase
 from ..storage.queue import Queue
+from ..storage.retry_requests import RetryRule
 from ..storage.runs import Runs
 from .config import InstanceConfig
 from .load import from_home as config_from_home
@@ -216,7 +217,10 @@ class Instance:
     @cached_property
     def journal(self) -> Journal:
         """Every write of a run."""
-        return Journal(self.database, default_pool_slots=self.config.settings(self._env).pools.default_limit)
+        settings = self.settings
+        given = settings.run_retries
+        retries = RetryRule(given.max_retries, given.retry_on_asset_or_op_failure) if given.enabled else None
+        return Journal(self.database, default_pool_slots=settings.pools.default_limit, retries=retries)
 
     @cached_property
     def runs(self) -> Runs:

@@ -43,6 +43,7 @@ from .contract import (
 from .database import Database
 from .dialect import Outcome, Statement
 from .plans import Plans
+from .retry_requests import RetryRequests, RetryRule
 from .rules import OPS_PER_BATCH, STEP_ENDS, Rules, Transaction
 from .step_briefs import STATEMENTS, StepBriefs, stored_output
 from .version import LEVEL, check_level
@@ -55,15 +56,19 @@ class Journal:
 
     Args:
         database: where to.
+        retries: when a run that failed is to be run again; None: never.
         default_pool_slots: slots of a pool that nobody set a limit for (``concurrency.pools.default_limit``); None: no limit.
     """
 
-    def __init__(self, database: Database, *, default_pool_slots: int | None = None) -> None:
+    def __init__(
+        self, database: Database, *, default_pool_slots: int | None = None, retries: RetryRule | None = None
+    ) -> None:
         self.database = database
         self.rules = Rules(database.dialect)
         self._plans = Plans(database, self.rules)
         self._briefs = StepBriefs(database.dialect)
         self.default_pool_slots = default_pool_slots
+        self.retries = retries
         # Runs whose first coordinator claimed them through this object and has taken no slot since, with the newest batch. All of its
         # batches went through here, and nobody but the coordinator issues: there is nothing to free.
         self._slotless: dict[str, int] = {}
@@ -181,6 +186,7 @@ class Journal:
         """
         if event.kind in (EventKind.RUN_START, EventKind.RUN_RESUMED):
             raise ConflictError(f"{event.kind} is a coordinator's to store", where=f"run {run_id}")
+        event = self._with_retry(run_id, event)
         t = self.rules.as_service(run_id)
         if before:
             self.rules.annotate(t, before)
@@ -303,6 +309,7 @@ class Journal:
             raise ConflictError(
                 "too many operations in one batch", got=str(len(ops)), expected=f"at most {OPS_PER_BATCH}"
             )
+        ops = [Finish(self._with_retry(run_id, op.event), op.expects) if isinstance(op, Finish) else op for op in ops]
         now = time.time()
         pools = [p for op in ops if isinstance(op, Issue) for p in op.pools]
         if pools or epoch != FIRST_EPOCH or self._slotless.get(run_id) not in (batch - 1, batch):
@@ -342,6 +349,10 @@ class Journal:
         seals: list[Op] = [Seal(ref, cause, evidence) for ref in opened]
         rows = self.database.read(self._sql("SELECT batch FROM {run_head} WHERE run_id = :run"), {"run": run_id})
         return self.commit(run_id, epoch, int(rows[0][0]) + 1, [*notes, *seals, Finish(event)])
+
+    def _with_retry(self, run_id: str, event: NewEvent) -> NewEvent:
+        """The last event of a run, with what is to follow from it."""
+        return RetryRequests(self.database).decide(self.retries, run_id, event) if self.retries is not None else event
 
     def _add_op(self, t: Transaction, op: Op, now: float) -> str | None:
         if isinstance(op, Append):

@@ -347,6 +347,8 @@ class Rules:
         if arc.target in FINAL:
             t.then(self.sql["run_ended"])
             self._tags(t, event)
+            if (event.body.get("tags") or {}).get("dagster/will_retry") == "true":
+                t.then(self.sql["ask_for_retry"])
 
     def finish(self, t: Transaction, op: Finish) -> None:
         """End the run.
@@ -549,6 +551,9 @@ def _texts(d: Dialect) -> dict[str, str]:
         "run_ended": "UPDATE {run} SET ended_at = (SELECT h.clock FROM {run_head} h WHERE h.run_id = :run)"
         f" WHERE run_id = :run AND {acting}",
         "leave_queue": f"DELETE FROM {{queue}} WHERE run_id = :run AND {acting}",
+        "ask_for_retry": "INSERT INTO {request} (request_id, run_id, kind, at, body)"
+        " SELECT 'retry:' || h.run_id, h.run_id, 'retry', h.clock, '{}' FROM {run_head} h WHERE h.run_id = :run AND h.mark = :mark"
+        " ON CONFLICT (request_id) DO NOTHING",
         "put_tags": "INSERT INTO {run_tag} (run_id, key, value) SELECT h.run_id, v.key, v.value FROM {run_head} h CROSS JOIN "
         + d.rows("tags", [("key", "text"), ("value", "text")])
         + " v WHERE h.run_id = :run AND h.mark = :mark"

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from ..engine.snapshot import PlanSnapshot
 from ..errors import ConfigErrors, ConflictError
+from ..events.origin import CodePointer
 from ..events.run import Run
-from ..instance.instance import Instance, RunRequest
+from ..locations.contract import CodeSource
 from ..plan.reexecution import Remainder, finished_by, remainder_of
-from .code_options import open_pointer
-from .job import startup_timeout_s
+from .instance import Instance, RunRequest
+
+OpenCode = Callable[[CodePointer], AbstractContextManager[CodeSource]]
+"""Starts something that can make plans of the code that a pointer names, and ends it."""
 
 FROM_FAILURE_TAG = "dagster/is_resume_retry"
 _NOT_COPIED = frozenset(
@@ -34,7 +38,7 @@ _NOT_COPIED = frozenset(
 """Tags that say something about the one run. Source: https://docs.dagster.io/guides/deploy/execution/run-retries"""
 
 
-def retry_request(instance: Instance, run: Run, *, from_failure: bool) -> RunRequest:
+def retry_request(instance: Instance, run: Run, open_code: OpenCode, *, from_failure: bool) -> RunRequest:
     """The run that repeats `run`, its plan made anew from the code as it is now.
 
     Raises:
@@ -51,7 +55,7 @@ def retry_request(instance: Instance, run: Run, *, from_failure: bool) -> RunReq
         raise ConflictError(
             "all its steps succeeded: nothing is left of it", where=where, hint="--all runs them again."
         )
-    with open_pointer(run.origin.repository_origin.code_pointer, startup_timeout_s()) as source:
+    with open_code(run.origin.repository_origin.code_pointer) as source:
         plan = source.snapshot(
             run.job_name,
             selection=run.op_selection,
