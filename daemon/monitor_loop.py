@@ -8,7 +8,7 @@ run is taken over and ended, with the cause.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from ..errors import ConflictError, StorageUnavailableError
@@ -252,5 +252,5 @@ def _health(instance: Instance, head: Head) -> str:
     return f" Its worker: {instance.worker_health(head.run_id).evidence}."
 
 
-def _event(kind: EventKind, body: dict[str, object]) -> NewEvent:
+def _event(kind: EventKind, body: Mapping[str, object]) -> NewEvent:
     return NewEvent(kind, None, None, body, time.time())

@@ -26,8 +26,6 @@ from .storage_location import SQLITE_CLASSES, CustomStorage, artifact_folder, st
 from .yaml_text import parse_yaml
 
 _LOOPS: Mapping[str, str] = {
-    "run_monitoring": "the loop that watches over runs",
-    "run_retries": "the loop that retries failed runs",
     "sensors": "the sensor loop",
     "schedules": "the schedule loop",
     "backfills": "the backfill loop",
@@ -36,9 +34,6 @@ _LOOPS: Mapping[str, str] = {
     "retention": "the loop that drops old ticks",
 }
 """Sections that only a daemon loop of a later version reads."""
-_WORK_ALREADY = {"run_monitoring": ("max_resume_run_attempts", "max_runtime_seconds")}
-"""Their keys that have an effect all the same."""
-_OFF_BY_DEFAULT = ("run_monitoring", "run_retries")
 _IN_PODS = ("K8sRunLauncher", "CeleryK8sRunLauncher")
 _ANY_MAP: Schema = FreeMap(secret=True)
 
@@ -264,20 +259,9 @@ def _later(config: InstanceConfig) -> list[Problem]:
         found.append(Problem("storage", "SQLite can not be shared by pods", expected="Postgres, when runs are pods"))
     for name, loop in _LOOPS.items():
         section = config.sections.get(name)
-        if section and section.get("enabled", name not in _OFF_BY_DEFAULT) is not False:
-            found.append(Problem(name, _waits(name, section, loop)))
+        if section and section.get("enabled", True) is not False:
+            found.append(Problem(name, f"has no effect yet: {loop} comes with a later version"))
     return found
-
-
-def _waits(name: str, section: Mapping[str, Any], loop: str) -> str:
-    """Which keys of a section wait for its loop: all, or all but those that have an effect already."""
-    works = _WORK_ALREADY.get(name, ())
-    if not works:
-        return f"has no effect yet: {loop} comes with a later version"
-    waiting = [key for key in section if key not in (*works, "enabled")]
-    effect = f"{' and '.join(works)} have an effect already"
-    rest = f"{', '.join(waiting)}: no effect yet" if waiting else "the rest has none yet"
-    return f"{effect}; {rest}: {loop} comes with a later version"
 
 
 def _later_settings(config: InstanceConfig) -> list[Problem]:
@@ -287,6 +271,9 @@ def _later_settings(config: InstanceConfig) -> list[Problem]:
     if pools.get("granularity") == "run":
         at = "concurrency.pools.granularity"
         found.append(Problem(at, "has no effect yet: a slot is held by a step, always"))
+    if "cancellation_thread_poll_interval_seconds" in (config.sections.get("run_monitoring") or {}):
+        at = "run_monitoring.cancellation_thread_poll_interval_seconds"
+        found.append(Problem(at, "has no effect: a worker hears of a cancel with its heartbeat, every 5 s"))
     found += _unused_by_the_queue(config, "op_granularity_run_buffer" in pools)
     for part in storage_parts(config.parts).values():
         ours = part.config.get("runplane")
