@@ -12,16 +12,18 @@ from datetime import datetime
 from typing import Any
 
 from ..events.dagster_data import plain_metadata
+from ..events.event import cut_text
 from .errors import DagsterInvalidDefinitionError
 
 
 def metadata_body(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """The metadata as kept in an event: text, numbers, booleans, null, lists and mappings; others in Dagster's form.
+    """The metadata as kept in an event: text, numbers, booleans, null, lists and mappings; others in Dagster's form. A text of more than
+    ``TEXT_LIMIT`` characters is cut, and says so.
 
     Raises:
         DagsterInvalidDefinitionError: a value that has no form.
     """
-    return {str(label): _at_top(str(label), value) for label, value in metadata.items()}
+    return {str(label): _cut(_at_top(str(label), value)) for label, value in metadata.items()}
 
 
 def _at_top(label: str, value: Any) -> Any:
@@ -35,6 +37,14 @@ def _at_top(label: str, value: Any) -> Any:
     if isinstance(value, datetime):
         return {"__class__": "TimestampMetadataValue", "value": value.timestamp()}
     return _value(label, value)
+
+
+def _cut(value: Any) -> Any:
+    if isinstance(value, str):
+        return cut_text(value)
+    if isinstance(value, dict):
+        return {key: _cut(inner) for key, inner in value.items()}
+    return [_cut(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _value(label: str, value: Any) -> Any:

@@ -5,6 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+TEXT_LIMIT = 500_000
+"""Characters of one text of an event: a log line, a metadata value. Errors have a limit of their own; outputs are no events."""
+
+
+def cut_text(text: str) -> str:
+    """A text as an event keeps it; what is cut is said."""
+    if len(text) <= TEXT_LIMIT:
+        return text
+    return f"{text[:TEXT_LIMIT]} (TRUNCATED: {len(text) - TEXT_LIMIT} more characters)"
+
 
 class NewEvent(NamedTuple):
     """An event that its writer made and storage has not numbered yet.

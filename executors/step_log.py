@@ -15,7 +15,7 @@ from typing import Any
 
 from ..definitions.job import JobDefinition
 from ..definitions.run_config import BUILTIN, CONSOLE
-from ..events.event import NewEvent
+from ..events.event import NewEvent, cut_text
 from ..events.kinds import EventKind
 from ..events.run import Run
 from .log_settings import LogSettings
@@ -35,7 +35,7 @@ class _RunHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Tell the run. What `emit_event` raises reaches user code: a step that may not write has to stop."""
-        body = {"message": self.format(record), "level": record.levelno, "logger": record.name}
+        body = {"message": cut_text(self.format(record)), "level": record.levelno, "logger": record.name}
         self._emit_event(NewEvent(EventKind.LOG.value, self._step, self._n, body, record.created))
 
 
