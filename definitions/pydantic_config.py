@@ -34,6 +34,7 @@ from .config_schema import (
     StringSource,
 )
 from .env_var import EnvVar
+from .errors import DagsterInvalidInvocationError
 from .ins_outs import UNSET
 from .io_manager import IOManager, IOManagerDefinition
 from .resources import InitResourceContext, ResourceDefinition
@@ -45,6 +46,20 @@ class Config(pydantic.BaseModel):
     """Config of an op as a class; the op's parameter ``config`` is annotated with it."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Refused: config does not change while it is used.
+
+        Raises:
+            DagsterInvalidInvocationError: always, but for private attributes.
+        """
+        try:
+            super().__setattr__(name, value)
+        except pydantic.ValidationError as error:
+            raise DagsterInvalidInvocationError(
+                f"{type(self).__name__} is config, and can not be changed: attribute '{name}'.",
+                hint="Keep what changes in a private attribute (`_name`), or make another object.",
+            ) from error
 
     @classmethod
     def runplane_config_type(cls) -> ConfigType:
@@ -114,7 +129,8 @@ def _kind(annotation: Any) -> ConfigType:
             return annotation.runplane_config_type()
         return Shape({name: _field(annotation, name) for name in annotation.model_fields})
     if isinstance(annotation, type) and issubclass(annotation, PythonEnum):
-        return Enum(annotation.__name__, (*(m.value for m in annotation), *annotation.__members__))
+        members = {m.value: m for m in annotation} | dict(annotation.__members__)
+        return Enum(annotation.__name__, tuple(members), members)
     origin, args = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
         return _kind(args[0])

@@ -169,7 +169,10 @@ class JobExecutionResult:
                 f"Did not find result '{output_name}' in node '{node_str}'.",
                 hint="Its step did not run, failed, or skipped it.",
             )
-        by_key = {_key_of(e): self.load(_stored(self.run_id, e)) for e in produced}
+        # What carries no value (`Nothing`) was kept nowhere.
+        by_key = {
+            _key_of(e): None if e.body.get("location") is None else self.load(_stored(self.run_id, e)) for e in produced
+        }
         return by_key.get(None, by_key)
 
     def output_value(self, output_name: str = DEFAULT_OUTPUT) -> Any:

@@ -270,7 +270,11 @@ class _Reader:
         for name, spec in declared.items():
             if name in entries:
                 found[name] = self.input_value(spec, entries[name], problems.at(name))
-            elif needed and name not in supplied and not spec.has_default and not spec.type.is_nothing:
+            elif (
+                needed
+                and name not in supplied
+                and not (spec.has_default or spec.type.is_nothing or spec.input_manager_key)
+            ):
                 problems.at(name).add(
                     "missing: nothing is connected to this input and it has no default", expected=spec.type.display_name
                 )

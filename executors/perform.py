@@ -187,6 +187,8 @@ class _Attempt:
                     return spec.type.loader.construct_from_config_value(contexts.for_loader(spec.type), given["loaded"])
             with self._boundary(DagsterExecutionLoadInputError, self._loading(spec)):
                 return _from_config(given)
+        if spec.input_manager_key is not None:
+            return self._load_unmade(contexts, spec, spec.input_manager_key)
         if spec.has_default:
             return spec.default_value
         raise DagsterInvariantViolationError(f"step '{self.key}' has no value for its input '{spec.name}'.")
@@ -209,6 +211,16 @@ class _Attempt:
             upstream_step=stored.step,
             metadata=metadata_body(context.logged_metadata),
         )
+        return value
+
+    def _load_unmade(self, contexts: StepContexts, spec: InputDefinition, manager_key: str) -> Any:
+        """The value of an input that no step makes, and that has a manager of its own."""
+        context = contexts.for_input(spec, None, manager_key)
+        with self._boundary(DagsterExecutionLoadInputError, self._loading(spec)):
+            value = self.scope[manager_key].load_input(context)
+        message = f'Loaded input "{spec.name}" using input manager "{manager_key}"'
+        metadata = metadata_body(context.logged_metadata)
+        self.tell(EventKind.LOADED_INPUT, message, input=spec.name, manager_key=manager_key, metadata=metadata)
         return value
 
     def _loading(self, spec: InputDefinition) -> str:

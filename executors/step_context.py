@@ -73,11 +73,11 @@ class StepContexts:
             ensure_current=self.request.ensure_current,
         )
 
-    def for_input(self, spec: InputDefinition, stored: StoredOutput, manager_key: str) -> InputContext:
-        """What the IO manager that loads `stored` for an input gets."""
+    def for_input(self, spec: InputDefinition, stored: StoredOutput | None, manager_key: str) -> InputContext:
+        """What the manager that loads an input gets; `stored`: the output that it is loaded from, if it is one's."""
         return InputContext(
             name=spec.name,
-            upstream_output=self._upstream(stored),
+            upstream_output=None if stored is None else self._upstream(stored),
             metadata=spec.metadata,
             dagster_type=spec.type,
             log=self.log,

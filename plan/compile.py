@@ -199,7 +199,7 @@ class _Resources:
             for key in hook.required_resource_keys:
                 keys |= self._with_needs(key, f"hook '{hook.name}'")
         for name, spec in op.op.input_dict.items():
-            if not spec.type.is_nothing and name in op.inputs:
+            if not spec.type.is_nothing and (name in op.inputs or spec.input_manager_key):
                 keys |= self._loaders(op, name, spec.input_manager_key)
         return tuple(sorted(keys))
 

@@ -32,11 +32,45 @@ _NOT_ANNOUNCED = Difference(
     "an output that is not of its type does not count, and is not announced; Dagster announces it and then fails the step",
 )
 
+_KEPT = ["STEP_OUTPUT", "HANDLED_OUTPUT", "STEP_SUCCESS"]
+_KEPT_FIRST = "an output is announced when it was kept; Dagster announces it before it is handed to the IO manager"
+
+
+def _raises(label: str, value: Any, error: str, reason: str) -> dict[str, Difference]:
+    """Dagster gives `value`; here it is an error of Dagster's."""
+    return {
+        label: Difference(value, "absent", reason),
+        f"{label}/raised": Difference("absent", ["DagsterError", error], reason),
+    }
+
+
 DIFFERENCES: dict[str, dict[str, Difference]] = {
     "contexts_outside_a_run": {
         "missing/raised": Difference(
             ["KeyError"], ["DagsterError", "DagsterInvalidDefinitionError"], "the resource that is missing is named"
         )
+    },
+    "failures": {
+        "again/raised": Difference(["DagsterError"], ["DagsterError", "from Failure"], _WITH_ITS_CAUSE.reason),
+        **_raises("succeeded", None, "DagsterInvariantViolationError", "a node that the job does not have is named"),
+    },
+    "io_managers_that_fail": {
+        "again/steps/one": Difference(
+            ["STEP_START", "STEP_OUTPUT", "STEP_UP_FOR_RETRY", "STEP_RESTARTED", *_KEPT],
+            ["STEP_START", "STEP_UP_FOR_RETRY", "STEP_RESTARTED", *_KEPT],
+            _KEPT_FIRST,
+        ),
+        "keep/steps/one": Difference(
+            ["STEP_START", "STEP_OUTPUT", "STEP_FAILURE"], ["STEP_START", "STEP_FAILURE"], _KEPT_FIRST
+        ),
+        "no manager/raised": Difference(
+            ["ParameterCheckError"],
+            [
+                *("DagsterError", "DagsterResourceFunctionError", "DagsterUserCodeExecutionError"),
+                "from DagsterInvariantViolationError",
+            ],
+            "what is given in the place of an IO manager is looked at when it is opened",
+        ),
     },
     "retry_policy": {"raised/raised": _WITH_ITS_CAUSE},
     "retry_requested": {"raised/raised": _WITH_ITS_CAUSE},

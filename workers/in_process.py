@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
+from ..definitions.errors import DagsterResourceFunctionError
 from ..definitions.ports import InProcessRequest
 from ..definitions.result import ExecuteInProcessResult
 from ..errors import ConflictError, RunplaneError
@@ -114,7 +115,8 @@ def _drive(
             driver.drive()
         except Exception as e:  # noqa: BLE001 - ends the run with its cause, and is raised by the caller
             fail_with_exception(instance, run, claim, e)
-            raised.append(e.__cause__ if e.__cause__ is not None else e)
+            users = None if isinstance(e, DagsterResourceFunctionError) else e.__cause__
+            raised.append(users or e)
 
 
 def _note(instance: Instance, run: Run, event: NewEvent) -> None:

@@ -44,7 +44,7 @@ def run(name: str, library: types.ModuleType) -> dict:
         for label, value in function(*folder).items():
             flatten(label, described(value, library), found)
     except BaseException:
-        found["broken"] = traceback.format_exc()
+        found["scenario failed"] = traceback.format_exc()
     return found
 
 
