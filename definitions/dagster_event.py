@@ -309,11 +309,6 @@ class DagsterEvent:
         return self._data(*kinds, *resources, DagsterEventType.RESOURCE_INIT_FAILURE)
 
     @property
-    def loaded_input_data(self) -> Any:
-        """``input_name``, ``manager_key``, ``upstream_output_name``, ``upstream_step_key``, ``metadata``."""
-        return self._data(DagsterEventType.LOADED_INPUT)
-
-    @property
     def logs_captured_data(self) -> Any:
         """``log_key``, ``step_keys``."""
         return self._data(DagsterEventType.LOGS_CAPTURED)

@@ -197,8 +197,8 @@ class OpExecutionContext:
         self._output_metadata.setdefault((name, mapping_key), {}).update(metadata)
 
     def get_output_metadata(self, output_name: str, mapping_key: str | None = None) -> Mapping[str, Any] | None:
-        """The metadata added so far to an output, or None."""
-        return self._output_metadata.get((output_name, mapping_key))
+        """The metadata added so far to an output; empty when there is none."""
+        return self._output_metadata.get((output_name, mapping_key), {})
 
     def _one_output(self, output_name: str | None) -> str:
         names = list(self.op_def.output_dict) if self.op_def is not None else [DEFAULT_OUTPUT]

@@ -49,13 +49,12 @@ class RunConfig:
 
     def to_config_dict(self) -> dict[str, Any]:
         """The plain form."""
-        roots = {
+        return {
             "ops": {k: _plain_entry(v) for k, v in self.ops.items()},
             "resources": {k: _plain_entry(v) for k, v in self.resources.items()},
             "loggers": self.loggers,
             "execution": self.execution,
         }
-        return {name: value for name, value in roots.items() if value}
 
 
 def _plain_entry(value: Any) -> Any:

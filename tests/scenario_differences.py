@@ -32,6 +32,11 @@ _NOT_ANNOUNCED = Difference(
     "an output that is not of its type does not count, and is not announced; Dagster announces it and then fails the step",
 )
 
+_OPENED_FOR_THE_CALL = (
+    "a resource that yields is opened for the call; Dagster wants the context to be a context manager"
+)
+_HOOK = "a hook that could not be called is refused where it is defined"
+_OF_GRAPHS = "the retry policy of a graph is that of its ops that have none; in Dagster it has no effect"
 _KEPT = ["STEP_OUTPUT", "HANDLED_OUTPUT", "STEP_SUCCESS"]
 _KEPT_FIRST = "an output is announced when it was kept; Dagster announces it before it is handed to the IO manager"
 
@@ -45,10 +50,43 @@ def _raises(label: str, value: Any, error: str, reason: str) -> dict[str, Differ
 
 
 DIFFERENCES: dict[str, dict[str, Difference]] = {
+    "called_as_functions": {
+        "no resource/raised": Difference(
+            ["DagsterError", "DagsterInvalidDefinitionError"],
+            ["DagsterError", "DagsterUnknownResourceError"],
+            "a resource that is not there is the same error in a run and outside of one",
+        ),
+        "resource": Difference("absent", "opened", _OPENED_FOR_THE_CALL),
+        "resource/raised": Difference(
+            ["DagsterError", "DagsterInvariantViolationError"], "absent", _OPENED_FOR_THE_CALL
+        ),
+        **_raises(
+            "unknown", 3, "DagsterInvalidInvocationError", "an argument that is no input is refused, not ignored"
+        ),
+    },
     "contexts_outside_a_run": {
         "missing/raised": Difference(
             ["KeyError"], ["DagsterError", "DagsterInvalidDefinitionError"], "the resource that is missing is named"
         )
+    },
+    "definitions_that_are_wrong": {
+        "hook_of_two": Difference(None, "absent", _HOOK),
+        "hook_of_two/raised": Difference("absent", ["DagsterError", "DagsterInvalidDefinitionError"], _HOOK),
+    },
+    "instances": {
+        "no end/raised": Difference(
+            ["DagsterError"],
+            ["DagsterError", "DagsterInvariantViolationError"],
+            "the error has a name that can be imported",
+        )
+    },
+    "retries_in_detail": {
+        "graphs/run/steps/group.in_a_graph": Difference(
+            ["STEP_START", "STEP_FAILURE"],
+            ["STEP_START", "STEP_UP_FOR_RETRY", "STEP_RESTARTED", "STEP_FAILURE"],
+            _OF_GRAPHS,
+        ),
+        "graphs/tries/graph": Difference(1, 2, _OF_GRAPHS),
     },
     "failures": {
         "again/raised": Difference(["DagsterError"], ["DagsterError", "from Failure"], _WITH_ITS_CAUSE.reason),
