@@ -12,7 +12,7 @@ from ..coordinators.waiting import why_waiting
 from ..daemon.status import living
 from ..instance.instance import Instance
 from ..storage.pools import Pools
-from ..storage.queue import QueuedRun
+from ..storage.queue import Queue, QueuedRun
 from .report import at, short
 
 
@@ -20,21 +20,21 @@ class QueueView:
     """The queue of an instance as it is now."""
 
     def __init__(self, instance: Instance) -> None:
-        self._instance = instance
+        self._queue = Queue(instance.journal)
         self._limits = instance.queue_limits
         self._keys = tag_keys(self._limits)
-        self._load: Load = read_load(instance.queue, Pools(instance.database), self._limits)
+        self._load: Load = read_load(self._queue, Pools(instance.database), self._limits)
         self._daemons = living(instance, "queue")
 
     def page(self, limit: int) -> list[dict[str, Any]]:
         """The first runs of the queue, for programs."""
-        entries = self._instance.queue.everyone(limit, self._keys)
+        entries = self._queue.everyone(limit, self._keys)
         return [self._one(entry, position) for position, entry in enumerate(entries, 1)]
 
     def of(self, run_id: str) -> dict[str, Any] | None:
         """One run that waits; None when it does not (any more)."""
-        entry = self._instance.queue.entry(run_id, self._keys)
-        return None if entry is None else self._one(entry, self._instance.queue.ahead_of(entry) + 1)
+        entry = self._queue.entry(run_id, self._keys)
+        return None if entry is None else self._one(entry, self._queue.ahead_of(entry) + 1)
 
     def _one(self, entry: QueuedRun, position: int) -> dict[str, Any]:
         blockers = why_waiting(entry, self._limits, self._load, daemons=self._daemons)

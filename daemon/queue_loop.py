@@ -18,7 +18,7 @@ from ..storage.launches import Launches
 from ..storage.leases import BeatWatch
 from ..storage.liveness import proven_gone
 from ..storage.pools import Pools
-from ..storage.queue import TAKEN_AT_ONCE, QueuedRun
+from ..storage.queue import TAKEN_AT_ONCE, Queue, QueuedRun
 from .contract import LoopContext, LoopReport
 
 RESERVED_S = 15.0
@@ -51,6 +51,7 @@ class QueueLoop:
         self._keys = tag_keys(limits)
         self._ttl_s = ttl_s
         self._clock = clock
+        self._queue: Queue
         self._fence = 0
         self._parked: set[str] = set()
         self._reserved: list[tuple[float, Mapping[str, int]]] = []
@@ -67,6 +68,7 @@ class QueueLoop:
             raise
 
     def _pass(self, context: LoopContext) -> LoopReport:
+        self._queue = Queue(context.instance.journal)
         if context.held.fence != self._fence:
             self._begin_anew(context)
         self._take_up_launches(context)
@@ -83,7 +85,7 @@ class QueueLoop:
 
     def _begin_anew(self, context: LoopContext) -> None:
         """The lease is new: what was put aside was so by the limits of another process."""
-        context.instance.queue.look_at_all_again(context.held)
+        self._queue.look_at_all_again(context.held)
         self._parked.clear()
         self._reserved.clear()
         self._fence = context.held.fence
@@ -92,7 +94,7 @@ class QueueLoop:
 
     def _turn(self, context: LoopContext) -> tuple[int, bool]:
         """How many runs were taken, and whether there is nothing more to take now."""
-        queue = context.instance.queue
+        queue = self._queue
         load = read_load(queue, Pools(context.instance.database), self._limits, self._reservations())
         free = free_places(self._limits, load.active)
         if free == 0:
@@ -121,7 +123,7 @@ class QueueLoop:
             room = self._room(text, load)
             if room <= 0:
                 continue
-            runs = context.instance.queue.waiting(min(room, TAKEN_AT_ONCE), self._keys, parked=text)
+            runs = self._queue.waiting(min(room, TAKEN_AT_ONCE), self._keys, parked=text)
             if not runs:
                 self._parked.discard(text)
             found += runs
@@ -142,7 +144,7 @@ class QueueLoop:
         before = {run.run_id: run.parked for run in waiting}
         moved = {run_id: text for run_id, text in picks.blocked.items() if before[run_id] != text}
         if moved:
-            context.instance.queue.park(context.held, moved)
+            self._queue.park(context.held, moved)
             self._parked.update(moved.values())
         return set(moved)
 
@@ -150,7 +152,7 @@ class QueueLoop:
         if not picks.run_ids:
             return []
         event = NewEvent(EventKind.RUN_STARTING, None, None, {}, time.time())
-        taken = context.instance.queue.dequeue(context.held, picks.run_ids, picks.room, event)
+        taken = self._queue.dequeue(context.held, picks.run_ids, picks.room, event)
         chosen = set(taken)
         wanted: Counter[str] = Counter()
         for run in waiting:

@@ -8,6 +8,7 @@ from typing import Any
 from ..instance.instance import Instance
 from ..storage.daemons import DaemonRow, Daemons
 from ..storage.liveness import proven_gone
+from ..storage.queue import Queue
 
 LIVE_TTLS = 2.0
 """A daemon that has not beaten for so many TTLs is not counted as living. (For people: nothing is decided by it.)"""
@@ -16,13 +17,14 @@ LIVE_TTLS = 2.0
 def read_status(instance: Instance) -> dict[str, Any]:
     """The document of `daemon status --json`: daemons with their loops, and the queue."""
     limits = instance.queue_limits
-    depth = instance.queue.depth()
+    queue = Queue(instance.journal)
+    depth = queue.depth()
     return {
         "daemons": [_one(row, instance) for row in Daemons(instance.database).all()],
         "queue": {
             "waiting": depth.runs,
             "oldest_at": depth.oldest_at,
-            "active": instance.queue.active().count,
+            "active": queue.active().count,
             "max_concurrent_runs": limits.max_concurrent_runs if instance.has_queue else None,
         },
     }

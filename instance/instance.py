@@ -45,7 +45,6 @@ from ..storage.contract import Head
 from ..storage.journal import Journal
 from ..storage.liveness import proven_gone, this_process
 from ..storage.patience import PatientDatabase
-from ..storage.queue import Queue
 from ..storage.retry_requests import RetryRule
 from ..storage.runs import Runs
 from .config import InstanceConfig
@@ -241,11 +240,6 @@ class Instance:
     def coordinator(self) -> RunCoordinator:
         """When a run is launched. Raises UnsupportedError, by name, for one that is not built yet."""
         return self._wiring.coordinator(self.journal, self.runs, self.launch_worker)
-
-    @cached_property
-    def queue(self) -> Queue:
-        """The runs that wait, whether or not this instance's coordinator makes them wait."""
-        return Queue(self.journal)
 
     @cached_property
     def ref(self) -> InstanceRef:

@@ -10,7 +10,6 @@ from ..config.pointer import ClassPointer, load_class
 from ..config.schema import resolve
 from ..coordinators.contract import RunCoordinator
 from ..coordinators.immediate import DefaultRunCoordinator
-from ..coordinators.queued import QueuedRunCoordinator
 from ..events.run import Run
 from ..launchers.contract import RunLauncher, WorkerHandle
 from ..launchers.in_process import InProcessRunLauncher, RunHere
@@ -65,15 +64,15 @@ class Wiring:
         # Its module loads a driver: only the one that is used.
         built: Database
         if self._in_memory:
-            built = _database_class("sqlite", "SqliteDatabase")(None)
+            built = _class_of("storage.sqlite", "SqliteDatabase")(None)
             return built
         location = storage_location(self._config, self._env)
         if isinstance(location, SqliteLocation):
             location.path.parent.mkdir(parents=True, exist_ok=True)
-            built = _database_class("sqlite", "SqliteDatabase")(location.path)
+            built = _class_of("storage.sqlite", "SqliteDatabase")(location.path)
             return built
         if isinstance(location, PostgresLocation):
-            built = _database_class("postgres", "PostgresDatabase")(
+            built = _class_of("storage.postgres", "PostgresDatabase")(
                 location.url(),
                 schema=location.schema,
                 direct_url=location.direct_url,
@@ -107,14 +106,13 @@ class Wiring:
     def coordinator(self, journal: Journal, runs: Runs, launch: Callable[[Run], WorkerHandle]) -> RunCoordinator:
         """The run coordinator. Where the file names none, runs are launched at once (a documented difference)."""
         part = self._config.run_coordinator
+        built: RunCoordinator = DefaultRunCoordinator(journal, runs, launch)
         if "run_coordinator" in self._config.written:
             if part.known is None:
-                built: RunCoordinator = _third_party(part, self._env)
-                return built
-            name = part.known.target(where=self._at(part)).class_name
-            if name == "QueuedRunCoordinator":
-                return QueuedRunCoordinator(journal, runs)
-        return DefaultRunCoordinator(journal, runs, launch)
+                built = _third_party(part, self._env)
+            elif part.known.target(where=self._at(part)).class_name == "QueuedRunCoordinator":
+                built = _class_of("coordinators.queued", "QueuedRunCoordinator")(journal, runs)
+        return built
 
     def _at(self, part: Part) -> str:
         return f"{self._config.where}: {part.name}"
@@ -128,9 +126,10 @@ def build_third_party_launcher(part: Part, env: Mapping[str, str], instance: Any
     return launcher
 
 
-def _database_class(module: str, name: str) -> Any:
+def _class_of(module: str, name: str) -> Any:
+    """A class of ours whose module only those load that use it."""
     package = __package__.rpartition(".")[0]
-    return load_class(ClassPointer(f"{package}.storage.{module}", name), where=f"the storage {module!r}")
+    return load_class(ClassPointer(f"{package}.{module}", name), where=f"runplane.{module}")
 
 
 def _custom_database(location: CustomStorage, env: Mapping[str, str]) -> Database:

@@ -18,6 +18,7 @@ from runplane.storage.daemons import Daemons
 from runplane.storage.dialect import Outcome, Statement
 from runplane.storage.launches import Launches
 from runplane.storage.pools import Pools
+from runplane.storage.queue import Queue
 
 
 @pytest.fixture
@@ -147,7 +148,7 @@ def test_with_random_limits_it_starts_what_looking_at_everything_would(house: Da
 
 def naive(house: DaemonHouse, limits: QueueLimits, active: list[dict[str, str]]) -> list[str]:
     taken = []
-    for run in house.instance.queue.everyone(1000, ["team", "size"]):
+    for run in Queue(house.instance.journal).everyone(1000, ["team", "size"]):
         full = 0 <= limits.max_concurrent_runs <= len(active)
         for limit in limits.tags:
             value = run.tags.get(limit.key)
@@ -180,7 +181,6 @@ def test_a_pass_costs_the_same_with_many_more_that_wait(house: DaemonHouse) -> N
         house.run_once(loop)
         end_all(house)
         house.instance.__dict__["database"] = house.instance.journal.database = counted
-        house.instance.__dict__.pop("queue", None)
         counted.reset()
         assert house.run_once(loop).done == 5
         costs.append((counted.calls, counted.rows))
