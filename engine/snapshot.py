@@ -19,8 +19,7 @@ class OutputRef(NamedTuple):
     output: str
 
 
-@dataclass(frozen=True, slots=True)
-class RetryPlan:
+class RetryPlan(NamedTuple):
     """A retry policy as data (Dagster's ``RetryPolicy``).
 
     Attributes:
@@ -36,8 +35,7 @@ class RetryPlan:
     jitter: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class InputPlan:
+class InputPlan(NamedTuple):
     """One input of a step.
 
     Attributes:
@@ -53,8 +51,7 @@ class InputPlan:
     collect: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class OutputPlan:
+class OutputPlan(NamedTuple):
     """One output of a step: `required` outputs are produced by every success, `dynamic` ones any number of times, each
     with its own mapping key."""
 

@@ -86,7 +86,9 @@ def _resolve_config(
     is_part: bool,
     env: Mapping[str, str] | None = None,
 ) -> ResolvedRunConfig:
-    lost = {op.path: frozenset(name for name, spec in op.inputs.items() if _is_lost(spec, ops)) for op in ops.values()}
+    lost: dict[str, frozenset[str]] = {}
+    if is_part:
+        lost = {op.path: frozenset(n for n, spec in op.inputs.items() if _is_lost(spec, ops)) for op in ops.values()}
     return resolve_run_config(
         job_name=job.name,
         graph=job.graph,
@@ -125,8 +127,8 @@ def _step(op: WiredOp, job: JobDefinition, ops: Mapping[str, WiredOp], resources
         key=op.key if over or not op.mapped_over else op.path,
         node=op.path,
         op_name=op.op.name,
-        inputs=tuple(_input(name, op.inputs.get(name), ops) for name in op.op.input_dict),
-        outputs=tuple(OutputPlan(o.name, o.is_required, o.is_dynamic) for o in op.op.output_dict.values()),
+        inputs=tuple([_input(name, op.inputs.get(name), ops) for name in op.op.input_dict]),
+        outputs=tuple([OutputPlan(o.name, o.is_required, o.is_dynamic) for o in op.op.output_dict.values()]),
         mapped_over=over,
         tags=tags,
         pools=_pools(op, tags),
@@ -140,7 +142,7 @@ def _step(op: WiredOp, job: JobDefinition, ops: Mapping[str, WiredOp], resources
 def _input(name: str, spec: WiredInput | None, ops: Mapping[str, WiredOp]) -> InputPlan:
     if spec is None:
         return InputPlan(name)
-    sources = tuple(ref for ref in spec.sources if ref.step in ops)
+    sources = tuple([ref for ref in spec.sources if ref.step in ops])
     return InputPlan(name, sources, fan_in=spec.fan_in, collect=spec.collect)
 
 
