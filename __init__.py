@@ -166,6 +166,7 @@ _WHERE = {
     ),
     "errors.base": ("DagsterError", "FencedError", "RunplaneError"),
     "outputs.filesystem": ("FilesystemIOManager", "fs_io_manager"),
+    "outputs.upath": ("UPathIOManager",),
     "outputs.memory": ("InMemoryIOManager", "mem_io_manager"),
 }
 _RENAMED = {

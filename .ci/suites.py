@@ -190,6 +190,7 @@ def check(session: Session) -> bool:
 def test(session: Session) -> None:
     """`check`, then every other folder of tests, then the other Pythons. Services are made ready meanwhile."""
     others = environments.other_pythons()
+    s3_gateway = built_beside("s3")
     try:
         with ThreadPoolExecutor(1) as beside:
             services = beside.submit(services_up, session)
@@ -202,6 +203,7 @@ def test(session: Session) -> None:
             if list((ROOT / "tests" / folder).rglob("test_*.py")):
                 session.pytest(folder, [f"tests/{folder}"])
     finally:
+        s3_gateway.wait()
         services_down()
     for version, python in others.items():
         test_on(session, version, python)
@@ -216,6 +218,15 @@ def services(verb: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command, check=False, cwd=WORK, env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True
     )
+
+
+def built_beside(service: str) -> subprocess.Popen[bytes]:
+    """Build a service's program while suites run. The fixture that needs it waits for it, and says why it is not to be had."""
+    environ = {**os.environ, "PYTHONPATH": str(ROOT / "tests")}
+    command = [sys.executable, "-m", "services.prepare", service]
+    environments.LOGS.mkdir(parents=True, exist_ok=True)
+    with (environments.LOGS / f"service-{service}.log").open("wb") as log:
+        return subprocess.Popen(command, cwd=WORK, env=environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
 
 def services_up(session: Session) -> dict[str, str]:

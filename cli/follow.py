@@ -17,12 +17,14 @@ from ..events.messages import default_message
 from ..events.run import Run
 from ..events.status import RunStatus
 from ..instance.instance import Instance
-from ..storage.compute_logs import Stream
+from ..storage.compute_logs import KeptElsewhere, LogsUnavailableError, Stream
 from .execute_here import LOOK_S, PAGE
 from .job import say
 from .report import coloured
 
 LOG_LOOK_S = 0.1
+TAIL_LOOKS = 10
+"""How often logs that are kept elsewhere are looked at for their ends once the run is over."""
 CHUNK_BYTES = 1 << 16
 _BAD = {EventKind.STEP_FAILURE: RunStatus.FAILURE, EventKind.RUN_FAILURE: RunStatus.FAILURE}
 _GOOD = {EventKind.STEP_SUCCESS: RunStatus.SUCCESS, EventKind.RUN_SUCCESS: RunStatus.SUCCESS}
@@ -86,6 +88,7 @@ class _Capture:
         self.key = tuple(key)
         self.title = ", ".join(steps)
         self.offsets: dict[Stream, int] = {"out": 0, "err": 0}
+        self.complete: set[Stream] = set()
 
 
 class _Printer:
@@ -93,44 +96,93 @@ class _Printer:
 
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
+        self._logs = instance.logs
+        self._elsewhere = self._logs if isinstance(self._logs, KeptElsewhere) else None
         self._last: _Capture | None = None
+        self._said = ""
 
-    def copy(self, capture: _Capture) -> bool:
-        """Print what is new; whether there was something."""
+    def pause(self) -> None:
+        """Wait before the next look."""
+        if self._elsewhere is None:
+            self._instance.database.wait_for_news(LOG_LOOK_S)
+        else:
+            time.sleep(self._elsewhere.look_s)
+
+    @property
+    def tail_looks(self) -> int:
+        """How often to look once more when the run is over: what is brought elsewhere comes later than the run's end."""
+        return TAIL_LOOKS if self._elsewhere else 0
+
+    def copy(self, capture: _Capture, *, patient: bool) -> bool:
+        """Print what is new; whether there was something.
+
+        Raises:
+            LogsUnavailableError: the place of the logs does not answer, unless `patient`: then it is said once.
+        """
         news = False
         for stream, target in (("out", sys.stdout.buffer), ("err", sys.stderr.buffer)):
-            news |= self._copy(capture, stream, target)  # type: ignore[arg-type]
+            if stream in capture.complete:
+                continue
+            try:
+                news |= self._copy(capture, stream, target)  # type: ignore[arg-type]
+            except LogsUnavailableError as error:
+                if not patient:
+                    raise
+                if self._said != str(error):
+                    self._said = str(error)
+                    say(click.style(f"==> {error} <==", dim=True))
         return news
 
     def _copy(self, capture: _Capture, stream: Stream, target: BinaryIO) -> bool:
+        if self._elsewhere is not None and self._elsewhere.place_only:
+            self._begin(capture)
+            click.echo(self._elsewhere.place(capture.key, stream))
+            capture.complete.add(stream)
+            return True
         news = False
         while True:
-            chunk = self._instance.logs.read(capture.key, stream, capture.offsets[stream], CHUNK_BYTES)
-            if not chunk.data:
+            chunk = self._logs.read(capture.key, stream, capture.offsets[stream], CHUNK_BYTES)
+            if chunk.complete:
+                capture.complete.add(stream)
+            if chunk.data:
+                self._begin(capture)
+                news = True
+                target.write(chunk.data)
+                target.flush()
+                capture.offsets[stream] = chunk.next
+            if chunk.complete or not chunk.data:
                 return news
-            if self._last is not capture and capture.title:
-                say(click.style(f"==> {capture.title} <==", dim=True))
-            self._last, news = capture, True
-            target.write(chunk.data)
-            target.flush()
-            capture.offsets[stream] = chunk.next
+
+    def _begin(self, capture: _Capture) -> None:
+        if self._last is not capture and capture.title:
+            say(click.style(f"==> {capture.title} <==", dim=True))
+        self._last = capture
 
 
 def follow_logs(instance: Instance, run_id: str, *, step: str | None, follow: bool) -> None:
-    """Print what steps printed; with `follow`, what they print until the run is over."""
+    """Print what steps printed; with `follow`, what they print until the run is over.
+
+    Raises:
+        LogsUnavailableError: without `follow`, the place of the logs does not answer.
+    """
     captures: list[_Capture] = []
     printer = _Printer(instance)
-    seen = 0
+    seen, looks_left = 0, printer.tail_looks
     while True:
         is_over = instance.journal.head(run_id).status.is_final if follow else True
         while page := instance.tail(run_id, seen, PAGE):
             seen = page[-1].seq
             captures += _announced(page, step)
-        news = [printer.copy(capture) for capture in captures]
-        if is_over and not any(news):
-            return
-        if not any(news):
-            instance.database.wait_for_news(LOG_LOOK_S)
+        captures = [c for c in captures if len(c.complete) < len(c.offsets)]
+        news = [printer.copy(capture, patient=follow) for capture in captures]
+        if any(news):
+            continue
+        if is_over:
+            # Of a step that was killed together with all who could say so, no end is ever marked.
+            if not follow or not looks_left or all(len(c.complete) == len(c.offsets) for c in captures):
+                return
+            looks_left -= 1
+        printer.pause()
 
 
 def _announced(page: Sequence[Event], step: str | None) -> Iterator[_Capture]:

@@ -6,7 +6,6 @@ import json
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import click
@@ -17,7 +16,7 @@ from ..events.causes import ErrorInfo, FailureCause
 from ..events.run import Run
 from ..events.status import RunStatus
 from ..instance.instance import Instance
-from ..storage.compute_logs import LocalComputeLogStore
+from ..storage.compute_logs import KeptElsewhere, LocalComputeLogStore
 from .advice import run_advice, step_advice
 from .story import CAUSE_WORDS, RunStory, Span, StepStatus, StepStory
 
@@ -249,18 +248,18 @@ def places(instance: Instance, run: Run, story: RunStory) -> Iterator[tuple[str,
     yield "Next", next_command(run, story)
 
 
-def _log_folder(instance: Instance, story: RunStory) -> Path | None:
-    """Where the run's logs are on this machine, if they are."""
+def _log_folder(instance: Instance, story: RunStory) -> str | None:
+    """Where the run's logs are, if they are kept."""
     try:
         logs = instance.logs
     except UnsupportedError:
-        # `run logs` says which part is not built yet; everything else of the run can be shown all the same.
+        # `run logs` says which part can not be had; everything else of the run can be shown all the same.
         return None
-    return (
-        logs.path(story.log_keys[0][0], "out").parent
-        if story.log_keys and isinstance(logs, LocalComputeLogStore)
-        else None
-    )
+    if story.log_keys and isinstance(logs, LocalComputeLogStore):
+        return str(logs.path(story.log_keys[0][0], "out").parent)
+    if story.log_keys and isinstance(logs, KeptElsewhere):
+        return logs.place(story.log_keys[0][0], "out").rpartition("/")[0]
+    return None
 
 
 def next_command(run: Run, story: RunStory) -> str:

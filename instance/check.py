@@ -174,12 +174,14 @@ def _told(tell: Any) -> str:
 def _compute_logs(config: InstanceConfig, env: Mapping[str, str]) -> str:
     part = config.compute_logs
     known = part.known
-    if known is None or "base_dir" not in part.config:
+    if known is None or not {"base_dir", "bucket"} & set(part.config):
         return str(part.pointer)
     problems = Problems(part.path)
     resolved = known.schema.resolve(part.config, env, problems)
     if problems.found:
         raise ConfigErrors(problems.found, where=config.where)
+    if "bucket" in resolved:
+        return f"{part.pointer} in the bucket {resolved['bucket']}, prefix {resolved['prefix']}"
     return str(resolved["base_dir"])
 
 

@@ -122,6 +122,20 @@ _UPLOADS: dict[str, Field | Schema] = {
     "upload_interval": Field(Int(minimum=1, nullable=True), default=None),
     "show_url_only": Field(Bool(), default=False),
 }
+# Of boto3's ExtraArgs those that the S3 client used here can send (storage/s3/settings.py). To drop an ACL or a customer's key in
+# silence would be worse than an error.
+_UPLOAD_EXTRA_ARGS = Shape(
+    {
+        **dict.fromkeys(
+            ("CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "ContentType", "SSEKMSKeyId"),
+            _TEXT,
+        ),
+        **dict.fromkeys(("ServerSideEncryption", "StorageClass", "Tagging"), _TEXT),
+        "ChecksumAlgorithm": Text(choices=("SHA256",)),
+        "Metadata": MapOf(Text()),
+        "RequestPayer": Text(choices=("requester",)),
+    }
+)
 _AWS_S3 = Shape(
     {
         **_UPLOADS,
@@ -130,7 +144,7 @@ _AWS_S3 = Shape(
         "verify": Field(Bool(), default=True),
         "verify_cert_path": _TEXT,
         "endpoint_url": _URL,
-        "upload_extra_args": FreeMap(),
+        "upload_extra_args": _UPLOAD_EXTRA_ARGS,
         "region": _TEXT,
     }
 )

@@ -296,11 +296,12 @@ class Instance:
         self.database.release()
 
     def close(self) -> None:
-        """Close the launcher, if it wants that, and the database, and remove a temporary folder."""
-        launcher = self.__dict__.pop("launcher", None)
+        """Close the launcher and the log store, if they want that, and the database, and remove a temporary folder."""
         try:
-            if isinstance(launcher, Closes):
-                launcher.close()
+            for part in ("launcher", "logs"):
+                made = self.__dict__.pop(part, None)
+                if isinstance(made, Closes):
+                    made.close()
         finally:
             self._close_storage()
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from ..config.pointer import ClassPointer, load_class
 from ..events.run import Run
 from ..events.status import RunStatus
 from ..storage.compute_logs import ComputeLogStore, DeletesLogs, remove_tree
@@ -98,8 +100,19 @@ class RunRemoval:
         return done
 
     def _erase(self, left: Remains) -> None:
+        at_urls: set[str] = set()
         for location in self._deletions.locations(left):
-            self._remove_output(left.run_id, location.get("path"))
+            path = location.get("path")
+            if isinstance(path, str) and "://" in path:
+                at_urls |= _folder_of_run(path, left.run_id)
+            else:
+                self._remove_output(left.run_id, path)
+        if at_urls:
+            # Its module loads file systems of the network: only where a run used one.
+            pointer = ClassPointer(f"{__package__.rpartition('.')[0]}.outputs.upath", "UrlOutputs")
+            outputs: Any = load_class(pointer, where="outputs at a URL")()
+            for folder in sorted(at_urls):
+                outputs.remove(folder)
         remove_tree(self._folder / left.run_id)
         if isinstance(self._logs, DeletesLogs):
             self._logs.delete(left.run_id)
@@ -121,3 +134,9 @@ class RunRemoval:
                 continue
             except OSError:
                 return  # something else of the run is in it
+
+
+def _folder_of_run(url: str, run_id: str) -> set[str]:
+    """The run's own folder that a URL leads through; none for what is kept elsewhere (an asset), which outlives its run."""
+    before, found, _ = url.partition(f"/{run_id}/")
+    return {f"{before}/{run_id}"} if found else set()

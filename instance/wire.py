@@ -87,11 +87,17 @@ class Wiring:
         if part.known is None:
             built: ComputeLogStore = _third_party(part, self._env)
             return built
-        name = part.known.target(where=self._at(part)).class_name
-        if name == "NoOpComputeLogStore":
+        target = part.known.target(where=self._at(part))
+        if target.class_name == "NoOpComputeLogStore":
             return NoOpComputeLogStore()
         config = resolve(part.known.schema, part.config, self._env, where=self._config.where, path=part.path)
-        return LocalComputeLogStore(Path(config["base_dir"]))
+        if target.class_name == "S3ComputeLogStore":
+            # Its module is loaded where it is used only.
+            in_s3: Any = load_class(target, where=self._at(part))
+            built = in_s3.from_config(part.module.partition(".")[0], config, self.home())
+        else:
+            built = LocalComputeLogStore(Path(config["base_dir"]))
+        return built
 
     def launcher(self, instance: Any) -> RunLauncher:
         """The run launcher; one that was written for Dagster's contract is wrapped and gets `instance`."""

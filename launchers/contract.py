@@ -100,7 +100,7 @@ class ChecksHealth(Protocol):
 
 @runtime_checkable
 class Closes(Protocol):
-    """A launcher that holds something open (a client, threads)."""
+    """A launcher, or another part of an instance, that holds something open (a client, threads, a process)."""
 
     def close(self) -> None:
         """Called once, when the instance is closed. Workers live on."""

@@ -21,8 +21,8 @@ from ..definitions.config_schema import Field, StringSource
 from ..definitions.io_manager import InputContext, IOManager, IOManagerDefinition, OutputContext
 from ..definitions.resources import InitResourceContext, ResourceDefinition
 from ..errors.base import NotFoundError, RunplaneError
-
-PICKLE_PROTOCOL = 4
+from .pickles import NOT_PICKLABLE, PICKLE_PROTOCOL, not_picklable
+from .upath import PickleUPaths
 
 
 class PickleFiles(IOManager):
@@ -82,13 +82,9 @@ def _write_aside(own: Path, obj: Any, context: OutputContext) -> Path:
     try:
         with aside.open("xb") as file:
             pickle.dump(obj, file, protocol=PICKLE_PROTOCOL)
-    except (pickle.PicklingError, AttributeError, TypeError, RecursionError) as error:
+    except NOT_PICKLABLE as error:
         aside.unlink(missing_ok=True)
-        raise RunplaneError(
-            f"the output '{context.name}' of step '{context.step_key}' can not be pickled: {error}.",
-            got=type(obj).__name__,
-            hint="Return a value that can be, or give the output an IO manager that can keep it.",
-        ) from error
+        raise not_picklable(context, obj, error) from error
     except BaseException:
         aside.unlink(missing_ok=True)
         raise
@@ -105,20 +101,21 @@ def _point(public: Path, own: Path) -> None:
     os.replace(aside, public)
 
 
-def _make(context: InitResourceContext) -> PickleFiles:
+def _make(context: InitResourceContext) -> PickleFiles | PickleUPaths:
     config = context.resource_config or {}
     base = config.get("base_dir") or context.storage_dir
     if base is None:
         raise RunplaneError(
             "an IO manager that keeps files has no folder.", expected="base_dir in its config, or a run that has a home"
         )
-    return PickleFiles(Path(base))
+    # A path of this machine needs no further package; everything else is a URL.
+    return PickleUPaths(str(base)) if "://" in str(base) else PickleFiles(Path(base))
 
 
 fs_io_manager = IOManagerDefinition(
     _make,
     config_schema=Field({"base_dir": Field(StringSource, is_required=False)}, is_required=False, default_value={}),
-    description="Keeps outputs as pickle files, by default under the storage folder of the home.",
+    description="Keeps outputs as pickle files, by default under the storage folder of the home; base_dir may be a URL.",
 )
 
 
@@ -126,7 +123,7 @@ class FilesystemIOManager:
     """``fs_io_manager`` with its folder given where it is used: ``{"io_manager": FilesystemIOManager(base_dir="...")}``.
 
     Args:
-        base_dir: the folder; None: the storage folder of the home.
+        base_dir: the folder, or a URL that fsspec knows (``s3://bucket/folder``); None: the storage folder of the home.
     """
 
     def __init__(self, *, base_dir: str | None = None) -> None:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
-from ..errors import NotFoundError
+from ..errors import NotFoundError, RunplaneError
 
 Stream = Literal["out", "err"]
 LONGEST_NAME = 255
@@ -49,7 +49,11 @@ class ComputeLogStore(Protocol):
         """Two descriptors to be a process' stdout and stderr; the caller closes them. Raises OSError when there is no room."""
 
     def read(self, log_key: Sequence[str], stream: Stream, offset: int, max_bytes: int) -> Chunk:
-        """At most `max_bytes` from `offset`. What is not there yet is an empty piece that is not complete."""
+        """At most `max_bytes` from `offset`. What is not there yet is an empty piece that is not complete.
+
+        Raises:
+            LogsUnavailableError: the place where logs are kept does not answer.
+        """
 
     def finish(self, log_key: Sequence[str]) -> None:
         """Nothing more will be written under this key. Idempotent."""
@@ -63,9 +67,51 @@ class DeletesLogs(Protocol):
         """Delete all that was captured of a run. Idempotent; raises OSError when it can not."""
 
 
+@runtime_checkable
+class Drains(Protocol):
+    """A ``ComputeLogStore`` that brings logs elsewhere behind the back of who writes them."""
+
+    def drain(self, patience_s: float) -> Sequence[str]:
+        """Wait until all logs opened here are where readers find them, as long as something gets through every `patience_s` seconds.
+
+        Returns:
+            What is missing then, a sentence each.
+        """
+
+
+@runtime_checkable
+class KeptElsewhere(Protocol):
+    """A ``ComputeLogStore`` whose logs are on another machine.
+
+    Attributes:
+        look_s: seconds between two looks for something new.
+        place_only: readers are told the place instead of the log.
+    """
+
+    look_s: float
+
+    @property
+    def place_only(self) -> bool: ...
+
+    def place(self, log_key: Sequence[str], stream: Stream) -> str:
+        """Where the log is, for people."""
+
+
+class LogsUnavailableError(RunplaneError):
+    """The place where logs are kept does not answer, or refuses. Nothing is known to be lost."""
+
+
 def new_log_key(run_id: str) -> tuple[str, str, str]:
     """A key that no other capture of the run has."""
     return (run_id, "compute_logs", "".join(random.SystemRandom().choices(string.ascii_lowercase, k=8)))
+
+
+def file_name(name: str, extension: str) -> str:
+    """``<name>.<extension>``, or the MD5 of a name that is too long."""
+    full = f"{name}.{extension}"
+    if len(full.encode()) <= LONGEST_NAME:
+        return full
+    return f"{hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()}.{extension}"
 
 
 class LocalComputeLogStore:
@@ -125,10 +171,7 @@ class LocalComputeLogStore:
             raise NotFoundError(
                 "no such log key", got=repr(list(log_key)), expected="names of folders and a file, no paths"
             )
-        file_name = f"{name}.{extension}"
-        if len(file_name.encode()) > LONGEST_NAME:
-            file_name = f"{hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()}.{extension}"
-        return self.base_dir.joinpath(*folders, file_name)
+        return self.base_dir.joinpath(*folders, file_name(name, extension))
 
 
 class NoOpComputeLogStore:

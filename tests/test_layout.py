@@ -15,9 +15,9 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 NOT_PACKAGES = {"tests", "docs", "examples", "bench", "deploy", "build", "dist"}
 DEPENDENCIES = {
-    "alembic", "celery", "click", "dagster", "docker", "fsspec", "grpc", "hypothesis", "kombu", "kubernetes", "msgspec",
-    "prometheus_client", "psutil", "psycopg", "pydantic", "pytest", "redis", "rich", "sqlalchemy", "starlette",
-    "testcontainers", "uvicorn", "yaml",
+    "alembic", "botocore", "celery", "click", "dagster", "docker", "fsspec", "grpc", "hypothesis", "kombu", "kubernetes", "msgspec", "obstore",
+    "prometheus_client", "psutil", "psycopg", "pydantic", "pytest", "redis", "rich", "s3fs", "sqlalchemy", "starlette",
+    "testcontainers", "upath", "uvicorn", "yaml",
 }  # fmt: skip
 # Where a module is imported by its name: class pointers, a user's code, lazy public names. Else it is an import statement.
 # (log_settings: `logging.config` brings sockets and queues, for the few instances that name handlers.)

@@ -30,6 +30,7 @@ from .authority import acquire
 from .executed_again import executed_again
 from .python_logs import log_settings_of
 from .run import fail_with_exception, make_executor
+from .step_logs import store_logs, usable_logs
 
 
 class StepFailedError(RunplaneError):
@@ -54,9 +55,10 @@ def run_in_process(request: InProcessRequest) -> ExecuteInProcessResult:
     scope = ResourceScope(request.job, run, instance.home, instance=instance)
     values = StoredValues(request.job, run, scope)
     context = ExecutorContext(
-        run, plan, instance.home, instance.logs, lambda: request.job, instance, log_settings_of(instance)
+        run, plan, instance.home, usable_logs(instance, run), lambda: request.job, instance, log_settings_of(instance)
     )
     _drive(instance, claim, context, _executor(request, context, raised, scope), raised)
+    store_logs(instance, run.run_id)
     values.keep_managers()
     scope.close(lambda event: _note(instance, run, event), step=None, n=None)
     events = list(instance.journal.history(run.run_id))

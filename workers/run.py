@@ -36,7 +36,7 @@ from ..storage.liveness import this_process
 from .authority import BudgetSpent, Denied, acquire
 from .python_logs import log_settings_of
 from .signals import ToldToLeave, handled, wake_main_thread
-from .step_logs import usable_logs
+from .step_logs import store_logs, usable_logs
 
 LEAVE_S = 3.0
 """How long a worker that is told to leave tries to say so."""
@@ -79,11 +79,14 @@ def execute_run(instance: Instance, run_id: str) -> RunOutcome:
     try:
         status = _coordinate(instance, instance.runs.get(run_id), authority)
     except FencedError as e:
+        store_logs(instance, run_id)
         return RunOutcome(None, ExitCode.FENCED, str(e))
     except ToldToLeave:
         instance.wait_at_most(LEAVE_S)
         instance.journal.give_up(run_id, authority.epoch)
+        store_logs(instance, run_id, LEAVE_S)
         raise
+    store_logs(instance, run_id)
     if status is None:
         return RunOutcome(None, ExitCode.OK, "Leaving the run to the worker that resumes it.")
     if authority.resumed:

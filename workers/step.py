@@ -35,7 +35,7 @@ from ..storage.contract import AttemptRef, NotClaimed
 from ..storage.liveness import this_process
 from .event_sink import EventSink
 from .python_logs import log_settings_of
-from .step_logs import usable_logs
+from .step_logs import store_logs, usable_logs
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -66,6 +66,7 @@ def execute_step(instance: Instance, args: ExecuteStepArgs) -> StepOutcome:
         outcome, job = _execute_one(instance, args, key, worker, job)
         if outcome.code is not ExitCode.OK:
             break
+    store_logs(instance, args.run_id)
     return outcome
 
 

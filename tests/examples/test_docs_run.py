@@ -14,6 +14,7 @@ from runplane.instance.check import check_text
 
 MOST_NOT_RUN = 8
 """Blocks that are shown and not run, over all pages."""
+WITH_S3 = (ROOT / "docs" / "howto" / "logs-and-outputs-in-s3.md",)
 WITH_POSTGRES = (ROOT / "docs" / "howto" / "run-on-postgres.md",)
 
 
@@ -28,8 +29,18 @@ RUN = [path for path in PAGES if ROOT / "examples" not in path.parents and any(m
 
 @pytest.fixture
 def surroundings(request: pytest.FixtureRequest) -> dict[str, str]:
-    """What a page's text says that its reader has: a Postgres, for the page on it."""
+    """What a page's text says that its reader has: a Postgres, a bucket."""
     page: Path = request.node.callspec.params["path"]
+    if page in WITH_S3:
+        server = request.getfixturevalue("s3_server")
+        return {
+            "BUCKET": request.getfixturevalue("s3_bucket"),
+            "S3_ENDPOINT": server.endpoint,
+            "AWS_ENDPOINT_URL": server.endpoint,
+            "AWS_ACCESS_KEY_ID": server.access_key,
+            "AWS_SECRET_ACCESS_KEY": server.secret_key,
+            "AWS_REGION": server.region,
+        }
     if page not in WITH_POSTGRES:
         return {}
     url = urlsplit(request.getfixturevalue("postgres_url"))

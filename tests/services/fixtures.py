@@ -5,6 +5,8 @@
 `postgres_server`  the session's server: `url(database)`, `stop`, `crash`, `pause`, `start`
 `postgres_url`     a fresh, empty database on it; when the test ends the server is brought back and the database dropped
 `pgbouncer_url`    the same database through a real pgBouncer that pools by transaction
+`s3_server`        the session's S3 gateway: `endpoint`, `stop`, `pause`, `start`, `keys(bucket)`
+`s3_bucket`        a fresh, empty bucket on it; when the test ends the gateway is brought back
 `runplane_image`   the image of `deploy/Dockerfile`, built from the clone: its name
 `browser`          a browser without a window, to look at pages with
 `dagster_python`   the interpreter of an environment with a real Dagster
@@ -23,7 +25,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from services import docker_daemon, images, pgbouncer, postgres
+from services import docker_daemon, images, pgbouncer, postgres, s3
 from services.browser import Browser
 from services.browser import program as browser_program
 
@@ -141,6 +143,23 @@ def pgbouncer_server(
 @pytest.fixture
 def pgbouncer_url(pgbouncer_server: pgbouncer.PgBouncer, postgres_database: str) -> str:
     return pgbouncer_server.url(postgres_database)
+
+
+@pytest.fixture(scope="session")
+def s3_server(servers_folder: Path) -> Iterator[s3.S3Server]:
+    try:
+        program = s3.program()
+    except s3.S3UnavailableError as error:
+        not_to_be_had(f"no S3 gateway: {error}")
+    server = s3.S3Server(program, servers_folder / "s3")
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def s3_bucket(s3_server: s3.S3Server) -> Iterator[str]:
+    yield s3_server.make_bucket()
+    s3_server.start()
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from services.postgres import PASSWORD, ContainerPostgres, PostgresServer, free_port, url_of, wait_until_it_answers
+from services.ports import free_port
+from services.postgres import PASSWORD, ContainerPostgres, PostgresServer, url_of, wait_until_it_answers
 
 SCRIPT = Path(__file__).resolve().parent / "image" / "start-pgbouncer"
 

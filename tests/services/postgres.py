@@ -12,7 +12,6 @@ import pwd
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Sequence
@@ -22,6 +21,8 @@ from urllib.parse import quote, urlsplit
 
 import psycopg
 from psycopg import sql
+
+from services.ports import free_port
 
 PASSWORD = "p@ss/wo:rd#1%"
 START_SECONDS = 60
@@ -44,13 +45,6 @@ class PostgresServer(Protocol):
 
 def url_of(host: str, port: int, database: str) -> str:
     return f"postgresql://postgres:{quote(PASSWORD, safe='')}@{host}:{port}/{database}"
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-    return port
 
 
 def wait_until_it_answers(url: str, what: str) -> None:

@@ -1,9 +1,9 @@
-"""``python -m services.prepare up | down``: what the tests' containers need, before the tests start.
+"""``python -m services.prepare up | down | s3``: what the tests' containers need, before the tests start.
 
 ``up`` finds or starts a Docker daemon, builds the services image, and prints the environment variables for the tests as
 ``NAME=value`` lines. Where that can not be had it says why on stderr and exits with 3: tests then fall back on server
 programs, or are skipped (in CI: fail). CI has both, so that the fall-back is tested too. ``down`` stops the daemon that
-``up`` started.
+``up`` started. ``s3`` builds the S3 gateway, which takes minutes the first time: it is called beside the first suites.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from services import browser, docker_daemon, images
+from services import browser, docker_daemon, images, s3
 
 
 def up() -> int:
@@ -58,7 +58,14 @@ def main(arguments: list[str]) -> int:
     if arguments == ["down"]:
         docker_daemon.down()
         return 0
-    print("usage: python -m services.prepare up | down", file=sys.stderr)
+    if arguments == ["s3"]:
+        try:
+            print(s3.program())
+        except s3.S3UnavailableError as error:
+            print(f"no S3 gateway: {error}", file=sys.stderr)
+            return 3
+        return 0
+    print("usage: python -m services.prepare up | down | s3", file=sys.stderr)
     return 2
 
 

@@ -14,7 +14,8 @@ from runplane.errors.exit_codes import ExitCode
 from runplane.events.kinds import EventKind
 from runplane.events.status import RunStatus
 from scale import scaled
-from services.postgres import GivenPostgres, free_port
+from services.ports import free_port
+from services.postgres import GivenPostgres
 from services.system import System, postgres_yaml
 
 AWAY_S = scaled(20, long=60)

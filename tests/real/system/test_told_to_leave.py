@@ -12,7 +12,7 @@ import pytest
 
 from runplane.errors.exit_codes import ExitCode
 from runplane.events.status import RunStatus
-from services.postgres import free_port
+from services.ports import free_port
 from services.system import System, postgres_yaml
 
 CODE = """

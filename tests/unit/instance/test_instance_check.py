@@ -62,7 +62,7 @@ def test_what_comes_later_is_one_warning_each() -> None:
     report = check((DESCRIPTION / "dagster.yaml").read_text(), allow_missing_env=True)
 
     assert [w.path for w in report.warnings if "later" in w.message or "yet" in w.message] == [
-        *("compute_logs", "scheduler", "run_launcher"),
+        *("scheduler", "run_launcher"),
         *("sensors", "schedules"),
     ]
 
