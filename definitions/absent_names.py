@@ -119,7 +119,7 @@ ABSENT: tuple[Absent, ...] = (
         "later",
         "This is not in this version. Until then: `FilesystemIOManager(base_dir=...)`, or an `IOManager` of your own.",
         """
-        ConfigurableLegacyIOManagerAdapter FileHandle LocalFileHandle MigrateIOStorageResult UPathIOManager
+        ConfigurableLegacyIOManagerAdapter FileHandle LocalFileHandle MigrateIOStorageResult
         custom_path_fs_io_manager local_file_manager migrate_io_storage
         """,
     ),
