@@ -17,12 +17,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..config.pointer import ClassPointer, load_class
 from ..definitions.config_schema import Field, StringSource
 from ..definitions.io_manager import InputContext, IOManager, IOManagerDefinition, OutputContext
 from ..definitions.resources import InitResourceContext, ResourceDefinition
 from ..errors.base import NotFoundError, RunplaneError
-from .pickles import NOT_PICKLABLE, PICKLE_PROTOCOL, not_picklable
-from .upath import PickleUPaths
+
+PICKLE_PROTOCOL = 4
+NOT_PICKLABLE = (pickle.PicklingError, AttributeError, TypeError, RecursionError)
+"""What pickle raises for a value that it can not take."""
 
 
 class PickleFiles(IOManager):
@@ -77,6 +80,15 @@ class PickleFiles(IOManager):
         return self.base.joinpath(*identifier)
 
 
+def not_picklable(context: OutputContext, obj: Any, error: Exception) -> RunplaneError:
+    """The error that names the output and the value's type."""
+    return RunplaneError(
+        f"the output '{context.name}' of step '{context.step_key}' can not be pickled: {error}.",
+        got=type(obj).__name__,
+        hint="Return a value that can be, or give the output an IO manager that can keep it.",
+    )
+
+
 def _write_aside(own: Path, obj: Any, context: OutputContext) -> Path:
     aside = own.with_name(f".{own.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
@@ -101,15 +113,19 @@ def _point(public: Path, own: Path) -> None:
     os.replace(aside, public)
 
 
-def _make(context: InitResourceContext) -> PickleFiles | PickleUPaths:
+def _make(context: InitResourceContext) -> IOManager:
     config = context.resource_config or {}
     base = config.get("base_dir") or context.storage_dir
     if base is None:
         raise RunplaneError(
             "an IO manager that keeps files has no folder.", expected="base_dir in its config, or a run that has a home"
         )
-    # A path of this machine needs no further package; everything else is a URL.
-    return PickleUPaths(str(base)) if "://" in str(base) else PickleFiles(Path(base))
+    if "://" not in str(base):
+        return PickleFiles(Path(base))
+    # Loaded only where it is used: a path of this machine needs no further package.
+    pointer = ClassPointer(f"{__package__}.upath", "PickleUPaths")
+    at_url: IOManager = load_class(pointer, where="outputs at a URL")(str(base))
+    return at_url
 
 
 fs_io_manager = IOManagerDefinition(

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from ..config.pointer import ClassPointer, load_class
 from ..definitions.io_manager import InputContext, IOManager, OutputContext
 from ..errors.base import NotFoundError, UnsupportedError
-from .pickles import NOT_PICKLABLE, PICKLE_PROTOCOL, not_picklable
+from .filesystem import NOT_PICKLABLE, PICKLE_PROTOCOL, not_picklable
 
 if TYPE_CHECKING:
     from upath import UPath
