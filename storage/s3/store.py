@@ -31,7 +31,8 @@ INSTALL = "pip install 'runplane[s3]'"
 SILENT_S = 20.0
 """An uploader that is asked to end says that it is still at it all the time; one that is silent for so long is replaced."""
 CLOSE_PATIENCE_S = 5.0
-_MOST_PATHS = 20
+_MOST_TOLD = 20
+"""Of so many logs that are missing each is named, of more their number."""
 _FORGET_FROM = 1000
 """From so many logs on, those that are stored are forgotten."""
 
@@ -99,17 +100,29 @@ class S3ComputeLogStore:
     def drain(self, patience_s: float) -> Sequence[str]:
         """See ``Drains``. Everything opened so far is complete with this; the next log has an uploader of its own."""
         with self._turn:
-            if self._uploader is None:
+            if not self._complete:
                 return ()
-            reply = self._uploader.end(patience_s)
-            if reply is None:
-                # It was killed: another one is told everything again.
-                reply = self._started().end(patience_s)
+            reply = None
+            for uploader in (self._uploader, None):
+                # One that was killed is replaced, by one that is told everything again.
+                uploader = uploader or self._started()
+                if uploader is not None:
+                    reply = uploader.end(patience_s)
+                if reply is not None:
+                    break
             self._uploader = None
             self._complete.clear()
         if reply is None:
-            return (f"What steps printed may not be whole in {self.settings.url}: what uploads it was killed, twice.",)
-        return [self._lost(entry) for entry in reply]
+            where = f"{self.settings.url}. What is not there stays on this machine, below {self.local_dir}"
+            return (
+                f"The process that uploads logs can not be started, or was killed: they may not be whole in {where}.",
+            )
+        told = [self._lost(entry) for entry in reply[:_MOST_TOLD]]
+        if len(reply) > _MOST_TOLD:
+            told.append(
+                f"{len(reply) - _MOST_TOLD} more logs are not stored whole. They stay on this machine, below {self.local_dir}"
+            )
+        return told
 
     def close(self) -> None:
         """Called when the instance is closed: whoever marked a log as complete and did not wait for it, waits a moment."""
@@ -117,7 +130,7 @@ class S3ComputeLogStore:
             sys.stderr.write(f"runplane: {missing}\n")
 
     def _lost(self, entry: Mapping[str, Any]) -> str:
-        key, paths = "/".join(entry["log_key"]), ", ".join(entry["paths"][:_MOST_PATHS])
+        key, paths = "/".join(entry["log_key"]), ", ".join(entry["paths"])
         if not paths:
             return f"The log {key} is not marked as complete in {self.settings.url}: {entry['why']}"
         return (
@@ -144,9 +157,13 @@ class S3ComputeLogStore:
         told = uploader.tell({"open": key, "paths": paths})
         return told and (not self._complete[key] or uploader.tell(_finished(key)))
 
-    def _started(self) -> _Uploader:
-        """An uploader that knows all there is to know."""
-        uploader = _Uploader(self.settings)
+    def _started(self) -> _Uploader | None:
+        """An uploader that knows all there is to know; None when the system gives no process now: no step fails for that."""
+        try:
+            uploader = _Uploader(self.settings)
+        except OSError as error:
+            sys.stderr.write(f"runplane: logs are not uploaded for now: {error}\n")
+            return None
         for key in self._complete:
             self._introduce(uploader, key)
         return uploader
@@ -233,14 +250,15 @@ class _Uploader:
         assert self._process.stdout is not None
         if not self.tell({"end": patience_s}):
             return None
-        heard = b""
-        while select.select([self._process.stdout], [], [], SILENT_S)[0]:
+        heard, reply = b"", None
+        while reply is None and select.select([self._process.stdout], [], [], SILENT_S)[0]:
             data = os.read(self._process.stdout.fileno(), 1 << 16)
-            heard += data
-            if not data or heard.strip().endswith(b"]"):
+            if not data:
                 break
+            # Empty lines say that it is still at it; the first other one is the reply.
+            *lines, heard = (heard + data).split(b"\n")
+            reply = next((json.loads(line) for line in lines if line), None)
         self._bury()
-        reply: list[Any] | None = json.loads(heard) if heard.strip() else None
         return reply
 
     def _bury(self) -> None:

@@ -14,6 +14,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from .objects import Objects
@@ -66,8 +67,9 @@ def _messages(parent: int) -> Iterator[dict[str, Any]]:
 
 
 def _say(text: str = "") -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
+    # The worker may be killed while it waits: what is left is stored all the same.
+    with suppress(BrokenPipeError):
+        os.write(1, f"{text}\n".encode())
 
 
 if __name__ == "__main__":

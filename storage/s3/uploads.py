@@ -9,7 +9,6 @@ from __future__ import annotations
 import heapq
 import itertools
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -272,8 +271,9 @@ class Uploads:
         if self._said != capture.why:
             # Once for each new story, in the worker's own log: the run's events get it at the end, if it lasts.
             self._said = capture.why
-            sys.stderr.write(f"runplane: what steps print is kept on this machine for now: {capture.why}\n")
-            sys.stderr.flush()
+            with suppress(OSError):
+                # Whoever listened may be gone.
+                os.write(2, f"runplane: what steps print is kept on this machine for now: {capture.why}\n".encode())
         pause: float = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** (capture.failures - 1))
         return pause
 

@@ -172,6 +172,47 @@ def test_a_log_is_complete_after_kill_9_of_the_worker(machine: Make, tmp_path: P
     until(lambda: not list((tmp_path / "killed").rglob("*.out")), "and removes the local copy")
 
 
+DRAINS = KILLED.replace(
+    "os.kill(os.getpid(), 9)",
+    """store.finish(key); print("waits", flush=True); store.drain(60)""",
+).replace(
+    "fds = S3ComputeLogStore(S3Settings(**settings), Path(folder)).open(key)",
+    "store = S3ComputeLogStore(S3Settings(**settings), Path(folder)); fds = store.open(key)",
+)
+
+
+def test_a_worker_that_is_killed_while_it_waits_for_the_service_loses_nothing(
+    machine: Make, s3_server: s3.S3Server, tmp_path: Path
+) -> None:
+    elsewhere, key = machine(), new_log_key("run")
+    s3_server.stop()
+    argument = json.dumps([elsewhere.settings.to_json(), str(tmp_path / "killed"), key])
+    worker = subprocess.Popen([sys.executable, "-c", DRAINS, argument], stdout=subprocess.PIPE)
+    assert worker.stdout is not None
+    assert worker.stdout.readline() == b"waits\n"
+    time.sleep(1)  # its uploader says meanwhile that it is still at it
+
+    worker.kill()
+    worker.communicate()
+    time.sleep(1)  # and then says it to nobody
+    s3_server.start()
+
+    until(lambda: read_all(elsewhere, key)[1], "the uploader that was left stores the rest")
+    assert read_all(elsewhere, key) == (b"last words", True)
+
+
+def test_many_logs_that_are_missing_are_told_in_few_words(machine: Make, s3_server: s3.S3Server) -> None:
+    here = machine()
+    s3_server.stop()
+    for _ in range(25):
+        close(here.open(new_log_key("run")))
+
+    told = here.drain(0.5)
+
+    assert len(told) == 21
+    assert "5 more logs" in told[-1]
+
+
 def test_an_outage_costs_delay_only(machine: Make, s3_server: s3.S3Server) -> None:
     here, elsewhere = machine(), machine()
     keys = [new_log_key("run") for _ in range(3)]
