@@ -92,6 +92,11 @@ ABSENT: tuple[Absent, ...] = (
     ),
     Absent(
         "later",
+        "Expectations are not in this version. Until then: `context.log`, output metadata, or an exception.",
+        "ExpectationResult",
+    ),
+    Absent(
+        "later",
         "This part of assets is not in this version.",
         """
         AssetCheckEvaluation AssetCheckExecutionContext AssetCheckKey AssetCheckResult AssetCheckSeverity

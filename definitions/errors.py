@@ -128,6 +128,10 @@ class DagsterMaxRetriesExceededError(DagsterError):
     """A step asked for more retries than it may have; what it was raised from is the cause."""
 
 
+class DagsterSubprocessError(DagsterError):
+    """A process that runs a part of a run failed."""
+
+
 class DagsterInvalidPropertyError(DagsterError):
     """A context was asked for something that it does not have where it is."""
 

@@ -37,7 +37,7 @@ from .env_var import EnvVar
 from .errors import DagsterInvalidInvocationError
 from .ins_outs import UNSET
 from .io_manager import IOManager, IOManagerDefinition
-from .resources import InitResourceContext, ResourceDefinition
+from .resources import InitResourceContext, ResourceDefinition, resource_definition
 
 _SOURCES: dict[Any, ConfigType] = {int: IntSource, float: FloatSource, str: StringSource, bool: BoolSource}
 
@@ -243,11 +243,16 @@ class _Partial:
 
 
 def _definition(cls: type[ConfigurableResource], given: Mapping[str, Any]) -> ResourceDefinition:
-    nested = {k: v for k, v in given.items() if isinstance(v, (ConfigurableResource, _Partial))}
+    nested = {
+        k: resource_definition(k, v)
+        for k, v in given.items()
+        if isinstance(v, (ConfigurableResource, _Partial))
+        or (k in cls.model_fields and _is_resource(cls.model_fields[k]))
+    }
     defaults = {k: v for k, v in given.items() if k not in nested}
     fields = {}
     for name in cls.model_fields:
-        if name in nested or _is_resource(cls.model_fields[name].annotation):
+        if name in nested or _is_resource(cls.model_fields[name]):
             continue
         field = _field(cls, name)
         default = _plain(defaults[name]) if name in defaults else field.default_value
@@ -256,8 +261,18 @@ def _definition(cls: type[ConfigurableResource], given: Mapping[str, Any]) -> Re
     return make(_opener(cls, nested), config_schema=Field(Shape(fields)), description=cls.__doc__)
 
 
-def _is_resource(annotation: Any) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, ConfigurableResource)
+class ResourceDependency:
+    """``ResourceDependency[T]``: annotates a field of a configurable resource that is another resource, of any type."""
+
+    def __class_getitem__(cls, item: Any) -> Any:
+        return typing.Annotated[Any, cls]
+
+
+def _is_resource(info: Any) -> bool:
+    """Whether a field of a class is given a resource."""
+    annotation = info.annotation
+    is_one = isinstance(annotation, type) and issubclass(annotation, ConfigurableResource)
+    return is_one or ResourceDependency in info.metadata
 
 
 def _opener(
@@ -276,7 +291,7 @@ def _opened(cls: type[ConfigurableResource], nested: Mapping[str, Any], context:
     with ExitStack() as stack:
         values = dict(context.resource_config or {})
         for name, inner in nested.items():
-            definition: ResourceDefinition = inner.runplane_resource_definition()
+            definition: ResourceDefinition = inner
             opened = replace(context, resource_config=_own_config(definition, name), resource_def=definition)
             values[name] = stack.enter_context(definition.open(opened))
         resource = typing.cast(ConfigurableResource, cls.runplane_from_config(values))

@@ -11,6 +11,9 @@ from typing import Any
 
 from .errors import DagsterInvalidDefinitionError
 
+MAX_RUNTIME_SECONDS_TAG = "dagster/max_runtime"
+"""Tag of a run or a job: the run is ended after so many seconds."""
+
 
 def tags_to_text(tags: Mapping[str, Any]) -> dict[str, str]:
     """The tags with every value as text.

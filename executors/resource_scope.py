@@ -23,6 +23,7 @@ from ..definitions.resources import (
 )
 from ..definitions.run_config import ResolvedRunConfig
 from ..definitions.user_errors import error_info
+from ..errors import ConfigErrors
 from ..events.event import NewEvent
 from ..events.kinds import EventKind
 from ..events.messages import duration as in_words
@@ -155,6 +156,8 @@ class ResourceScope:
         )
         try:
             return self._stack.enter_context(definition.open(context))
+        except ConfigErrors:
+            raise  # of a nested resource: it is the run's config that is wrong
         except Exception as error:
             raise DagsterResourceFunctionError(f"Error executing resource_fn on ResourceDefinition {key}") from error
 
