@@ -22,6 +22,7 @@ from .log_settings import LogSettings
 
 Emit = Callable[[NewEvent], None]
 LOGGER_NAME = "dagster"
+_OF_LOGGERS = f"{__name__.partition('.')[0]}.definitions.logger"
 
 
 class _RunHandler(logging.Handler):
@@ -152,7 +153,8 @@ def listened(
     Raises:
         RunplaneError: a handler can not be made.
     """
-    if not settings.made and not settings.managed_loggers:
+    # Who can ask for the logger whose lines are always the run's has loaded its module.
+    if not settings.made and not settings.managed_loggers and _OF_LOGGERS not in sys.modules:
         return nullcontext()
     return _listened(logger, settings, run, step, n)
 

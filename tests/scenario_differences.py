@@ -65,9 +65,11 @@ DIFFERENCES: dict[str, dict[str, Difference]] = {
         ),
     },
     "contexts_outside_a_run": {
+        "called": Difference("absent", 13, _OPENED_FOR_THE_CALL),
+        "called/raised": Difference(["DagsterError", "DagsterInvariantViolationError"], "absent", _OPENED_FOR_THE_CALL),
         "missing/raised": Difference(
             ["KeyError"], ["DagsterError", "DagsterInvalidDefinitionError"], "the resource that is missing is named"
-        )
+        ),
     },
     "definitions_that_are_wrong": {
         "hook_of_two": Difference(None, "absent", _HOOK),
