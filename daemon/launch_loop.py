@@ -180,7 +180,7 @@ class LaunchLoop:
             return
 
     def _end_canceled(self, context: LoopContext, run_id: str, handle: WorkerHandle | None) -> None:
-        """A run that was canceled while it was launched: its worker can not claim it any more."""
+        """A run that was canceled while it was launched: its worker can not claim it any more. Who canceled it ended it, as a rule."""
         if handle is not None:
             context.instance.launcher.terminate(run_id, handle)
         body = {"message": "The run was canceled before its worker claimed it."}

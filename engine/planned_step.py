@@ -7,7 +7,7 @@ step's own inputs. A planned step is a stored document (kind ``planned step``, v
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .snapshot import (
@@ -17,6 +17,7 @@ from .snapshot import (
     StoredOutput,
     mapped_key,
     mapping_key_of,
+    starts_early,
     step_from_body,
     step_to_body,
     template_key,
@@ -40,11 +41,13 @@ class PlannedStep:
         sources: the steps of the plan that its inputs are made from, and what each is mapped over (None for a plain step). A source that
             is not here does not run: its outputs are in `known`.
         known: what earlier runs of the group made of its inputs (re-execution).
+        starts_early: it may be started before the steps that it takes from have ended.
     """
 
     step: StepPlan
     sources: Mapping[str, OutputRef | None]
     known: tuple[StoredOutput, ...] = ()
+    starts_early: bool = False
 
     def reads(self) -> list[Reading]:
         """What has to be read of the run before the values of the inputs are known; keys of mapped sources as ``work[?]``.
@@ -72,11 +75,12 @@ class PlannedStep:
 def planned_steps(plan: PlanSnapshot) -> Iterator[PlannedStep]:
     """All steps of a plan. Takes time in proportion to the plan."""
     by_key = {step.key: step for step in plan.steps}
+    early = starts_early(plan.executor.get("config") or {})
     known: dict[str, list[tuple[int, StoredOutput]]] = {}
     for place in enumerate(plan.known_outputs):
         known.setdefault(template_key(place[1].step), []).append(place)
     for step in plan.steps:
-        yield _planned(step, by_key, known)
+        yield replace(_planned(step, by_key, known), starts_early=early)
 
 
 def _planned(
@@ -96,6 +100,8 @@ def planned_step_to_body(planned: PlannedStep) -> dict[str, Any]:
         body["sources"] = {key: list(over) if over else None for key, over in planned.sources.items()}
     if planned.known:
         body["known"] = [list(output) for output in planned.known]
+    if planned.starts_early:
+        body["starts_early"] = True
     return body
 
 
@@ -106,4 +112,5 @@ def planned_step_from_body(body: Mapping[str, Any]) -> PlannedStep:
         step=step_from_body(body["step"]),
         sources={key: OutputRef(*over) if over else None for key, over in sources.items()},
         known=tuple(StoredOutput(*output) for output in body.get("known", ())),
+        starts_early=bool(body.get("starts_early")),
     )

@@ -103,6 +103,11 @@ class StepPlan:
         raise KeyError(name)
 
 
+def starts_early(config: Mapping[str, Any]) -> bool:
+    """Whether an executor's config has steps start as soon as what they need exists: ``require_upstream_step_success: false``."""
+    return not (config.get("step_dependency_config") or {}).get("require_upstream_step_success", True)
+
+
 class StoredOutput(NamedTuple):
     """One value that a step produced and an IO manager keeps: by this run, or by an earlier run of its group (re-execution)."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..engine.limits import Limits, TagLimit
-from ..engine.snapshot import PlanSnapshot
+from ..engine.snapshot import PlanSnapshot, starts_early
 from ..events.run import Run
 from ..storage.compute_logs import ComputeLogStore
 from .contract import RunnerSignal, StepRunner
@@ -78,11 +78,10 @@ def driver_settings(config: Mapping[str, Any], *, max_concurrent: int | None) ->
         config: validated config with defaults: ``retries``, ``tag_concurrency_limits``, ``step_dependency_config``.
         max_concurrent: how many steps at once; None for as many as there are.
     """
-    dependency = config.get("step_dependency_config") or {}
     return DriverSettings(
         limits=Limits(max_concurrent, _tag_limits(config.get("tag_concurrency_limits") or ())),
         retries_enabled="disabled" not in (config.get("retries") or {}),
-        eager=not dependency.get("require_upstream_step_success", True),
+        eager=starts_early(config),
     )
 
 

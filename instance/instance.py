@@ -479,13 +479,13 @@ class Instance:
         self.runs.put_handle(run_id, {"kind": handle.kind, "data": dict(handle.data)})
 
     def _nobody_will(self, head: Head) -> bool:
-        """Whether no worker is there that would end the run: it is proven gone, whether it claimed the run or not, or gave it up."""
-        if head.owner is not None:
-            return proven_gone(head.owner) is not None
-        return head.epoch > 0 or self.worker_health(head.run_id).state is HealthState.GONE
+        """Whether no worker is there that would end the run: it is proven gone, gave the run up, or none has claimed it yet. One that
+        is on its way, or whose launch nobody lived to note, finds the run ended and leaves."""
+        return head.owner is None or proven_gone(head.owner) is not None
 
     def _finish_canceled(self, head: Head) -> None:
-        message = "The run was canceled; its worker was gone already."
+        claimed = head.epoch > 0
+        message = f"The run was canceled; {'its worker was gone already' if claimed else 'no worker had claimed it'}."
         owner = this_process()
         resumed = NewEvent(EventKind.RUN_RESUMED, None, None, {"message": message, "pid": owner.pid}, time.time())
         claim = self.journal.take_over(head, owner, resumed)
@@ -493,6 +493,9 @@ class Instance:
             event = _event(EventKind.RUN_CANCELED, {"message": message})
             self.journal.finalise(head.run_id, claim.epoch, event, cause=FailureCause.CANCELED.value)
             self.complete_logs(head.run_id)
+            if not claimed:
+                # One may be on its way, or wait for a machine.
+                self.terminate_worker(head.run_id)
 
 
 def _asked_for(request: RunRequest, plan_id: str | None) -> Run:

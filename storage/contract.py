@@ -272,5 +272,6 @@ class ReadsEvents(Protocol):
         """Events with a number above `after`, in order, at most `limit`. A reader that remembers the last number can neither
         skip nor repeat one."""
 
-    def outputs(self, run_id: str, steps: Sequence[str]) -> list[StoredOutput]:
-        """What the successful attempts of `steps` produced, in the order they were stored."""
+    def outputs(self, run_id: str, steps: Sequence[str], *, early: bool = False) -> list[StoredOutput]:
+        """What the successful attempts of `steps` produced, in the order they were stored; with `early`, the newest value of each output
+        that is not dynamic."""

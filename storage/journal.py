@@ -630,20 +630,32 @@ class Journal:
         """All attempts of a run, and the ends of steps that were never issued (n = 0)."""
         return self._attempt_rows(run_id, "", {})
 
-    def outputs(self, run_id: str, steps: Sequence[str]) -> list[StoredOutput]:
-        """What the successful attempts of `steps` produced, in the order it was stored."""
+    def outputs(self, run_id: str, steps: Sequence[str], *, early: bool = False) -> list[StoredOutput]:
+        """What the successful attempts of `steps` produced, in the order it was stored.
+
+        Args:
+            early: of an output that is not dynamic the newest value counts, whatever became of the attempt that produced it: for runs
+                whose steps start as soon as what they need exists (``require_upstream_step_success: false``).
+        """
         if not steps:
             return []
         names = self.rules.dialect.rows("steps", [("name", "text")])
         rows = self.database.read(
             self._sql(
-                "SELECT e.step, e.body FROM {event} e JOIN {attempt} a ON a.run_id = e.run_id AND a.step = e.step AND a.n = e.n"
-                " WHERE e.run_id = :run AND e.kind = 'STEP_OUTPUT' AND a.outcome = 'STEP_SUCCESS'"
-                f" AND e.step IN (SELECT v.name FROM {names} v) ORDER BY e.seq"
+                "SELECT e.step, e.body, a.outcome FROM {event} e"
+                " JOIN {attempt} a ON a.run_id = e.run_id AND a.step = e.step AND a.n = e.n"
+                " WHERE e.run_id = :run AND e.kind = 'STEP_OUTPUT'"
+                + ("" if early else " AND a.outcome = 'STEP_SUCCESS'")
+                + f" AND e.step IN (SELECT v.name FROM {names} v) ORDER BY e.seq"
             ),
             {"run": run_id, "steps": json.dumps([[s] for s in steps])},
         )
-        return [stored_output(run_id, step, text) for step, text in rows]
+        found: dict[tuple[str, str, str | None], StoredOutput] = {}
+        for step, text, outcome in rows:
+            output = stored_output(run_id, step, text)
+            if output.mapping_key is None or outcome == "STEP_SUCCESS":
+                found[step, output.output, output.mapping_key] = output
+        return list(found.values())
 
     def _attempt_rows(self, run_id: str, where: str, params: Mapping[str, Any]) -> list[AttemptRow]:
         rows = self.database.read(

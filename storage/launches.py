@@ -58,7 +58,7 @@ class Launches:
         """Store where workers are; None for a launch that was not made. All of them are done with.
 
         Returns:
-            Those of them that were canceled and never claimed: nobody but the caller ends them.
+            Those of them that were canceled meanwhile: nobody but the caller tells their workers to end.
         """
         rows = [
             [run_id, json.dumps(handle) if handle is not None else None] for run_id, handle in sorted(handles.items())
@@ -96,7 +96,7 @@ def _texts(d: Dialect) -> dict[str, str]:
         f" AND {{run}}.run_id IN {mine}",
         "forget": f"DELETE FROM {{launch}} WHERE run_id IN {mine}",
         "canceled": f"SELECT h.run_id FROM {{run_head}} h WHERE h.run_id IN (SELECT v.name FROM {rows} v)"
-        " AND h.status = 'CANCELING' AND h.epoch = 0",
+        " AND (h.status = 'CANCELED' OR (h.status = 'CANCELING' AND h.epoch = 0))",
         "waiting": "SELECT 1 FROM {launch} l WHERE l.daemon IS NULL LIMIT 1",
         "holders": "SELECT DISTINCT l.daemon FROM {launch} l WHERE l.daemon IS NOT NULL",
         "set_free": "UPDATE {launch} SET daemon = NULL WHERE daemon = :daemon",

@@ -7,6 +7,7 @@ The names are looked up when they are asked for: the suites need pytest, the stu
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from .queue_contract import QueueContract as QueueContract
     from .run_launcher_contract import RunLauncherContract as RunLauncherContract
     from .step_runner_contract import StepRunnerContract as StepRunnerContract
+    from .tier_a import TierA as TierA
+    from .tier_a_launchers import TierALauncher as TierALauncher
+    from .tier_a_step_workers import TierAStepWorkers as TierAStepWorkers
 
 _NAMES = {
     "ComputeLogsContract": "compute_logs_contract",
@@ -23,16 +27,28 @@ _NAMES = {
     "QueueContract": "queue_contract",
     "RunLauncherContract": "run_launcher_contract",
     "StepRunnerContract": "step_runner_contract",
+    "TierA": "tier_a",
+    "TierALauncher": "tier_a_launchers",
+    "TierAStepWorkers": "tier_a_step_workers",
 }
 
-__all__ = ["ComputeLogsContract", "JournalContract", "QueueContract", "RunLauncherContract", "StepRunnerContract"]
+__all__ = [
+    "ComputeLogsContract",
+    "JournalContract",
+    "QueueContract",
+    "RunLauncherContract",
+    "StepRunnerContract",
+    "TierA",
+    "TierALauncher",
+    "TierAStepWorkers",
+]
 
 
 def __getattr__(name: str) -> Any:
     if name not in _NAMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = f"{__name__}.{_NAMES[name]}"
-    if name.endswith("Contract"):
+    if module not in sys.modules:
         # A suite's failed assertions say what they compared, as those of a test file do.
         import_module("pytest").register_assert_rewrite(module)
     return getattr(import_module(module), name)

@@ -1154,6 +1154,21 @@ class JournalContract:
         ]
         assert story.journal.outputs(story.run_id, []) == []
 
+    def test_early_outputs_are_the_newest_of_what_is_not_dynamic(self, story: Story) -> None:
+        def produced(ref: AttemptRef, name: str, mapping_key: str | None = None) -> NewEvent:
+            where = {"path": f"{ref.step}/{ref.n}"}
+            return event(K.STEP_OUTPUT, ref.step, ref.n, output=name, mapping_key=mapping_key, location=where)
+
+        nonce = story.running(A1)
+        story.one(Append([produced(A1, "x"), produced(A1, "y"), event(K.STEP_UP_FOR_RETRY, "a", 1)], A1, nonce))
+        story.one(Append([produced(A2, "x")], A2, story.running(A2)))
+        story.one(Append([produced(B1, "many", "k")], B1, story.running(B1)))
+
+        assert story.journal.outputs(story.run_id, ["a", "b"], early=True) == [
+            StoredOutput(story.run_id, "a", "x", None, {"path": "a/2"}),
+            StoredOutput(story.run_id, "a", "y", None, {"path": "a/1"}),
+        ]
+
     def test_a_deleted_run_is_gone(self, database: Database, new: Story) -> None:
         new.in_status(RunStatus.SUCCESS)
 

@@ -21,7 +21,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,12 @@ MAPPED_FOR_CRASHES = 110
 CRASH_POINTS = 100
 
 
+def crash_points(seed: str) -> tuple[int, int, int]:
+    """Where a run's first three workers die: numbers whose sum the whole run has, since a worker that takes over does no less."""
+    dice = random.Random(seed)
+    return dice.randint(1, 60), dice.randint(1, 24), dice.randint(1, 16)
+
+
 @dataclass
 class Place:
     """Where the runs of a test are kept.
@@ -64,25 +70,26 @@ class Place:
     env: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, folder: Path, storage: dict[str, Any], more: str = "") -> Place:
-        """A folder whose dagster.yaml names a crashing database with this config."""
+    def of(cls, folder: Path, storage: Mapping[str, Any], run_launcher: Mapping[str, Any] | None = None) -> Place:
+        """A folder whose dagster.yaml names a crashing database with this config, and the launcher, if it is not the default one."""
         home = folder / "home"
         home.mkdir()
         custom = {"module": "runplane.testing.crashing", "class": "CrashingDatabase", "config": storage}
-        (home / "dagster.yaml").write_text(f"storage:\n  custom: {json.dumps(custom)}\n{more}", encoding="utf-8")
+        config = {"storage": {"custom": custom}, **({"run_launcher": run_launcher} if run_launcher else {})}
+        (home / "dagster.yaml").write_text(json.dumps(config), encoding="utf-8")
         log = folder / "bodies.jsonl"
         log.touch()
         return cls(home, log)
 
     @classmethod
-    def in_sqlite(cls, folder: Path) -> Place:
+    def in_sqlite(cls, folder: Path, run_launcher: Mapping[str, Any] | None = None) -> Place:
         """SQLite in the home."""
-        return cls.of(folder, {"database": str(folder / "home" / "runs.db"), "schema": "runplane"})
+        return cls.of(folder, {"database": str(folder / "home" / "runs.db"), "schema": "runplane"}, run_launcher)
 
     @classmethod
-    def in_postgres(cls, folder: Path, url: str, schema: str) -> Place:
+    def in_postgres(cls, folder: Path, url: str, schema: str, run_launcher: Mapping[str, Any] | None = None) -> Place:
         """A schema of its own in a Postgres database."""
-        return cls.of(folder, {"database": url, "schema": schema})
+        return cls.of(folder, {"database": url, "schema": schema}, run_launcher)
 
     def instance(self) -> Instance:
         """The instance, in this process."""
@@ -107,9 +114,9 @@ class Runs:
         self.place = place
         self.instance = place.instance()
         self.job = job
-        self._extra = {NAP_ENV: str(nap_s), WIDTH_ENV: str(width)}
+        self.extra = {NAP_ENV: str(nap_s), WIDTH_ENV: str(width)}
         self._workers: list[subprocess.Popen[bytes]] = []
-        self._plan, self._origin = _plan_and_origin(job)
+        self._plan, self._origin = plan_and_origin(job)
 
     def create(self) -> str:
         """A new run; its id."""
@@ -118,7 +125,7 @@ class Runs:
     def worker(self, run_id: str, **env: str) -> subprocess.Popen[bytes]:
         """A worker of this run: ``api execute_run``."""
         document = self.instance.document(self.instance.runs.get(run_id))
-        environment = self.place.environment(**self._extra, **env, **{RUN_ARGS_ENV: document})
+        environment = self.place.environment(**self.extra, **env, **{RUN_ARGS_ENV: document})
         worker = subprocess.Popen(
             [sys.executable, "-m", "runplane", "api", "execute_run"],
             env=environment,
@@ -175,7 +182,8 @@ class Runs:
         self.instance.close()
 
 
-def _plan_and_origin(job: str) -> tuple[PlanSnapshot, JobOrigin]:
+def plan_and_origin(job: str) -> tuple[PlanSnapshot, JobOrigin]:
+    """What is submitted of a job of the tier A module."""
     pointer = ModuleCodePointer(MODULE, job)
     return compile_plan(load_job(pointer, job), {}), JobOrigin(job, RepositoryOrigin(sys.executable, pointer))
 
@@ -230,12 +238,14 @@ class TierA:
         assert {s: ended.count(s) for s in ended} == expected
         assert runs.left_running() == []
 
-    def test_killed_at_a_numbered_point_and_resumed(self, place: Place, crash_point: int) -> None:
+    def test_killed_at_numbered_points_and_resumed(self, place: Place, crash_points: Sequence[int]) -> None:
+        """Each worker but the last dies at its point; as often as a run may be resumed."""
         runs = Runs(place, self.job, nap_s=0.0, width=MAPPED_FOR_CRASHES)
         try:
             run_id = runs.create()
-            code = runs.run_to_end(run_id, **{CRASH_AT_ENV: str(crash_point)})
-            assert code == -signal.SIGKILL, f"the run has fewer than {crash_point} points"
+            for point in crash_points:
+                code = runs.run_to_end(run_id, **{CRASH_AT_ENV: str(point)})
+                assert code == -signal.SIGKILL, f"the worker's part of the run has fewer than {point} points"
             assert runs.run_to_end(run_id) == 0
             events = runs.events(run_id)
             assert runs.status(run_id) is RunStatus.SUCCESS

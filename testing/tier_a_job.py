@@ -16,6 +16,7 @@ from ..definitions.job import graph
 from ..definitions.op import op
 from ..definitions.op_context import OpExecutionContext
 from ..definitions.results import DynamicOutput, Output, RetryRequested
+from .step_workers import step_worker_executor
 
 LOG_ENV = "RUNPLANE_TIER_A_LOG"
 NAP_ENV = "RUNPLANE_TIER_A_NAP"
@@ -101,6 +102,7 @@ def tier_a() -> None:
     total.alias("gather")([total.alias("collect")(mapped.collect()), flaky(number), twice(number)])
 
 
+tier_a_step_workers = tier_a.to_job(name="tier_a_step_workers", executor_def=step_worker_executor)
 tier_a_in_process = tier_a.to_job(name="tier_a_in_process", executor_def=in_process_executor)
 tier_a_multiprocess = tier_a.to_job(
     name="tier_a_multiprocess", executor_def=multiprocess_executor.configured({"max_concurrent": 2})

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -17,7 +17,8 @@ from ..definitions.errors import DagsterExecutionInterruptedError
 from ..definitions.job import JobDefinition
 from ..definitions.user_errors import error_info
 from ..engine.inputs import gather_inputs
-from ..engine.snapshot import PlanSnapshot
+from ..engine.planned_step import PlannedStep
+from ..engine.snapshot import PlanSnapshot, StoredOutput
 from ..errors import NotFoundError, nearest
 from ..errors.exit_codes import ExitCode
 from ..events.causes import FailureCause
@@ -31,7 +32,7 @@ from ..executors.perform import perform_step
 from ..executors.step_request import StepRequest
 from ..instance.instance import Instance
 from ..plan.compile import compile_plan
-from ..storage.contract import AttemptRef, NotClaimed
+from ..storage.contract import AttemptRef, NotClaimed, StepBrief
 from ..storage.liveness import this_process
 from .event_sink import EventSink
 from .python_logs import log_settings_of
@@ -98,9 +99,7 @@ def _execute_one(
     run, planned = claimed.brief.run, claimed.brief.planned
     if planned is None:
         raise NotFoundError(f"the plan of job {run.job_name!r} has no step {key!r}.", where=f"run {run.run_id}")
-    inputs = gather_inputs(
-        planned, key, claimed.brief.outputs, lambda steps: instance.journal.outputs(run.run_id, steps)
-    )
+    inputs = _inputs(instance, claimed.brief, planned, key)
     instance.disconnect()
     instance.wait_for_ever()
     sink = EventSink(instance.journal, run.run_id, ref, claimed, instance.disconnect)
@@ -142,6 +141,16 @@ def _execute_one(
     if printed:
         printed.print()
     return StepOutcome(ExitCode.OK), loaded
+
+
+def _inputs(instance: Instance, brief: StepBrief, planned: PlannedStep, key: str) -> dict[str, list[StoredOutput]]:
+    """What exists of the step's inputs. It came with the claim, but for steps that start before what they take from has ended."""
+
+    def read(steps: Sequence[str]) -> list[StoredOutput]:
+        return instance.journal.outputs(brief.run.run_id, steps, early=planned.starts_early)
+
+    found = read(planned.read_keys(key)) if planned.starts_early else brief.outputs
+    return gather_inputs(planned, key, found, read)
 
 
 def _check_key(plan: PlanSnapshot, key: str) -> None:

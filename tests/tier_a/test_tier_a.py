@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import os
-import random
 import uuid
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from runplane.testing.tier_a import CRASH_POINTS, Place, TierA
+from runplane.testing import TierA
+from runplane.testing.tier_a import CRASH_POINTS, Place, crash_points
+from scale import IS_LONG, scaled
 
-LONG = bool(os.environ.get("RUNPLANE_LONG"))
-POINTS = range(1, CRASH_POINTS + 1) if LONG else sorted(random.Random(3).sample(range(1, CRASH_POINTS + 1), 25))
-"""Of each of the four suites below."""
-CANCELS = range(100) if LONG else range(6)
+RUNS = scaled(13, long=34)
+"""Of each of the four suites below; three workers of each are killed. In the long lane each single point comes besides."""
+CANCELS = range(scaled(6, long=100))
 
 
 def pytest_generate_tests(metafunc: Any) -> None:
     """The numbered points and the seeds."""
-    if "crash_point" in metafunc.fixturenames:
-        metafunc.parametrize("crash_point", POINTS)
+    if "crash_points" in metafunc.fixturenames:
+        drawn = [crash_points(f"{metafunc.cls.__name__} {i}") for i in range(RUNS)]
+        single = [(point,) for point in range(1, CRASH_POINTS + 1)] if IS_LONG else []
+        metafunc.parametrize("crash_points", [*single, *drawn], ids=lambda points: "-".join(map(str, points)))
     if "cancel_seed" in metafunc.fixturenames:
         metafunc.parametrize("cancel_seed", CANCELS)
 
