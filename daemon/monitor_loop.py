@@ -224,6 +224,7 @@ class MonitorLoop:
             body = {"reason": reason, "message": message, "tags": {"dagster/failure_reason": reason}}
             end = _event(EventKind.RUN_FAILURE, body)
         journal.finalise(head.run_id, claim.epoch, end, cause=cause.value)
+        context.instance.complete_logs(head.run_id)
         context.instance.terminate_worker(head.run_id)
         return True
 

@@ -16,6 +16,7 @@ from runplane.errors import FencedError
 from runplane.events.kinds import EventKind
 from runplane.events.status import RunStatus
 from runplane.launchers.contract import Health, HealthState, LaunchRequest, WorkerHandle
+from runplane.storage.compute_logs import new_log_key
 from runplane.storage.contract import AttemptRef, Issue, Owner, RunClaim
 from runplane.storage.pools import Pools
 
@@ -152,6 +153,18 @@ def test_the_launchers_word_counts_when_nothing_is_heard_of_the_worker(watch: Wa
     watch.pass_time(100)
 
     assert watch.launcher.resumed[0] == 1
+
+
+def test_whoever_ends_a_run_says_that_its_logs_are_complete(watch: Watch) -> None:
+    run_id, _ = watch.started()
+    instance, key = watch.house.instance, new_log_key("run")
+    instance.journal.annotate(run_id, [event(EventKind.LOGS_CAPTURED, log_key=list(key))])
+    watch.monitor(resumes=0)
+
+    watch.pass_time(30)
+
+    assert watch.house.status(run_id) is RunStatus.FAILURE
+    assert instance.logs.read(key, "out", 0, 1).complete
 
 
 def test_without_a_budget_the_run_is_taken_over_and_fails_with_its_cause(watch: Watch) -> None:
