@@ -148,7 +148,7 @@ def test_the_launchers_word_counts_when_nothing_is_heard_of_the_worker(watch: Wa
     for _ in range(10):
         watch.house.instance.journal.beat(run_id, claim.epoch)
         watch.pass_time(4)
-    assert watch.launcher.resumed == [], "it beats, so somebody is there"
+        assert watch.launcher.resumed == [], "it beats, so somebody is there"
 
     watch.pass_time(100)
 
