@@ -169,6 +169,38 @@ _WHERE = {
         "DagsterUserCodeExecutionError",
     ),
     "errors.base": ("DagsterError", "FencedError", "RunplaneError"),
+    "events.asset_key": ("AssetCheckKey", "AssetKey"),
+    "definitions.assets.spec": ("AssetCheckSpec", "AssetDep", "AssetSpec"),
+    "definitions.assets.ins_outs": ("AssetIn", "AssetOut"),
+    "definitions.assets.assets_definition": ("AssetChecksDefinition", "AssetsDefinition", "SourceAsset"),
+    "definitions.assets.asset": ("asset",),
+    "definitions.assets.multi_asset": ("multi_asset",),
+    "definitions.assets.graph_asset": ("graph_asset", "graph_multi_asset"),
+    "definitions.assets.asset_check": ("asset_check", "multi_asset_check"),
+    "definitions.assets.asset_job": ("define_asset_job",),
+    "definitions.assets.selection": ("AssetSelection",),
+    "definitions.assets.materialize": ("materialize", "materialize_to_memory"),
+    "definitions.assets.results": (
+        "AssetCheckEvaluation",
+        "AssetCheckResult",
+        "AssetCheckSeverity",
+        "AssetMaterialization",
+        "AssetObservation",
+        "DataVersion",
+        "MaterializeResult",
+        "ObserveResult",
+    ),
+    "definitions.assets.context": ("AssetCheckExecutionContext", "AssetExecutionContext"),
+    "definitions.assets.loading": (
+        "load_asset_checks_from_current_module",
+        "load_asset_checks_from_modules",
+        "load_asset_checks_from_package_module",
+        "load_asset_checks_from_package_name",
+        "load_assets_from_current_module",
+        "load_assets_from_modules",
+        "load_assets_from_package_module",
+        "load_assets_from_package_name",
+    ),
     "outputs.filesystem": ("FilesystemIOManager", "fs_io_manager"),
     "outputs.upath": ("UPathIOManager",),
     "outputs.memory": ("InMemoryIOManager", "mem_io_manager"),
@@ -203,16 +235,23 @@ def __dir__() -> list[str]:
 
 
 def _fill_port() -> None:
-    """Let ``job.execute_in_process()`` and ``execute_job`` reach what runs them; it is loaded at the first run."""
+    """Let definitions reach what they do not import: what runs jobs, and what makes jobs of assets. Both are loaded when first used."""
     ports = importlib.import_module(f"{__name__}.definitions.ports")
     if not ports.is_filled():
         ports.set_in_process_port(_run)
+        importlib.import_module(f"{__name__}.definitions.asset_port").set_asset_port(_assets)
 
 
 def _run(request: Any) -> Any:
     from .workers.in_process import run_in_process
 
     return run_in_process(request)
+
+
+def _assets() -> Any:
+    from .definitions.assets import location
+
+    return location
 
 
 def _no_such_name(name: str) -> Exception:

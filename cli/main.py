@@ -42,6 +42,12 @@ def _daemon() -> click.Command:
     return daemon
 
 
+def _asset() -> click.Command:
+    from .asset import asset
+
+    return asset
+
+
 def _instance() -> click.Command:
     from .instance import instance
 
@@ -64,6 +70,7 @@ _GROUPS: Mapping[str, tuple[Callable[[], click.Command], str]] = {
     "job": (_job, "List the jobs of a file or module, execute one here, launch one through the instance."),
     "run": (_run, "List runs, show one, follow its events and logs, cancel it, run it again."),
     "daemon": (_daemon, "Start what waits in the queue; say which daemons there are and whether they live."),
+    "asset": (_asset, "List the assets of a file or module, make some of them here and now."),
     "instance": (_instance, "Check a dagster.yaml, say where everything is kept, migrate the database."),
     "args": (_args, "Show what a request document holds."),
     "completion": (_completion, "Print what makes a shell complete verbs, options and run ids."),

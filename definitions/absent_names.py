@@ -99,16 +99,9 @@ ABSENT: tuple[Absent, ...] = (
         "later",
         "This part of assets is not in this version.",
         """
-        AssetCheckEvaluation AssetCheckExecutionContext AssetCheckKey AssetCheckResult AssetCheckSeverity
-        AssetCheckSpec AssetChecksDefinition AssetDep AssetExecutionContext AssetIn AssetJobKey AssetKey
-        AssetMaterialization AssetObservation AssetOrCheckKey AssetOut AssetSelection AssetSpec AssetsDefinition
-        DataProvenance DataVersion MaterializeResult ObserveResult SourceAsset asset asset_check
+        AssetJobKey AssetOrCheckKey DataProvenance
         build_asset_check_context build_asset_context build_column_schema_change_checks build_metadata_bounds_checks
-        define_asset_job graph_asset graph_multi_asset link_code_references_to_git
-        load_asset_checks_from_current_module load_asset_checks_from_modules load_asset_checks_from_package_module
-        load_asset_checks_from_package_name load_assets_from_current_module load_assets_from_modules
-        load_assets_from_package_module load_assets_from_package_name map_asset_specs materialize
-        materialize_to_memory multi_asset multi_asset_check multi_observable_source_asset observable_source_asset
+        link_code_references_to_git map_asset_specs multi_observable_source_asset observable_source_asset
         with_resources with_source_code_references
         """,
     ),

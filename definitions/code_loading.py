@@ -30,6 +30,7 @@ from ..events.origin import (
     ModuleCodePointer,
     PackageCodePointer,
 )
+from .asset_port import asset_port, may_have_assets
 from .definitions_object import Definitions, find_job
 from .job import GraphDefinition, JobDefinition
 from .user_errors import error_info, error_text
@@ -75,7 +76,7 @@ def jobs_of(target: Any, where: str) -> Sequence[JobDefinition]:
         NotFoundError: it is something else.
     """
     if isinstance(target, Definitions):
-        return target.jobs
+        return target.resolve_all_job_defs()
     if isinstance(target, JobDefinition):
         return [target]
     if isinstance(target, GraphDefinition):
@@ -153,16 +154,16 @@ def attribute_beside(pointer: CodePointer | None, module: str, name: str) -> Any
 
 
 def find_target(module: ModuleType, where: str) -> Any:
-    """The one thing in a module that makes a code location: its Definitions object, or else its jobs and graphs.
+    """The one thing in a module that makes a code location: its Definitions object, or else its job or graph, or all its assets.
 
     Raises:
         NotFoundError: nothing, or several Definitions objects.
     """
-    return getattr(module, find_attribute(module, where))
+    return _attribute(module, find_attribute(module, where), where)
 
 
 def find_attribute(module: ModuleType, where: str) -> str:
-    """The name of what ``find_target`` finds: the Definitions object, or the only job, or the only graph.
+    """The name of what ``find_target`` finds: the Definitions object, or the only job, or the only graph, or the mark of all assets.
 
     Raises:
         NotFoundError: there is none, or there are several of a kind.
@@ -179,7 +180,9 @@ def find_attribute(module: ModuleType, where: str) -> str:
                 got=", ".join(sorted(names)),
                 hint="Name the one that is meant (-a NAME).",
             )
-    raise NotFoundError("there is no Definitions object, job or graph.", where=where)
+    if _all_of(module).resolve_all_job_defs():
+        return LOAD_ALL_ASSETS
+    raise NotFoundError("there is no Definitions object, job, graph or asset.", where=where)
 
 
 def _module(name: str, working_directory: str | None) -> ModuleType:
@@ -257,14 +260,27 @@ def _put_on_path(working_directory: str | None) -> None:
 
 def _attribute(module: ModuleType, name: str, where: str) -> Any:
     if name == LOAD_ALL_ASSETS:
-        jobs = {value.name: value for value in vars(module).values() if isinstance(value, JobDefinition)}
-        return Definitions(jobs=jobs.values())
+        return _all_of(module)
     found: Any = module
     for part in name.split("."):
         if not hasattr(found, part):
             raise NotFoundError(f"there is no '{name}'.", where=where, nearest=nearest(part, vars(found)))
         found = getattr(found, part)
     return found
+
+
+def _all_of(module: ModuleType) -> Definitions:
+    """All jobs, assets and checks at the top of a module that has no Definitions object."""
+    if not may_have_assets():
+        return Definitions()
+    assets = asset_port()
+    location = assets.of_module(module)
+    jobs = {
+        id(value): value
+        for value in vars(module).values()
+        if isinstance(value, JobDefinition) or assets.is_asset_job(value)
+    }
+    return Definitions(assets=location.assets, asset_checks=location.checks, jobs=jobs.values())
 
 
 @contextmanager

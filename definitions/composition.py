@@ -45,11 +45,13 @@ class Source:
 
 @dataclass(frozen=True)
 class Dependency:
-    """All that one input is made from. `fan_in`: a list of several. `collect`: the list of all mapped values of one."""
+    """All that one input is made from. `fan_in`: a list of several. `collect`: the list of all mapped values of one. `after`: outputs
+    that have to be there before, without being taken."""
 
     sources: tuple[Source, ...]
     fan_in: bool = False
     collect: bool = False
+    after: tuple[Source, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from enum import Enum
 from typing import Any
 
 from ..engine.snapshot import template_key
-from ..events.dagster_data import FORMS
+from ..events.asset_key import AssetKey
+from ..events.dagster_assets import FORMS
 from ..events.event import Event
 from ..events.kinds import EventKind
 from ..events.messages import default_message
@@ -61,6 +62,7 @@ class DagsterEventType(str, Enum):
     LOGS_CAPTURED = "LOGS_CAPTURED"
 
 
+_PLANNED = (EventKind.ASSET_MATERIALIZATION_PLANNED, EventKind.ASSET_CHECK_EVALUATION_PLANNED)
 _TYPES = {t.name: t for t in DagsterEventType}
 """By the name of the kind of ours."""
 
@@ -137,6 +139,23 @@ class DagsterEvent:
 
     def _is(self, *kinds: DagsterEventType) -> bool:
         return self.event_type in kinds
+
+    @property
+    def asset_key(self) -> AssetKey | None:
+        """The asset it speaks of, or None."""
+        text = self.stored.body.get("asset_key")
+        return AssetKey.from_user_string(text) if isinstance(text, str) else None
+
+    @property
+    def materialization(self) -> Any:
+        """What was made, of an ASSET_MATERIALIZATION: its key, metadata, tags.
+
+        Raises:
+            DagsterInvariantViolationError: it is another event.
+        """
+        if self.event_type is not DagsterEventType.ASSET_MATERIALIZATION:
+            raise DagsterInvariantViolationError(f"the event {self.event_type.name} is no materialization.")
+        return self.event_specific_data.materialization
 
     @property
     def is_step_event(self) -> bool:
@@ -397,11 +416,17 @@ class EventData:
 
 def _shown(value: Any) -> Any:
     if isinstance(value, Mapping):
+        if value.get("__class__") == "AssetKey":
+            return AssetKey(value["path"])
         return EventData(value) if "__class__" in value else value
     return [_shown(v) for v in value] if isinstance(value, list) else value
 
 
 def seen_by_users(events: Iterable[Event], job_name: str) -> list[DagsterEvent]:
-    """The events that Dagster has too: no lines of a log, and nothing of how steps are given out."""
+    """The events that Dagster shows of an execution: no lines of a log, nothing of how steps are given out, nor what was planned."""
     silent = EventKind.STEP_WORKER_STARTED  # a claim that says nothing is of a step in its coordinator's own process
-    return [DagsterEvent(e, job_name) for e in events if e.kind in _TYPES and (e.kind != silent or e.body)]
+    return [
+        DagsterEvent(e, job_name)
+        for e in events
+        if e.kind in _TYPES and e.kind not in _PLANNED and (e.kind != silent or e.body)
+    ]

@@ -6,10 +6,13 @@ Source: https://docs.dagster.io/api/dagster/definitions
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from functools import cached_property
+from typing import Any, Protocol, runtime_checkable
 
 from ..errors.base import NotFoundError, UnsupportedError
 from ..errors.suggest import nearest
+from ..events.asset_key import AssetKey
+from .asset_port import asset_port
 from .errors import DagsterInvalidDefinitionError
 from .executor_definition import ExecutorDefinition
 from .job import GraphDefinition, JobDefinition
@@ -24,10 +27,12 @@ class Definitions:
         executor: for jobs that name none.
         loggers: for jobs that have none of their own, by the key that run config chooses them by.
         metadata: kept.
-        assets, schedules, sensors, asset_checks, component_tree: not supported yet; refused unless empty.
+        assets: its assets, with the specs and source assets that they are made from.
+        asset_checks: its checks of assets.
+        schedules, sensors, component_tree: not supported yet; refused unless empty.
 
     Raises:
-        DagsterInvalidDefinitionError: two jobs of one name, or something that is no job.
+        DagsterInvalidDefinitionError: two jobs of one name, or something that is no job; assets that do not fit together.
         UnsupportedError: an argument that is not supported yet.
     """
 
@@ -36,7 +41,7 @@ class Definitions:
         assets: Iterable[Any] | None = None,
         schedules: Iterable[Any] | None = None,
         sensors: Iterable[Any] | None = None,
-        jobs: Iterable[JobDefinition | GraphDefinition] | None = None,
+        jobs: Iterable[Any] | None = None,
         resources: Mapping[str, Any] | None = None,
         executor: ExecutorDefinition | None = None,
         loggers: Mapping[str, Any] | None = None,
@@ -45,10 +50,8 @@ class Definitions:
         component_tree: Any = None,
     ) -> None:
         later = {
-            "assets": assets,
             "schedules": schedules,
             "sensors": sensors,
-            "asset_checks": asset_checks,
             "component_tree": component_tree,
         }
         for name, given in later.items():
@@ -60,11 +63,29 @@ class Definitions:
         self.executor = executor
         self.loggers = dict(loggers or {})
         self.metadata = dict(metadata or {})
+        self.assets = list(assets or ())
+        self.asset_checks = list(asset_checks or ())
         self._jobs: dict[str, JobDefinition] = {}
         for given in jobs or ():
             self._add(given)
+        if self.assets or self.asset_checks:
+            self._add_implicit_job()
+
+    @cached_property
+    def _location(self) -> Any:
+        """What knows its assets; loaded when it has some, or a job of some."""
+        return asset_port().AssetLocation(self.assets, self.asset_checks)
+
+    def _add_implicit_job(self) -> None:
+        """The job of all assets, under a name that no list shows."""
+        if self._location.has_executable:
+            job = self._location.implicit_job(self.resources, self.executor)
+            self._jobs[job.name] = job
 
     def _add(self, given: Any) -> None:
+        if isinstance(given, ResolvesToJob):
+            self._add(self._location.resolved(given, self.resources, self.executor))
+            return
         job = given.to_job() if isinstance(given, GraphDefinition) else given
         if not isinstance(job, JobDefinition):
             raise DagsterInvalidDefinitionError(
@@ -82,7 +103,7 @@ class Definitions:
     @property
     def jobs(self) -> Sequence[JobDefinition]:
         """Its jobs, with resources and executor put in."""
-        return list(self._jobs.values())
+        return [job for job in self._jobs.values() if not is_hidden(job.name)]
 
     def get_job_def(self, name: str) -> JobDefinition:
         """The job called `name`.
@@ -90,15 +111,87 @@ class Definitions:
         Raises:
             NotFoundError: there is none.
         """
-        return find_job(self.jobs, name)
+        return find_job(list(self._jobs.values()), name)
 
     def resolve_job_def(self, name: str) -> JobDefinition:
         """As ``get_job_def``."""
         return self.get_job_def(name)
 
     def resolve_all_job_defs(self) -> Sequence[JobDefinition]:
-        """As ``jobs``."""
-        return self.jobs
+        """Its jobs, and the job of all its assets if it has any (``__ASSET_JOB``)."""
+        return list(self._jobs.values())
+
+    def get_implicit_global_asset_job_def(self) -> JobDefinition:
+        """The job of all its assets.
+
+        Raises:
+            NotFoundError: it has none.
+        """
+        return self.get_job_def(IMPLICIT_ASSET_JOB)
+
+    def resolve_implicit_global_asset_job_def(self) -> JobDefinition:
+        """As ``get_implicit_global_asset_job_def``."""
+        return self.get_implicit_global_asset_job_def()
+
+    def has_implicit_global_asset_job_def(self) -> bool:
+        """Whether it has assets that can be made."""
+        return IMPLICIT_ASSET_JOB in self._jobs
+
+    def get_assets_def(self, key: Any) -> Any:
+        """The definition that makes an asset.
+
+        Raises:
+            DagsterInvariantViolationError: there is none.
+        """
+        return self._location.assets_def(key)
+
+    def resolve_assets_def(self, key: Any) -> Any:
+        """As ``get_assets_def``."""
+        return self.get_assets_def(key)
+
+    def get_asset_checks_def(self, key: Any) -> Any:
+        """The definition that evaluates a check.
+
+        Raises:
+            DagsterInvariantViolationError: there is none.
+        """
+        return self._location.checks_def(key)
+
+    def resolve_asset_graph(self) -> Any:
+        """All its assets and checks as a graph."""
+        return self._location.graph
+
+    def resolve_all_asset_specs(self) -> Sequence[Any]:
+        """What is said of each of its assets."""
+        return self._location.specs if self.assets or self.asset_checks else []
+
+    def resolve_all_asset_keys(self) -> Sequence[AssetKey]:
+        """Keys of its assets."""
+        return [spec.key for spec in self.resolve_all_asset_specs()]
+
+
+IMPLICIT_ASSET_JOB = "__ASSET_JOB"
+
+
+@runtime_checkable
+class ResolvesToJob(Protocol):
+    """A job that is known when the assets are: what ``define_asset_job`` gives."""
+
+    selection: Any
+
+    def resolve(
+        self,
+        *,
+        asset_graph: Any,
+        resource_defs: Mapping[str, Any] | None = None,
+        default_executor_def: ExecutorDefinition | None = None,
+    ) -> JobDefinition:
+        """The job."""
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a job is one that nobody wrote, which lists leave out."""
+    return name.startswith("__")
 
 
 def find_job(jobs: Sequence[JobDefinition], name: str) -> JobDefinition:
@@ -110,5 +203,6 @@ def find_job(jobs: Sequence[JobDefinition], name: str) -> JobDefinition:
     by_name = {job.name: job for job in jobs}
     if name in by_name:
         return by_name[name]
-    found = ", ".join(f"'{n}'" for n in sorted(by_name)) or "no job at all"
-    raise NotFoundError(f"Could not find job '{name}'. Found: {found}.", nearest=nearest(name, by_name))
+    shown = sorted(n for n in by_name if not is_hidden(n))
+    found = ", ".join(f"'{n}'" for n in shown) or "no job at all"
+    raise NotFoundError(f"Could not find job '{name}'. Found: {found}.", nearest=nearest(name, shown))

@@ -116,6 +116,10 @@ class DagsterExecutionHandleOutputError(DagsterUserCodeExecutionError):
     """An IO manager could not keep an output."""
 
 
+class DagsterAssetCheckFailedError(DagsterError):
+    """A blocking check of an asset did not pass."""
+
+
 class DagsterResourceFunctionError(DagsterUserCodeExecutionError):
     """A resource could not be made."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..errors.base import UnsupportedError
+from ..events.asset_key import AssetKey, texts
 from .errors import DagsterInvariantViolationError
 from .job import JobDefinition
 from .ports import InProcessRequest, ReexecutionOptions, in_process_port
@@ -38,26 +38,23 @@ def execute_job(
         raise_on_error: raise the exception of the first step that fails.
         op_selection: queries naming the ops to run.
         reexecution_options: which run to execute again, and what of it.
-        asset_selection: not supported yet; refused unless None.
+        asset_selection: of a job of assets, which of them: keys, or text (``a/b``).
 
     Raises:
         DagsterInvariantViolationError: `job` is a job itself, which other processes can not load.
-        UnsupportedError: an argument that is not supported yet.
+        DagsterInvalidSubsetError: an asset is selected that the job does not make.
         ConfigErrors: the run config is not right.
         DagsterRunNotFoundError: there is no run to execute again.
         DagsterExecutionStepNotFoundError: a step is selected that is not there.
     """
-    if asset_selection is not None:
-        raise UnsupportedError(
-            "execute_job can not select assets in this version.", hint="Leave asset_selection out, or use materialize."
-        )
     if not isinstance(job, ReconstructableJob):
         raise DagsterInvariantViolationError(
             "execute_job needs a job that other processes can load.",
             got=type(job).__name__,
             hint="Write execute_job(reconstructable(my_job), ...), or my_job.execute_in_process().",
         )
-    definition = job.get_definition()
+    keys = None if asset_selection is None else texts(map(AssetKey.from_coercible, asset_selection))
+    definition = job.get_definition().for_assets(keys)
     return in_process_port()(
         InProcessRequest(
             job=definition,
@@ -68,6 +65,7 @@ def execute_job(
             op_selection=tuple(op_selection) if op_selection else None,
             tags=tags_to_text(tags or {}),
             again=reexecution_options,
+            asset_selection=keys,
         )
     )
 

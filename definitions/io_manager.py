@@ -13,6 +13,7 @@ from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from typing import Any
 
+from ..events.asset_key import AssetKey
 from .errors import DagsterInvariantViolationError
 from .ins_outs import UNSET
 from .resources import InitResourceContext, ResourceDefinition, Resources
@@ -33,6 +34,7 @@ class OutputContext:
         mapping_key: of a value of a dynamic output, else None.
         attempt: number of the attempt that makes it, from 1.
         metadata: of the output's definition.
+        asset_key: the asset that the output is; reading it for the output of an op is an error (ask ``has_asset_key``).
         dagster_type: declared type.
         log: a logger whose lines become events of the run.
         resources: what the IO manager's definition requires.
@@ -52,6 +54,7 @@ class OutputContext:
         attempt: int = 1,
         metadata: Mapping[str, Any] | None = None,
         output_metadata: Mapping[str, Any] | None = None,
+        asset_key: AssetKey | None = None,
         dagster_type: ValueType = ANY,
         log: logging.Logger | None = None,
         resources: Resources | None = None,
@@ -70,6 +73,7 @@ class OutputContext:
         self.attempt = attempt
         self.definition_metadata = dict(metadata or {})
         self.output_metadata = dict(output_metadata or {})
+        self._asset_key = asset_key
         self.dagster_type = dagster_type
         self.log = log or logging.getLogger("dagster")
         self.resources = resources or Resources({})
@@ -90,8 +94,17 @@ class OutputContext:
 
     @property
     def has_asset_key(self) -> bool:
-        """Whether the output is an asset: never for the output of an op."""
-        return False
+        """Whether the output is an asset."""
+        return self._asset_key is not None
+
+    @property
+    def asset_key(self) -> AssetKey:
+        """The asset that the output is.
+
+        Raises:
+            DagsterInvariantViolationError: it is none.
+        """
+        return _asset(self._asset_key, f"output '{self.name}' of step '{self.step_key}'")
 
     @property
     def has_partition_key(self) -> bool:
@@ -107,8 +120,16 @@ class OutputContext:
         """What names this output and no other: run id, step key, output name, and mapping key if it has one."""
         return self.get_run_scoped_output_identifier()
 
+    def get_asset_identifier(self) -> Sequence[str]:
+        """What names the asset that this output is: the parts of its key.
+
+        Raises:
+            DagsterInvariantViolationError: it is none.
+        """
+        return list(self.asset_key.path)
+
     def get_run_scoped_output_identifier(self) -> Sequence[str]:
-        """As ``get_identifier``."""
+        """As ``get_identifier``, for an asset too."""
         parts = [self.run_id, self.step_key, self.name]
         return parts if self.mapping_key is None else [*parts, self.mapping_key]
 
@@ -158,6 +179,7 @@ class InputContext:
         name: str = "input",
         upstream_output: OutputContext | None = None,
         metadata: Mapping[str, Any] | None = None,
+        asset_key: AssetKey | None = None,
         dagster_type: ValueType = ANY,
         log: logging.Logger | None = None,
         resources: Resources | None = None,
@@ -170,6 +192,7 @@ class InputContext:
     ) -> None:
         self.name = name
         self.upstream_output = upstream_output
+        self._asset_key = asset_key
         self.definition_metadata = dict(metadata or {})
         self.dagster_type = dagster_type
         self.log = log or logging.getLogger("dagster")
@@ -194,8 +217,25 @@ class InputContext:
 
     @property
     def has_asset_key(self) -> bool:
-        """Whether the input is an asset: never for the input of an op."""
-        return False
+        """Whether the input is an asset."""
+        return self._asset_key is not None
+
+    @property
+    def asset_key(self) -> AssetKey:
+        """The asset that the input is.
+
+        Raises:
+            DagsterInvariantViolationError: it is none.
+        """
+        return _asset(self._asset_key, f"input '{self.name}'")
+
+    def get_asset_identifier(self) -> Sequence[str]:
+        """What names the asset that this input is: the parts of its key.
+
+        Raises:
+            DagsterInvariantViolationError: it is none.
+        """
+        return list(self.asset_key.path)
 
     @property
     def has_partition_key(self) -> bool:
@@ -220,6 +260,14 @@ class InputContext:
     def add_input_metadata(self, metadata: Mapping[str, Any], description: str | None = None) -> None:
         """Show `metadata` with the event that says the input was loaded."""
         self.logged_metadata.update(metadata)
+
+
+def _asset(key: AssetKey | None, where: str) -> AssetKey:
+    if key is None:
+        raise DagsterInvariantViolationError(
+            "Attempting to access asset_key, but it was not provided when constructing the context", where=where
+        )
+    return key
 
 
 class InputManager(ABC):

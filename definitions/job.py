@@ -12,6 +12,8 @@ from typing import Any, overload
 from ..errors.base import ConfigErrors, UnsupportedError
 from ..errors.problems import Problems
 from ..errors.suggest import nearest
+from ..events.asset_key import AssetKey, texts
+from ..events.run import Run
 from .builtin_executors import in_process_executor, multi_or_in_process_executor
 from .composition import Node
 from .config_mapping import ConfigMapping
@@ -27,6 +29,7 @@ from .resources import resource_definition
 from .result import ExecuteInProcessResult
 from .retry_policy import RetryPolicy
 from .run_config import plain_run_config
+from .step_assets import NO_JOB_ASSETS, JobAssets
 from .tags import tags_to_text
 from .wiring import WiredOp
 
@@ -48,6 +51,7 @@ class JobDefinition:
         hook_defs: hooks of all its ops.
         logger_defs: loggers that run config may choose; none: the console.
         wiring: all its ops, in plan order, with what each input is made from.
+        assets: what it knows of assets; a job of ops knows none.
     """
 
     def __init__(
@@ -66,8 +70,10 @@ class JobDefinition:
         input_values: Mapping[str, Any] | None = None,
         hooks: AbstractSet[HookDefinition] | None = None,
         logger_defs: Mapping[str, Any] | None = None,
+        assets: JobAssets = NO_JOB_ASSETS,
     ) -> None:
         self.name = check_name(name or graph.name)
+        self.assets = assets
         self.graph = graph
         self.description = description or graph.description
         self.given_resources: Mapping[str, Any] = dict(resource_defs or {})
@@ -123,10 +129,12 @@ class JobDefinition:
         name: str | None = None,
         hooks: AbstractSet[HookDefinition] = frozenset(),
         logger_defs: Mapping[str, Any] | None = None,
+        graph: Graph | None = None,
+        assets: JobAssets | None = None,
     ) -> JobDefinition:
         """The same job with some parts replaced; `resource_defs`, `input_values` and `hooks` are added to what is there."""
         copy = JobDefinition(
-            self.graph,
+            graph or self.graph,
             name or self.name,
             description=self.description,
             resource_defs={**self.given_resources, **(resource_defs or {})},
@@ -137,10 +145,30 @@ class JobDefinition:
             input_values={**self.input_values, **(input_values or {})},
             hooks=self.hook_defs | hooks,
             logger_defs=self.logger_defs if logger_defs is None else logger_defs,
+            assets=assets or self.assets,
         )
         copy.definition_tags, copy.tags = self.definition_tags, self.tags
         copy.outputs_in_memory = self.outputs_in_memory
         return copy
+
+    def for_assets(self, keys: Sequence[str] | None, check_keys: Sequence[str] | None = None) -> JobDefinition:
+        """The part of a job of assets that makes these assets and evaluates these checks, given as text (``a/b``, ``a/b:check``).
+
+        Args:
+            keys: None with `check_keys` None too: the whole job.
+            check_keys: None: the checks of the assets.
+
+        Raises:
+            DagsterInvalidSubsetError: the job does not make one of them.
+        """
+        if keys is None and check_keys is None:
+            return self
+        graph, assets = self.assets.part(keys, check_keys)
+        return self.changed(graph=graph, assets=assets)
+
+    def for_run(self, run: Run) -> JobDefinition:
+        """The part of the job that a run is of."""
+        return self.for_assets(run.asset_selection, run.asset_check_selection)
 
     def with_top_level_resources(self, resource_defs: Mapping[str, Any]) -> JobDefinition:
         """The job with resources of ``Definitions`` for keys it was given none for."""
@@ -200,7 +228,8 @@ class JobDefinition:
         Args:
             run_config: config of the run; not given: the job's own.
             instance: where the run is kept; None: nowhere.
-            partition_key, asset_selection: not supported yet; refused unless None.
+            partition_key: not supported yet; refused unless None.
+            asset_selection: the assets to make, of a job of assets: keys, or text (``a/b``).
             raise_on_error: raise the exception of the first step that fails.
             op_selection: queries naming the ops to run.
             run_id: UUID text; not given: drawn.
@@ -209,24 +238,25 @@ class JobDefinition:
             resources: resources, or definitions, over the job's.
 
         Raises:
-            UnsupportedError: a partition or an asset selection was asked for.
+            UnsupportedError: a partition was asked for.
             ConfigErrors: the run config is not right.
             Exception: what user code raised, with `raise_on_error`.
         """
-        if partition_key is not None or asset_selection is not None:
+        if partition_key is not None:
             raise UnsupportedError(
-                "execute_in_process can not select partitions or assets in this version.",
-                hint="Leave partition_key and asset_selection out.",
+                "execute_in_process can not select partitions in this version.", hint="Leave partition_key out."
             )
+        keys = None if asset_selection is None else texts(map(AssetKey.from_coercible, asset_selection))
         return in_process_port()(
             InProcessRequest(
-                job=self.for_one_process(resources).changed(input_values=input_values),
+                job=self.for_assets(keys).for_one_process(resources).changed(input_values=input_values),
                 run_config=self.run_config if run_config is None else plain_run_config(run_config),
                 instance=instance,
                 raise_on_error=raise_on_error,
                 op_selection=tuple(op_selection) if op_selection else None,
                 run_id=run_id,
                 tags=tags_to_text(tags or {}),
+                asset_selection=keys,
             )
         )
 

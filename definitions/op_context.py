@@ -21,6 +21,10 @@ def _always_current() -> None:
     """Outside a run there is nobody who could have taken the step over."""
 
 
+def _unheard(_event: Any) -> None:
+    """Outside a run there is no log."""
+
+
 class OpExecutionContext:
     """One attempt of one step, as user code sees it.
 
@@ -53,6 +57,7 @@ class OpExecutionContext:
         attempt: int = 1,
         instance: Any = None,
         ensure_current: Callable[[], None] = _always_current,
+        on_event: Callable[[Any], None] = _unheard,
     ) -> None:
         self.op_def = op_def
         self.op_config = op_config
@@ -68,6 +73,7 @@ class OpExecutionContext:
         self.instance = instance
         self._ensure_current = ensure_current
         self._output_metadata: dict[tuple[str, str | None], dict[str, Any]] = {}
+        self._on_event = on_event
 
     @property
     def run(self) -> Run:
@@ -179,6 +185,19 @@ class OpExecutionContext:
             FencedError: another attempt took the step over, or the run ended. Stop without writing anything.
         """
         self._ensure_current()
+
+    def log_event(self, event: Any) -> None:
+        """Add an event to the run's log, at once: an ``AssetMaterialization``, an ``AssetObservation``, ...
+
+        Raises:
+            DagsterInvariantViolationError: it is no event.
+        """
+        to_note = getattr(event, "to_note", None)
+        if to_note is None:
+            raise DagsterInvariantViolationError(
+                "this is no event.", got=type(event).__name__, expected="AssetMaterialization, AssetObservation, ..."
+            )
+        self._on_event(to_note())
 
     def add_output_metadata(
         self, metadata: Mapping[str, Any], output_name: str | None = None, mapping_key: str | None = None

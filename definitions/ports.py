@@ -51,6 +51,7 @@ class InProcessRequest:
         run_id: UUID text, or None to draw one.
         tags: tags of the run, over the job's.
         again: the run that this one executes again, and what of it. Then a `run_config` of None is that run's.
+        asset_selection: the assets that were asked for, as text; `job` is that part of it already.
     """
 
     job: Any
@@ -62,6 +63,7 @@ class InProcessRequest:
     run_id: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     again: ReexecutionOptions | None = None
+    asset_selection: tuple[str, ...] | None = None
 
 
 class InProcessPort(Protocol):

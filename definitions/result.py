@@ -15,6 +15,7 @@ from ..events.event import Event
 from ..events.kinds import EventKind
 from ..events.run import Run
 from ..events.status import RunStatus
+from .asset_results import AssetResults
 from .dagster_event import DagsterEvent, DagsterEventType, seen_by_users
 from .errors import DagsterInvariantViolationError
 from .results import DEFAULT_OUTPUT
@@ -22,7 +23,7 @@ from .results import DEFAULT_OUTPUT
 LoadValue = Callable[[StoredOutput], Any]
 
 
-class JobExecutionResult:
+class JobExecutionResult(AssetResults):
     """A run that ended: its events, and the values of its outputs.
 
     Args:

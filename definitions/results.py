@@ -57,6 +57,17 @@ class Output(Generic[T]):
         return f"Output({self.value!r}, output_name={self.output_name!r})"
 
 
+class Valueless(Output[None]):
+    """An output whose value user code kept itself: it is there, and no IO manager is given anything."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, output: Output[Any]) -> Valueless:
+        """The same output without its value."""
+        return cls(None, output.output_name, output.metadata, output.data_version, tags=output.tags)
+
+
 class DynamicOutput(Generic[T]):
     """One of the values of a dynamic output; steps downstream run once for each mapping key.
 

@@ -33,12 +33,14 @@ class WiredInput:
         fan_in: a list of several.
         collect: the list of all mapped values of its one source.
         graph_input: the input of the outermost graph that it stands for, or None.
+        after: outputs of ops that have to be there before, without being taken.
     """
 
     sources: tuple[OutputRef, ...] = ()
     fan_in: bool = False
     collect: bool = False
     graph_input: str | None = None
+    after: tuple[OutputRef, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -105,17 +107,21 @@ def _flatten(
 
 
 def _resolve(dep: Dependency, graph: NestedGraph, prefix: str, outer: Mapping[str, WiredInput]) -> WiredInput:
+    after = [_output(graph, prefix, source) for source in dep.after]
     if len(dep.sources) == 1 and dep.sources[0].node is None and not dep.fan_in:
         name = dep.sources[0].name
-        # Of the outermost graph nothing is connected: the value comes from run config or Python.
-        return outer.get(name, WiredInput() if prefix else WiredInput(graph_input=name))
+        # Of the outermost graph nothing is connected: the value comes from run config, Python, or an asset.
+        found = outer.get(name, WiredInput() if prefix else WiredInput(graph_input=name))
+        return replace(found, after=(*found.after, *after)) if after else found
     refs: list[OutputRef] = []
     for source in dep.sources:
         if source.node is None:
-            refs += outer.get(source.name, WiredInput()).sources
+            around = outer.get(source.name, WiredInput())
+            refs += around.sources
+            after += around.after
         else:
             refs.append(_output(graph, prefix, source))
-    return WiredInput(tuple(refs), fan_in=dep.fan_in, collect=dep.collect)
+    return WiredInput(tuple(refs), fan_in=dep.fan_in, collect=dep.collect, after=tuple(after))
 
 
 def _output(graph: NestedGraph, prefix: str, source: Source) -> OutputRef:
@@ -132,7 +138,7 @@ def _levels(flat: Mapping[str, WiredOp]) -> Iterable[list[WiredOp]]:
     waits: dict[str, int] = {}
     dependants: dict[str, list[str]] = {}
     for path, op in flat.items():
-        sources = {ref.step for i in op.inputs.values() for ref in i.sources}
+        sources = {ref.step for i in op.inputs.values() for ref in (*i.sources, *i.after)}
         waits[path] = len(sources)
         for source in sources:
             dependants.setdefault(source, []).append(path)

@@ -77,6 +77,7 @@ class StepPlan:
         retry: its retry policy, or the job's, or None.
         resource_keys: resources it needs, sorted.
         asset_keys: assets it makes, as text ``a/b``.
+        check_keys: checks of assets it evaluates, as text ``a/b:check``.
         executor: class pointer of an executor of its own, or None for the run's.
     """
 
@@ -93,6 +94,7 @@ class StepPlan:
     retry: RetryPlan | None = None
     resource_keys: tuple[str, ...] = ()
     asset_keys: tuple[str, ...] = ()
+    check_keys: tuple[str, ...] = ()
     executor: Mapping[str, Any] | None = None
 
     def output(self, name: str) -> OutputPlan:
@@ -221,7 +223,12 @@ def step_to_body(step: StepPlan) -> dict[str, Any]:
     for name, value in (("tags", step.tags), ("executor", step.executor)):
         if value:
             body[name] = dict(value)
-    for name, names in (("pools", step.pools), ("resources", step.resource_keys), ("assets", step.asset_keys)):
+    for name, names in (
+        ("pools", step.pools),
+        ("resources", step.resource_keys),
+        ("assets", step.asset_keys),
+        ("checks", step.check_keys),
+    ):
         if names:
             body[name] = list(names)
     if step.priority:
@@ -250,6 +257,7 @@ def step_from_body(body: Mapping[str, Any]) -> StepPlan:
         retry=RetryPlan(*retry) if retry else None,
         resource_keys=tuple(body.get("resources", ())),
         asset_keys=tuple(body.get("assets", ())),
+        check_keys=tuple(body.get("checks", ())),
         executor=body.get("executor"),
     )
 

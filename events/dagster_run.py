@@ -9,6 +9,7 @@ from ..errors import DocumentError
 from ..serdes.json_text import parse, tree_text
 from ..serdes.shapes import set_items
 from ..serdes.unknown import Misfit
+from .asset_key import AssetCheckKey, AssetKey, check_texts, stored_key, texts
 from .origin import JobOrigin
 from .run import Run
 from .status import RunStatus
@@ -29,7 +30,6 @@ _PYTHON_NAMES = {
 """Other names under which a field is read: the Python names, and those of old versions."""
 
 _NOT_OURS: Tree = {
-    "asset_check_selection": None,
     "execution_plan_snapshot_id": None,
     "external_pipeline_origin": None,
     "has_repository_load_data": False,
@@ -75,6 +75,7 @@ def run_from_dagster(text: str | bytes) -> DagsterRun:
         op_selection=_names(fields, "solid_selection"),
         step_keys=_names(fields, "step_keys_to_execute"),
         asset_selection=_assets(fields.get("asset_selection")),
+        asset_check_selection=_checks(fields.get("asset_check_selection")),
         parent_run_id=_typed(fields, "parent_run_id", str, type(None)),
         root_run_id=_typed(fields, "root_run_id", str, type(None)),
     )
@@ -90,6 +91,9 @@ def _tree(run: Run) -> Tree:
         "__class__": "PipelineRun",
         **_NOT_OURS,
         "asset_selection": None if run.asset_selection is None else {"__frozenset__": _asset_keys(run.asset_selection)},
+        "asset_check_selection": None
+        if run.asset_check_selection is None
+        else {"__frozenset__": [_check_key(text) for text in sorted(run.asset_check_selection)]},
         "parent_run_id": run.parent_run_id,
         "pipeline_code_origin": parse(to_text(run.origin)) if run.origin else None,
         "pipeline_name": run.job_name,
@@ -104,7 +108,16 @@ def _tree(run: Run) -> Tree:
 
 
 def _asset_keys(names: tuple[str, ...]) -> list[Tree]:
-    return [{"__class__": "AssetKey", "path": name.split("/")} for name in sorted(names)]
+    return [stored_key(name) for name in sorted(names)]
+
+
+def _check_key(text: str) -> Tree:
+    key = AssetCheckKey.from_user_string(text)
+    return {
+        "__class__": "AssetCheckKey",
+        "asset_key": stored_key(key.asset_key.to_escaped_user_string()),
+        "name": key.name,
+    }
 
 
 def _by_stored_name(tree: Tree) -> Tree:
@@ -162,11 +175,25 @@ def _assets(node: Any) -> tuple[str, ...] | None:
         items = set_items(node) if type(node) is dict else None
         paths = [item["path"] for item in items] if items is not None else None
         if paths is not None and all(type(name) is str for path in paths for name in path):
-            return tuple(sorted("/".join(path) for path in paths))
-    except (Misfit, KeyError, TypeError):
+            return texts(AssetKey(path) for path in paths)
+    except (Misfit, KeyError, TypeError, ValueError):
         pass  # said below, with what would have been right
     raise DocumentError(
         "not a set of asset keys", where="asset_selection", expected='{"__frozenset__": [AssetKey, ...]}'
+    )
+
+
+def _checks(node: Any) -> tuple[str, ...] | None:
+    if node is None:
+        return None
+    try:
+        items = set_items(node) if type(node) is dict else None
+        if items is not None:
+            return check_texts(AssetCheckKey(AssetKey(item["asset_key"]["path"]), item["name"]) for item in items)
+    except (Misfit, KeyError, TypeError, ValueError):
+        pass  # said below, with what would have been right
+    raise DocumentError(
+        "not a set of check keys", where="asset_check_selection", expected='{"__frozenset__": [AssetCheckKey, ...]}'
     )
 
 

@@ -17,7 +17,8 @@ from typing import Any
 from ..errors import DocumentError
 from ..serdes.json_text import parse, sorted_text
 from ..serdes.limits import Bounds
-from .dagster_data import FORMS, Tree
+from .dagster_assets import FORMS
+from .dagster_data import Tree
 from .event import Event
 from .kinds import EventKind
 from .messages import abandoned_text, default_message, skipped_text

@@ -5,9 +5,11 @@ A writer leaves ``message`` out of the body when this is what it would say.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .asset_key import AssetKey
 from .kinds import EventKind
 
 Body = Mapping[str, Any]
@@ -99,6 +101,18 @@ def _resources(verb: str, tail: str) -> Callable[[str, str, int, Body], str]:
     return text
 
 
+def _asset(body: Body) -> str:
+    return json.dumps(AssetKey.from_user_string(body.get("asset_key") or "").path)
+
+
+def _planned(job: str, step: str, n: int, body: Body) -> str:
+    return f"{job} intends to materialize asset {_asset(body)}"
+
+
+def _check_planned(job: str, step: str, n: int, body: Body) -> str:
+    return f"{job} intends to execute asset check {body.get('check_name')} on asset {_asset(body)}"
+
+
 _MESSAGES: dict[str, Callable[[str, str, int, Body], str]] = {
     EventKind.RUN_CANCELING.value: lambda job, step, n, body: "Sending run termination request.",
     EventKind.RUN_START.value: lambda job, step, n, body: f'Started execution of run for "{job}".',
@@ -123,6 +137,8 @@ _MESSAGES: dict[str, Callable[[str, str, int, Body], str]] = {
     EventKind.LOADED_INPUT.value: _loaded_input,
     EventKind.HANDLED_OUTPUT.value: _handled_output,
     EventKind.LOGS_CAPTURED.value: _capturing,
+    EventKind.ASSET_MATERIALIZATION_PLANNED.value: _planned,
+    EventKind.ASSET_CHECK_EVALUATION_PLANNED.value: _check_planned,
     EventKind.RESOURCE_INIT_STARTED.value: _resources("Starting initialization", "."),
     EventKind.RESOURCE_INIT_SUCCESS.value: _resources("Finished initialization", "."),
     EventKind.RESOURCE_INIT_FAILURE.value: _resources("Initialization", " failed."),

@@ -24,6 +24,7 @@ class Run:
         op_selection: the ops asked for (queries as given), or None for all.
         step_keys: the steps asked for, or None for all.
         asset_selection: asset keys as text (``a/b``), or None.
+        asset_check_selection: keys of checks as text (``a/b:check``); None with an asset selection: the checks of those assets.
         parent_run_id, root_run_id: lineage of a re-execution, both or neither.
         plan_id: id of the stored plan snapshot, once there is one.
         created_at, started_at, ended_at: storage's clock, seconds since the epoch.
@@ -44,3 +45,4 @@ class Run:
     created_at: float = 0.0
     started_at: float | None = None
     ended_at: float | None = None
+    asset_check_selection: tuple[str, ...] | None = None

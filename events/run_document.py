@@ -12,7 +12,7 @@ from .origin import JobOrigin
 from .run import Run
 from .wire import from_text, to_text
 
-_FIELDS = frozenset({"origin", "run_config", "op_selection", "step_keys", "asset_selection"})
+_FIELDS = frozenset({"origin", "run_config", "op_selection", "step_keys", "asset_selection", "asset_check_selection"})
 
 
 def _encode(run: Run) -> dict[str, Any]:
@@ -23,6 +23,7 @@ def _encode(run: Run) -> dict[str, Any]:
         ("op_selection", run.op_selection),
         ("step_keys", run.step_keys),
         ("asset_selection", run.asset_selection),
+        ("asset_check_selection", run.asset_check_selection),
     ):
         if names is not None:
             body[name] = list(names)
@@ -41,6 +42,7 @@ def _decode(body: Mapping[str, Any]) -> Run:
         op_selection=_names(body.get("op_selection")),
         step_keys=_names(body.get("step_keys")),
         asset_selection=_names(body.get("asset_selection")),
+        asset_check_selection=_names(body.get("asset_check_selection")),
     )
 
 
@@ -71,4 +73,5 @@ def run_from_document(text: str, columns: Run) -> Run:
         op_selection=held.op_selection,
         step_keys=held.step_keys,
         asset_selection=held.asset_selection,
+        asset_check_selection=held.asset_check_selection,
     )

@@ -10,7 +10,7 @@ import json
 import logging
 import pickle
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +30,14 @@ from ..definitions.errors import (
     RetryRequestedFromPolicy,
 )
 from ..definitions.ins_outs import UNSET, InputDefinition, OutputDefinition
+from ..definitions.io_manager import InputContext
 from ..definitions.metadata import metadata_body
 from ..definitions.op_context import OpExecutionContext
 from ..definitions.results import DynamicOutput, Failure, Output, RetryRequested
 from ..definitions.retry_policy import draw_delay
+from ..definitions.step_assets import AssetSource, StepNote
 from ..definitions.user_errors import error_info
+from ..definitions.value_type import ANY
 from ..engine.snapshot import StoredOutput
 from ..errors.base import DagsterError, FencedError
 from ..events.causes import ErrorInfo, FailureCause
@@ -100,10 +103,14 @@ class _Attempt:
             self._announce()
             began = time.perf_counter()
             arguments = self._arguments(contexts)
-            context = contexts.for_op()
-            for output in self._user_outputs(contexts, arguments, context):
-                self._keep(contexts, output, context)
+            context = contexts.for_op(lambda note: self._note([note]))
+            for given in self._user_outputs(contexts, arguments, context):
+                if isinstance(given, StepNote):
+                    self._note([given])
+                else:
+                    self._keep(contexts, given, context)
             self._check_complete(contexts, context)
+            contexts.assets.concluded()
         duration = 1000 * (time.perf_counter() - began)
         message = f'Finished execution of step "{self.key}" in {in_words(duration)}.'
         self.tell(EventKind.STEP_SUCCESS, message, duration_ms=duration, **self._what_follows())
@@ -127,6 +134,11 @@ class _Attempt:
     def tell(self, kind: EventKind, message: str, **details: Any) -> None:
         """An event of this attempt."""
         self.emit(NewEvent(kind.value, self.key, self.request.n, {"message": message, **details}, time.time()))
+
+    def _note(self, notes: Iterable[StepNote]) -> None:
+        """Tell what user code, or what it made, has to say."""
+        for note in notes:
+            self.tell(note.kind, note.message, **note.body)
 
     # Before user code -----------------------------------------------------------------------------------------------------
 
@@ -171,7 +183,10 @@ class _Attempt:
         return self._unconnected(contexts, spec)
 
     def _unconnected(self, contexts: StepContexts, spec: InputDefinition) -> Any:
-        """The value of an input that no output is connected to: run config, the job's input, or the default."""
+        """The value of an input that no output is connected to: an asset, run config, the job's input, or the default."""
+        source = contexts.assets.source(spec.name)
+        if source is not None:
+            return self._load_asset(contexts, spec, source)
         given = contexts.op_config.inputs.get(spec.name)
         wired = contexts.wired.inputs.get(spec.name)
         if given is None and wired is not None and wired.graph_input is not None:
@@ -215,7 +230,14 @@ class _Attempt:
 
     def _load_unmade(self, contexts: StepContexts, spec: InputDefinition, manager_key: str) -> Any:
         """The value of an input that no step makes, and that has a manager of its own."""
-        context = contexts.for_input(spec, None, manager_key)
+        return self._load_by(contexts.for_input(spec, None, manager_key), spec, manager_key)
+
+    def _load_asset(self, contexts: StepContexts, spec: InputDefinition, source: AssetSource) -> Any:
+        """The value of an asset that no step of this run makes."""
+        manager_key = spec.input_manager_key or source.io_manager_key
+        return self._load_by(contexts.for_source(spec, source, manager_key), spec, manager_key)
+
+    def _load_by(self, context: InputContext, spec: InputDefinition, manager_key: str) -> Any:
         with self._boundary(DagsterExecutionLoadInputError, self._loading(spec)):
             value = self.scope[manager_key].load_input(context)
         message = f'Loaded input "{spec.name}" using input manager "{manager_key}"'
@@ -241,8 +263,8 @@ class _Attempt:
 
     def _user_outputs(
         self, contexts: StepContexts, arguments: Mapping[str, Any], context: OpExecutionContext
-    ) -> Iterator[AnyOutput]:
-        stream = outputs_of(contexts.op, arguments, context)
+    ) -> Iterator[AnyOutput | StepNote]:
+        stream = outputs_of(contexts.op, arguments, context, contexts.assets)
         executing = f'Error occurred while executing op "{self.request.step.node}":'
         while True:
             with self._boundary(DagsterExecutionStepExecutionError, executing):
@@ -264,12 +286,13 @@ class _Attempt:
         if self.ended is not None:
             self.ended.note_output(out, mapping_key, output.value, {**output.metadata, **added})
         what = f'step output "{out.name}"'
-        check = checked(contexts, out.type, output.value, what)
+        has_value = contexts.assets.has_value(output)
+        check = checked(contexts, out.type if has_value else ANY, output.value, what)
         # An output that is not of its type is not there: it is neither kept nor announced.
         refuse(what, out.type, check)
         location: dict[str, Any] | None = None
         handled: Mapping[str, Any] = {}
-        if not out.type.is_nothing:
+        if has_value and not out.type.is_nothing:
             location, handled = self._hand_over(contexts, out, mapping_key, output)
         of_key = f' mapping key "{mapping_key}"' if mapping_key is not None else ""
         self.tell(
@@ -281,6 +304,7 @@ class _Attempt:
             type_check=check_body(out.name, check),
             metadata=metadata,
         )
+        self._note(contexts.assets.kept(output, {**metadata, **metadata_body(handled)}, context))
         if location is not None:
             message = f'Handled output "{out.name}" using IO manager "{out.io_manager_key}"'
             self.tell(

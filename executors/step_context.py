@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..definitions.errors import DagsterInvariantViolationError
 from ..definitions.ins_outs import InputDefinition, OutputDefinition
 from ..definitions.io_manager import InputContext, OutputContext
 from ..definitions.op_context import OpExecutionContext
+from ..definitions.step_assets import AssetSource
 from ..definitions.value_type import ValueType
 from ..engine.snapshot import StoredOutput, mapping_key_of, template_key
 from .resource_scope import ResourceScope
@@ -31,12 +32,13 @@ class StepContexts:
         self.log = log
         self.wired = request.job.wired(request.step.node)
         self.op = self.wired.op
+        self.assets = request.job.assets.step(request.step.node)
         self.op_config = scope.config.for_op(request.step.node)
 
-    def for_op(self) -> OpExecutionContext:
-        """What the op's function gets."""
+    def for_op(self, on_event: Callable[[Any], None]) -> OpExecutionContext:
+        """What the op's function gets; `on_event` is told the events that it logs."""
         request = self.request
-        return OpExecutionContext(
+        return self.assets.make_context(
             op_def=self.op,
             op_config=self.op_config.config,
             resources=self.scope.view(self.op.required_resource_keys),
@@ -50,6 +52,7 @@ class StepContexts:
             attempt=request.n,
             instance=request.instance,
             ensure_current=request.ensure_current,
+            on_event=on_event,
         )
 
     def for_output(
@@ -64,6 +67,7 @@ class StepContexts:
             attempt=self.request.n,
             metadata=out.metadata,
             output_metadata=output_metadata,
+            asset_key=self.assets.output_key(out.name),
             dagster_type=out.type,
             log=self.log,
             resources=self._needs(out.io_manager_key),
@@ -79,6 +83,7 @@ class StepContexts:
             name=spec.name,
             upstream_output=None if stored is None else self._upstream(stored),
             metadata=spec.metadata,
+            asset_key=self.assets.input_key(spec.name),
             dagster_type=spec.type,
             log=self.log,
             resources=self._needs(manager_key),
@@ -101,6 +106,27 @@ class StepContexts:
             op_def=self.op,
             log=self.log,
             resources=self.scope.view(kind.loader.required_resource_keys()),
+        )
+
+    def for_source(self, spec: InputDefinition, source: AssetSource, manager_key: str) -> InputContext:
+        """What the IO manager that loads an asset, which no step of this run makes, gets."""
+        shared: dict[str, Any] = {
+            "asset_key": source.key,
+            "log": self.log,
+            "resources": self._needs(manager_key),
+            "resource_config": self.scope.config.resources.get(manager_key),
+            "job_name": self.request.job.name,
+        }
+        upstream = OutputContext(step_key="none", name=source.output, metadata=source.metadata, **shared)
+        return InputContext(
+            name=spec.name,
+            upstream_output=upstream,
+            metadata=spec.metadata,
+            dagster_type=spec.type,
+            op_def=self.op,
+            run_id=self.request.run.run_id,
+            step_key=self.request.step_key,
+            **shared,
         )
 
     def upstream_definition(self, stored: StoredOutput) -> OutputDefinition:
@@ -127,6 +153,7 @@ class StepContexts:
             run_id=stored.run_id,
             mapping_key=stored.mapping_key,
             metadata=out.metadata,
+            asset_key=self.assets.output_key_of(template_key(stored.step).removesuffix("[?]"), stored.output),
             dagster_type=out.type,
             log=self.log,
             resources=self._needs(out.io_manager_key),

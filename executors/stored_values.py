@@ -45,7 +45,8 @@ class StoredValues:
         Raises:
             DagsterInvariantViolationError: the job has no such output. Whatever its IO manager raises.
         """
-        op = self._job.wired(template_key(stored.step).removesuffix("[?]")).op
+        path = template_key(stored.step).removesuffix("[?]")
+        op = self._job.wired(path).op
         if stored.output not in op.output_dict:
             raise DagsterInvariantViolationError(
                 f"op '{op.name}' has no output '{stored.output}'.", expected=", ".join(op.output_dict)
@@ -58,6 +59,7 @@ class StoredValues:
             "resource_config": self._scope.config.resources.get(out.io_manager_key),
             "op_def": op,
             "job_name": self._job.name,
+            "asset_key": self._job.assets.step(path).output_key(stored.output),
         }
         upstream = OutputContext(
             step_key=stored.step,

@@ -11,24 +11,35 @@ from ..definitions.errors import DagsterInvariantViolationError
 from ..definitions.ins_outs import OutputDefinition
 from ..definitions.op import OpDefinition
 from ..definitions.results import DynamicOutput, Output
+from ..definitions.step_assets import Notable, StepAssets, StepNote
 
 AnyOutput = Union[Output[Any], DynamicOutput[Any]]  # noqa: UP007 - used at run time on 3.10
 
 
-def outputs_of(op: OpDefinition, arguments: Mapping[str, Any], context: Any) -> Iterator[AnyOutput]:
-    """Call the op's function and give each output as soon as it is there. Raises what the function raises."""
+def outputs_of(
+    op: OpDefinition, arguments: Mapping[str, Any], context: Any, assets: StepAssets
+) -> Iterator[AnyOutput | StepNote]:
+    """Call the op's function and give each output, and each event, as soon as it is there. Raises what the function raises."""
     made = op.compute_fn(context, **arguments) if op.signature.takes_context else op.compute_fn(**arguments)
-    if inspect.isgenerator(made):
-        yield from (_checked_yield(op, item) for item in made)
-    elif inspect.isasyncgen(made):
-        yield from (_checked_yield(op, item) for item in executors.awaiting.items_of(made))
-    else:
-        yield from _returned(op, executors.awaiting.result_of(made) if inspect.iscoroutine(made) else made)
+    if inspect.iscoroutine(made):
+        made = executors.awaiting.result_of(made)
+    if not inspect.isgenerator(made) and not inspect.isasyncgen(made):
+        made = assets.returned(made)
+    if inspect.isasyncgen(made):
+        made = executors.awaiting.items_of(made)
+    elif not inspect.isgenerator(made):
+        yield from _returned(op, made)
+        return
+    for item in made:
+        for part in assets.results(item, context):
+            yield _checked_yield(op, part)
 
 
-def _checked_yield(op: OpDefinition, item: Any) -> AnyOutput:
-    if isinstance(item, (Output, DynamicOutput)):
+def _checked_yield(op: OpDefinition, item: Any) -> AnyOutput | StepNote:
+    if isinstance(item, (Output, DynamicOutput, StepNote)):
         return item
+    if isinstance(item, Notable):
+        return item.to_note()
     raise DagsterInvariantViolationError(
         f'Compute function for op "{op.name}" yielded a value of type {type(item)} rather than an instance of Output, '
         "AssetMaterialization, or ExpectationResult. Values yielded by ops must be wrapped in one of these types. If your "

@@ -8,7 +8,7 @@ import tempfile
 import time
 import uuid
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ from ..coordinators.contract import RunCoordinator, StoresRuns
 from ..coordinators.limits import QueueLimits
 from ..engine.snapshot import PlanSnapshot
 from ..errors import ConflictError, NotFoundError, RunplaneError, UnsupportedError
+from ..events.asset_key import AssetKey
 from ..events.causes import FailureCause
 from ..events.event import Event, NewEvent
 from ..events.kinds import EventKind
@@ -40,6 +41,8 @@ from ..launchers.contract import (
     WorkerHandle,
 )
 from ..launchers.dagster_contract import DagsterRun
+from ..plan.planned_assets import planned_events
+from ..storage.assets import AssetEvent, Assets
 from ..storage.compute_logs import ComputeLogStore
 from ..storage.contract import Head
 from ..storage.journal import Journal
@@ -64,6 +67,7 @@ LEASE_TTL_ENV = "RUNPLANE_LEASE_TTL"
 LEASE_TTL_S = 30.0
 DAEMON_TTL_ENV = "RUNPLANE_DAEMON_LEASE_TTL"
 DAEMON_TTL_S = 6.0
+_KEYS_A_PAGE = 1000
 Say = Callable[[str], None]
 
 
@@ -80,7 +84,7 @@ class RunRequest:
         origin: where its code is; None for a job that lives in this process only.
         plan: its plan; None: the worker makes it.
         run_config, tags: as given; the job's own tags are in the plan and are put below these.
-        op_selection, step_keys, asset_selection: what part of the job, or None.
+        op_selection, step_keys, asset_selection, asset_check_selection: what part of the job, or None.
         parent_run_id, root_run_id: of a re-execution, both or neither.
         run_id: UUID text, or None to draw one.
     """
@@ -93,6 +97,7 @@ class RunRequest:
     op_selection: tuple[str, ...] | None = None
     step_keys: tuple[str, ...] | None = None
     asset_selection: tuple[str, ...] | None = None
+    asset_check_selection: tuple[str, ...] | None = None
     parent_run_id: str | None = None
     root_run_id: str | None = None
     run_id: str | None = None
@@ -227,6 +232,11 @@ class Instance:
         return Runs(self.database)
 
     @cached_property
+    def assets(self) -> Assets:
+        """What is known of assets across runs."""
+        return Assets(self.database)
+
+    @cached_property
     def logs(self) -> ComputeLogStore:
         """What steps print."""
         return self._wiring.compute_logs()
@@ -328,6 +338,9 @@ class Instance:
         plan_id = self.journal.put_plan(request.plan) if request.plan is not None else None
         run = _asked_for(request, plan_id)
         self.journal.create(run)
+        planned = _planned(request)
+        if planned:
+            self.journal.annotate(run.run_id, planned)
         return run
 
     def submit(self, request: RunRequest) -> Run:
@@ -338,7 +351,8 @@ class Instance:
         """
         # Built first: a part that can not be built leaves no run behind.
         coordinator = self.coordinator
-        if isinstance(coordinator, StoresRuns):
+        # Of assets it is told first what is planned; that comes before the run waits.
+        if isinstance(coordinator, StoresRuns) and not _planned(request):
             return coordinator.submit_new(_asked_for(request, None), request.plan)
         _ = self.launcher
         return coordinator.submit(self.create(request))
@@ -465,6 +479,38 @@ class Instance:
             raise RunplaneError("an engine event belongs to a run", got="neither dagster_run nor run_id")
         self.journal.annotate(found, [engine_event(message, engine_event_data, cls, step_key)])
 
+    def get_asset_keys(
+        self, prefix: Sequence[str] | None = None, limit: int | None = None, cursor: str | None = None
+    ) -> list[AssetKey]:
+        """Keys of assets that some run made, saw or checked, sorted by their text.
+
+        Args:
+            prefix: first parts of the keys.
+            limit: how many at most; None: all.
+            cursor: text of the last key of the page before (``to_escaped_user_string``).
+        """
+        begins = "".join(f"{AssetKey(part).to_escaped_user_string()}/" for part in prefix or ())
+        found: list[str] = []
+        while page := self.assets.keys(prefix=begins, after=cursor, limit=min(limit or _KEYS_A_PAGE, _KEYS_A_PAGE)):
+            found += page
+            cursor = page[-1]
+            if limit is not None and len(found) >= limit:
+                break
+        return [AssetKey.from_user_string(text) for text in found[:limit]]
+
+    def all_asset_keys(self) -> list[AssetKey]:
+        """As ``get_asset_keys`` without arguments."""
+        return self.get_asset_keys()
+
+    def has_asset_key(self, asset_key: AssetKey) -> bool:
+        """Whether some run made the asset, saw or checked it."""
+        text = asset_key.to_escaped_user_string()
+        return self.assets.keys(prefix=text, limit=1)[:1] == [text]
+
+    def get_latest_materialization_event(self, asset_key: AssetKey) -> AssetEvent | None:
+        """The newest event of an asset that was made: ``run_id``, ``timestamp``, ``metadata``, ``body``; None when there is none."""
+        return self.assets.latest(asset_key.to_escaped_user_string())
+
     def get_ref(self) -> InstanceRef:
         """The instance as it travels in a request document (``ref``)."""
         return self.ref
@@ -498,6 +544,10 @@ class Instance:
                 self.terminate_worker(head.run_id)
 
 
+def _planned(request: RunRequest) -> list[NewEvent]:
+    return planned_events(request.plan) if request.plan is not None else []
+
+
 def _asked_for(request: RunRequest, plan_id: str | None) -> Run:
     """The run as it is to be stored."""
     tags = {**(request.plan.tags if request.plan else {}), **request.tags}
@@ -513,6 +563,7 @@ def _asked_for(request: RunRequest, plan_id: str | None) -> Run:
         op_selection=request.op_selection,
         step_keys=request.step_keys,
         asset_selection=request.asset_selection,
+        asset_check_selection=request.asset_check_selection,
         parent_run_id=request.parent_run_id,
         root_run_id=request.root_run_id,
         plan_id=plan_id,

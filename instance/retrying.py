@@ -10,7 +10,7 @@ from ..engine.snapshot import PlanSnapshot
 from ..errors import ConfigErrors, ConflictError
 from ..events.origin import CodePointer
 from ..events.run import Run
-from ..locations.contract import CodeSource
+from ..locations.contract import AssetsAsked, CodeSource
 from ..plan.reexecution import Remainder, finished_by, remainder_of
 from .instance import Instance, RunRequest
 
@@ -59,6 +59,7 @@ def retry_request(instance: Instance, run: Run, open_code: OpenCode, *, from_fai
         plan = source.snapshot(
             run.job_name,
             selection=run.op_selection,
+            assets=AssetsAsked.of_run(run),
             run_config=run.run_config or None,
             step_keys=left.step_keys if left else None,
             known=left.known_outputs if left else (),
@@ -74,6 +75,7 @@ def retry_request(instance: Instance, run: Run, open_code: OpenCode, *, from_fai
         op_selection=run.op_selection,
         step_keys=left.step_keys if left else None,
         asset_selection=run.asset_selection,
+        asset_check_selection=run.asset_check_selection,
         parent_run_id=run.run_id,
         root_run_id=run.root_run_id or run.run_id,
     )

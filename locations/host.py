@@ -19,7 +19,17 @@ from ..definitions.user_errors import error_info, error_text
 from ..errors import RunplaneError
 from ..events.wire import to_text
 from .loaded import LoadedCode, load
-from .wire import from_line, known_from_body, listing_to_body, plan_answer, refusal_answer, request_from_body, to_line
+from .wire import (
+    asked_from_body,
+    asset_to_body,
+    from_line,
+    known_from_body,
+    listing_to_body,
+    plan_answer,
+    refusal_answer,
+    request_from_body,
+    to_line,
+)
 
 
 def main(arguments: list[str]) -> None:
@@ -64,12 +74,15 @@ def _answered(loaded: LoadedCode, question: Mapping[str, Any]) -> dict[str, Any]
 def _answer(loaded: LoadedCode, question: Mapping[str, Any]) -> dict[str, Any]:
     if question["ask"] == "jobs":
         return {"ok": [listing_to_body(listing) for listing in loaded.listings()]}
+    if question["ask"] == "assets":
+        return {"ok": [asset_to_body(listing) for listing in loaded.assets(question["query"])]}
     if question["ask"] == "pointer":
         return {"ok": to_text(loaded.pointer(question["job"]))}
     return plan_answer(
         loaded.plan(
             question["job"],
             question["selection"],
+            asked_from_body(question["assets"]),
             question["run_config"],
             question["step_keys"],
             [known_from_body(known) for known in question["known"]],

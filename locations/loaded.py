@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..definitions.code_loading import find_attribute, jobs_of, load_jobs, load_module_of, load_target
-from ..definitions.definitions_object import find_job
+from ..definitions.definitions_object import IMPLICIT_ASSET_JOB, find_job, is_hidden
 from ..definitions.job import JobDefinition
 from ..engine.snapshot import PlanSnapshot, StoredOutput
 from ..errors import NotFoundError
@@ -19,7 +19,7 @@ from ..events.origin import (
     PackageCodePointer,
 )
 from ..plan.compile import compile_plan
-from .contract import JobListing
+from .contract import AssetListing, AssetsAsked, JobListing
 from .target import CodeRequest, CodeTarget
 
 
@@ -38,7 +38,13 @@ class LoadedCode:
         return [
             JobListing(job.name, job.description, job.tags, tuple(op.path for op in job.wiring))
             for _, job in self.found
+            if not is_hidden(job.name)
         ]
+
+    def assets(self, query: str | None) -> list[AssetListing]:
+        """See ``CodeSource.assets``. Raises DagsterInvalidSubsetError for what is no query, or means what is not there."""
+        job = next((job for _, job in self.found if job.name == IMPLICIT_ASSET_JOB), None)
+        return [] if job is None else [AssetListing(**found) for found in job.assets.described(query)]
 
     def pointer(self, name: str) -> CodePointer:
         """Where another process finds the job. Raises NotFoundError."""
@@ -53,12 +59,18 @@ class LoadedCode:
         self,
         name: str,
         selection: Sequence[str] | None,
+        assets: AssetsAsked | None,
         run_config: Mapping[str, Any] | None,
         step_keys: Sequence[str] | None,
         known: Sequence[StoredOutput],
     ) -> PlanSnapshot:
         """See ``CodeSource.snapshot``. Raises ConfigErrors."""
-        return compile_plan(self.job(name), run_config, selection=selection, step_keys=step_keys, known_outputs=known)
+        job = self.job(name)
+        if assets is not None and assets.query is not None:
+            job = job.for_assets(*job.assets.meant_by(assets.query))
+        elif assets is not None:
+            job = job.for_assets(assets.keys, assets.check_keys)
+        return compile_plan(job, run_config, selection=selection, step_keys=step_keys, known_outputs=known)
 
 
 def load(request: CodeRequest) -> LoadedCode:

@@ -17,9 +17,18 @@ from ..errors import Problem, RunplaneError
 from ..errors.exit_codes import ExitCode
 from ..events.origin import CodePointer, JobOrigin, RepositoryOrigin
 from ..events.wire import from_text
-from .contract import JobListing
+from .contract import AssetListing, AssetsAsked, JobListing
 from .target import CodeRequest
-from .wire import from_line, known_to_body, listing_from_body, plan_of_answer, request_to_body, to_line
+from .wire import (
+    asked_to_body,
+    asset_from_body,
+    from_line,
+    known_to_body,
+    listing_from_body,
+    plan_of_answer,
+    request_to_body,
+    to_line,
+)
 
 STARTUP_TIMEOUT_S = 180.0
 """As ``code_servers.local_startup_timeout`` of an instance that does not say."""
@@ -90,6 +99,10 @@ class SubprocessCodeSource:
         """See ``CodeSource``."""
         return [listing_from_body(body) for body in self._ask({"ask": "jobs"})["ok"]]
 
+    def assets(self, query: str | None = None) -> list[AssetListing]:
+        """See ``CodeSource``."""
+        return [asset_from_body(body) for body in self._ask({"ask": "assets", "query": query})["ok"]]
+
     def origin(self, job: str) -> JobOrigin:
         """See ``CodeSource``."""
         pointer: CodePointer = from_text(self._ask({"ask": "pointer", "job": job})["ok"])
@@ -103,6 +116,7 @@ class SubprocessCodeSource:
         job: str,
         *,
         selection: Sequence[str] | None = None,
+        assets: AssetsAsked | None = None,
         run_config: Mapping[str, Any] | None = None,
         step_keys: Sequence[str] | None = None,
         known: Sequence[StoredOutput] = (),
@@ -112,6 +126,7 @@ class SubprocessCodeSource:
             "ask": "plan",
             "job": job,
             "selection": selection,
+            "assets": asked_to_body(assets),
             "run_config": run_config,
             "step_keys": step_keys,
             "known": [known_to_body(output) for output in known],

@@ -15,7 +15,7 @@ from typing import Any
 from ..engine.snapshot import PlanSnapshot, StoredOutput, plan_from_body, plan_to_body
 from ..errors import ConfigErrors, Problem, RunplaneError
 from ..events.wire import from_text, to_text
-from .contract import JobListing
+from .contract import AssetListing, AssetsAsked, JobListing
 from .target import CodeRequest, target_from_body, target_to_body
 
 PARTS = ("message", "where", "got", "expected", "nearest", "hint")
@@ -54,6 +54,30 @@ def listing_to_body(listing: JobListing) -> dict[str, Any]:
 def listing_from_body(body: Mapping[str, Any]) -> JobListing:
     """The reverse of ``listing_to_body``."""
     return JobListing(body["name"], body["description"], body["tags"], tuple(body["ops"]))
+
+
+def asset_to_body(listing: AssetListing) -> dict[str, Any]:
+    """An asset as it is listed."""
+    return {**asdict(listing), "tags": dict(listing.tags)}
+
+
+def asset_from_body(body: Mapping[str, Any]) -> AssetListing:
+    """The reverse of ``asset_to_body``."""
+    lists = {name: tuple(body[name]) for name in ("kinds", "owners", "deps", "checks")}
+    return AssetListing(**{**body, **lists})
+
+
+def asked_to_body(asked: AssetsAsked | None) -> list[Any] | None:
+    """Which assets of a job are meant."""
+    return None if asked is None else [asked.query, asked.keys, asked.check_keys]
+
+
+def asked_from_body(body: list[Any] | None) -> AssetsAsked | None:
+    """The reverse of ``asked_to_body``."""
+    if body is None:
+        return None
+    query, keys, check_keys = body
+    return AssetsAsked(query, *(None if found is None else tuple(found) for found in (keys, check_keys)))
 
 
 def plan_answer(plan: PlanSnapshot) -> dict[str, Any]:

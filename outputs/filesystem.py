@@ -4,7 +4,8 @@ A value is written aside, in the folder where it will stand, and appears under i
 Each attempt has a name of its own, and the event of the output says which: an attempt that was replaced and wakes up later can
 not put its file in the place of the one that counts.
 
-Source: https://docs.dagster.io/api/dagster/io-managers (FilesystemIOManager): ``<base>/<run id>/<step key>/<output>[/<mapping key>]``.
+Source: https://docs.dagster.io/api/dagster/io-managers (FilesystemIOManager): ``<base>/<run id>/<step key>/<output>[/<mapping key>]``;
+an asset is kept under its key: ``<base>/<part>/<part>``, the newest in the place of the older ones.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class PickleFiles(IOManager):
             FencedError: another attempt took the step over; nothing is published.
             RunplaneError: the value can not be pickled.
         """
-        public = self._path(context.get_identifier())
+        public = self._path(context.get_asset_identifier() if context.has_asset_key else context.get_identifier())
         own = public if context.attempt == 1 else public.with_name(f"{public.name}.attempt-{context.attempt}")
         own.parent.mkdir(parents=True, exist_ok=True)
         aside = _write_aside(own, obj, context)
@@ -64,7 +65,7 @@ class PickleFiles(IOManager):
         """
         upstream = context.upstream_output
         recorded = (upstream.location or {}).get("path") if upstream is not None else None
-        path = Path(recorded) if recorded else self._path(context.get_identifier())
+        path = Path(recorded) if recorded else self._path(_identifier(context))
         context.add_input_metadata({"path": str(path)})
         try:
             with path.open("rb") as file:
@@ -87,6 +88,10 @@ def not_picklable(context: OutputContext, obj: Any, error: Exception) -> Runplan
         got=type(obj).__name__,
         hint="Return a value that can be, or give the output an IO manager that can keep it.",
     )
+
+
+def _identifier(context: InputContext) -> Sequence[str]:
+    return context.get_asset_identifier() if context.has_asset_key else context.get_identifier()
 
 
 def _write_aside(own: Path, obj: Any, context: OutputContext) -> Path:

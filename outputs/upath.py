@@ -65,6 +65,10 @@ class UPathIOManager(IOManager):
         """More metadata for the output's event."""
         return {}
 
+    def get_asset_relative_path(self, context: InputContext | OutputContext) -> UPath:
+        """Where an asset is, below the base and without the extension: the parts of its key."""
+        return as_upath(Path(*context.asset_key.path))
+
     def get_op_output_relative_path(self, context: InputContext | OutputContext) -> UPath:
         """Where the output of an op is, below the base and without the extension: run id, step key, name, mapping key."""
         return as_upath(Path(*context.get_identifier()))
@@ -153,7 +157,9 @@ class UPathIOManager(IOManager):
         return self._with_extension(self._get_path_without_extension(context))
 
     def _get_path_without_extension(self, context: InputContext | OutputContext) -> UPath:
-        parts = self.get_op_output_relative_path(context).parts
+        of_asset = context.has_asset_key
+        relative = self.get_asset_relative_path if of_asset else self.get_op_output_relative_path
+        parts = relative(context).parts
         return self._base_path.joinpath(*(part for part in parts if part != "/"))
 
     def _with_extension(self, path: UPath) -> UPath:

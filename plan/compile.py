@@ -18,6 +18,7 @@ from ..definitions.wiring import WiredInput, WiredOp
 from ..engine.snapshot import InputPlan, OutputPlan, PlanSnapshot, StepPlan, StoredOutput, template_key
 from ..errors.base import NotFoundError
 from ..errors.suggest import nearest
+from ..events.asset_key import texts
 from ..events.run import Run
 from .selection import select_ops
 
@@ -97,7 +98,7 @@ def _resolve_config(
         run_config=job.mapped_run_config(run_config, env),
         open_inputs={path: names for path, names in lost.items() if names},
         selected=frozenset(op.path for op in ops.values()) if is_part else None,
-        known_inputs=frozenset(job.input_values),
+        known_inputs=frozenset(job.input_values) | job.assets.inputs,
         env=env,
         logger_defs=job.logger_defs,
     )
@@ -123,11 +124,12 @@ def _step(op: WiredOp, job: JobDefinition, ops: Mapping[str, WiredOp], resources
     tags = tags_to_text(op.tags) if op.tags else {}
     # A mapper that was left out gives no mapping keys: the step runs once, with its values from config.
     over = op.mapped_over if op.mapped_over and op.mapped_over.step in ops else None
+    assets = job.assets.step(op.path)
     return StepPlan(
         key=op.key if over or not op.mapped_over else op.path,
         node=op.path,
         op_name=op.op.name,
-        inputs=tuple([_input(name, op.inputs.get(name), ops) for name in op.op.input_dict]),
+        inputs=(*[_input(name, op.inputs.get(name), ops) for name in op.op.input_dict], *_waits(op, ops)),
         outputs=tuple([OutputPlan(o.name, o.is_required, o.is_dynamic) for o in op.op.output_dict.values()]),
         mapped_over=over,
         tags=tags,
@@ -136,6 +138,8 @@ def _step(op: WiredOp, job: JobDefinition, ops: Mapping[str, WiredOp], resources
         timeout_s=_timeout(op, tags),
         retry=policy.to_plan() if policy else None,
         resource_keys=resources.of(op),
+        asset_keys=texts(assets.keys),
+        check_keys=tuple(assets.check_keys),
     )
 
 
@@ -144,6 +148,12 @@ def _input(name: str, spec: WiredInput | None, ops: Mapping[str, WiredOp]) -> In
         return InputPlan(name)
     sources = tuple([ref for ref in spec.sources if ref.step in ops])
     return InputPlan(name, sources, fan_in=spec.fan_in, collect=spec.collect)
+
+
+def _waits(op: WiredOp, ops: Mapping[str, WiredOp]) -> list[InputPlan]:
+    """Inputs that no parameter takes: what has to be there before the step. Their names are no names of inputs."""
+    after = dict.fromkeys(ref for spec in op.inputs.values() for ref in spec.after if ref.step in ops)
+    return [InputPlan(f"{ref.step}.{ref.output}", (ref,)) for ref in after]
 
 
 def _pools(op: WiredOp, tags: Mapping[str, str]) -> tuple[str, ...]:
@@ -215,6 +225,9 @@ class _Resources:
                 out = self._ops[ref.step].op.output_dict[ref.output]
                 if not out.type.is_nothing:
                     found |= self._with_needs(out.io_manager_key, where)
+        source = self._job.assets.step(op.path).source(name)
+        if source is not None:
+            found |= self._with_needs(source.io_manager_key, where)
         return found
 
     def _with_needs(self, key: str, wanted_by: str) -> frozenset[str]:

@@ -31,7 +31,7 @@ def select_ops(wiring: Sequence[WiredOp], queries: Sequence[str]) -> frozenset[s
         (path_of[ref.step], op.path)
         for op in wiring
         for spec in op.inputs.values()
-        for ref in spec.sources
+        for ref in (*spec.sources, *spec.after)
         if ref.step in path_of
     ]
     paths = [op.path for op in wiring]

@@ -149,7 +149,11 @@ class Deletions:
         )[0].matched:
             pass
         self._transact(
-            [("DELETE FROM {feed} WHERE run_id = :run", of_run), ("DELETE FROM {request} WHERE run_id = :run", of_run)]
+            [
+                (_OLD_EVENTS_OF_ASSETS, of_run),
+                ("DELETE FROM {feed} WHERE run_id = :run", of_run),
+                ("DELETE FROM {request} WHERE run_id = :run", of_run),
+            ]
         )
 
     def _transact(self, statements: Sequence[tuple[str, dict[str, Any]]]) -> list[Outcome]:
@@ -160,6 +164,12 @@ def _listed(statuses: Sequence[RunStatus]) -> str:
     return "(" + ", ".join(f"'{status}'" for status in statuses) + ")"
 
 
+# An asset outlives the run that made it, and so does the newest thing that is known of it.
+_OLD_EVENTS_OF_ASSETS = (
+    "DELETE FROM {asset_event} AS e WHERE e.run_id = :run AND EXISTS (SELECT 1 FROM {asset_event} n"
+    " WHERE n.asset_key = e.asset_key AND n.kind = e.kind AND n.check_name = e.check_name"
+    " AND (n.at, n.run_id, n.seq) > (e.at, e.run_id, e.seq))"
+)
 _LIVE_RELATIVE = (
     "SELECT r.run_id FROM {run} r JOIN {run_head} o ON o.run_id = r.run_id WHERE r.root_run_id ="
     " (SELECT coalesce(t.root_run_id, t.run_id) FROM {run} t WHERE t.run_id = :run)"

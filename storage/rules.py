@@ -63,6 +63,7 @@ _TABLES = (
     "pool",
     "slot",
     "request",
+    "asset_event",
     "feed_head",
     "feed",
     "plan",
@@ -79,7 +80,13 @@ NEWS_KINDS = frozenset(
     }
 )
 """What waiting readers are woken for: statuses, outcomes, and with them freed slots. All else is polled for."""
-FEED_KINDS = frozenset({*(k.value for k in RUN_ARCS), EventKind.ASSET_MATERIALIZATION.value})
+ASSET_KINDS = {
+    EventKind.ASSET_MATERIALIZATION.value: "materialized",
+    EventKind.ASSET_OBSERVATION.value: "observed",
+    EventKind.ASSET_CHECK_EVALUATION.value: "evaluated",
+}
+"""What is kept by asset, and how it is called there."""
+FEED_KINDS = frozenset({*(k.value for k in RUN_ARCS), *ASSET_KINDS})
 
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
@@ -377,6 +384,9 @@ class Rules:
             t.then(self.sql["insert_feed"], k=len(events), rows=json.dumps(items))
             if self.dialect.numbers_feed:
                 t.then(self.sql["feed_numbered"], items=len(items))
+            of_assets = _asset_rows(events)
+            if of_assets:
+                t.then(self.sql["insert_assets"], k=len(events), rows=json.dumps(of_assets))
         if any(e.kind in NEWS_KINDS for e in events):
             t.makes_news()
 
@@ -391,6 +401,14 @@ def _body_text(event: NewEvent) -> str:
 
 def _feed_rows(events: Sequence[NewEvent]) -> list[list[Any]]:
     return [[i, e.kind, _body_text(e)] for i, e in enumerate(events, 1) if e.kind in FEED_KINDS]
+
+
+def _asset_rows(events: Sequence[NewEvent]) -> list[list[Any]]:
+    return [
+        [i, e.body.get("asset_key"), ASSET_KINDS[e.kind], e.body.get("check_name") or "", e.step, _body_text(e)]
+        for i, e in enumerate(events, 1)
+        if e.kind in ASSET_KINDS and e.body.get("asset_key")
+    ]
 
 
 def _issue_body(op: Issue) -> dict[str, Any]:
@@ -504,6 +522,17 @@ def _texts(d: Dialect) -> dict[str, str]:
         + " FROM {run_head} h CROSS JOIN "
         + d.rows("rows", [("pos", "int"), ("kind", "text"), ("body", "text")])
         + " v WHERE h.run_id = :run AND h.mark = :mark ORDER BY v.ord",
+        "insert_assets": "INSERT INTO {asset_event} (asset_key, kind, check_name, at, run_id, seq, step, body)"
+        " SELECT v.asset_key, v.kind, v.check_name, h.clock, h.run_id, h.head - :k + v.pos, v.step, v.body"
+        " FROM {run_head} h CROSS JOIN "
+        + d.rows(
+            "rows",
+            [
+                ("pos", "int"),
+                *((name, "text") for name in ("asset_key", "kind", "check_name", "step", "body")),
+            ],
+        )
+        + " v WHERE h.run_id = :run AND h.mark = :mark",
         "feed_numbered": f"UPDATE {{feed_head}} SET last = last + :items WHERE {acting}",
         "move_attempt": "UPDATE {attempt} SET state = :state, outcome = :outcome, cause = coalesce(:cause, cause)"
         f" WHERE {this_attempt} AND {acting}",

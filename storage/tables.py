@@ -25,6 +25,9 @@ from sqlalchemy import (
 metadata = MetaData()
 _BIG = BigInteger().with_variant(Integer(), "sqlite")
 
+_BY_BYTES = Text().with_variant(Text(collation="C"), "postgresql")
+"""Text in the order of its bytes, as SQLite has it: what begins alike stands together."""
+
 run = Table(
     "run",
     metadata,
@@ -183,6 +186,21 @@ feed = Table(
     Column("body", Text, nullable=False),
     Index("feed_by_number", "number", unique=True),
     Index("feed_unnumbered", "id", sqlite_where=text("number IS NULL"), postgresql_where=text("number IS NULL")),
+)
+
+asset_event = Table(
+    "asset_event",
+    metadata,
+    Column("asset_key", _BY_BYTES, nullable=False, comment="text: a/b"),
+    Column("kind", Text, nullable=False, comment="materialized, observed, or evaluated"),
+    Column("check_name", Text, nullable=False, server_default="", comment="of an evaluation"),
+    Column("at", Float(53), nullable=False),
+    Column("run_id", String(64), nullable=False),
+    Column("seq", _BIG, nullable=False),
+    Column("step", Text),
+    Column("body", Text, nullable=False),
+    PrimaryKeyConstraint("run_id", "seq"),
+    Index("asset_event_newest", "asset_key", "kind", "check_name", "at", "run_id", "seq"),
 )
 
 feed_head = Table(

@@ -20,6 +20,8 @@ class Difference:
     reason: str
 
 
+ABSENT = "absent"
+
 _WITH_ITS_CAUSE = Difference(
     ["DagsterError"],
     ["DagsterError", "from ValueError"],
@@ -124,4 +126,68 @@ DIFFERENCES: dict[str, dict[str, Difference]] = {
     },
     "type_loader": {"not plain/steps/plain": _NOT_ANNOUNCED},
     "type_of_ones_own": {"run/steps/odd": _NOT_ANNOUNCED},
+}
+
+_OPENED_FOR_NOTHING = Difference(
+    ["RUN_START", "RESOURCE_INIT_STARTED", "RESOURCE_INIT_SUCCESS", "RUN_SUCCESS"],
+    ["RUN_START", "RUN_SUCCESS"],
+    "an IO manager is not opened for outputs that have no value",
+)
+
+# Assets
+DIFFERENCES |= {
+    "asset_definitions": {
+        "circle/raised": Difference(
+            ["CircularDependencyError"],
+            ["DagsterError", "DagsterInvalidDefinitionError"],
+            "a circle is an error of the definitions, of a class that can be caught; there it is one of an inner library",
+        )
+    },
+    "asset_events_of_ops": {
+        "failing/steps/logs_and_fails": Difference(
+            ["STEP_START", "STEP_FAILURE"],
+            ["STEP_START", "ASSET_MATERIALIZATION", "STEP_FAILURE"],
+            "what was logged before the failure happened; there it is lost",
+        )
+    },
+    "asset_failures": {
+        "types/steps/_typed": Difference(
+            ["STEP_START", "STEP_OUTPUT", "STEP_FAILURE"],
+            ["STEP_START", "STEP_FAILURE"],
+            "a value that does not count is not announced",
+        )
+    },
+    "asset_result_mistakes": {
+        "two/run": Difference(
+            ["RUN_START", "RESOURCE_INIT_STARTED", "RESOURCE_INIT_SUCCESS", "RUN_FAILURE"],
+            ["RUN_START", "RUN_FAILURE"],
+            _OPENED_FOR_NOTHING.reason,
+        )
+    },
+    "define_asset_job": {
+        "not in it/raised": Difference(
+            ABSENT,
+            ["DagsterError", "DagsterInvalidSubsetError"],
+            "an asset that the job does not make can not be selected",
+        ),
+        "not in it/run": Difference(
+            ["RUN_START", "RESOURCE_INIT_STARTED", "RESOURCE_INIT_SUCCESS", "RUN_SUCCESS"],
+            ABSENT,
+            "there the job makes an asset that its own selection leaves out",
+        ),
+        "not in it/steps/elsewhere": Difference(
+            ["STEP_START", "STEP_OUTPUT", "ASSET_MATERIALIZATION", "HANDLED_OUTPUT", "STEP_SUCCESS"],
+            ABSENT,
+            "there the job makes an asset that its own selection leaves out",
+        ),
+        "not in it/success": Difference(True, ABSENT, "there the job makes an asset that its own selection leaves out"),
+    },
+    "multi_asset_outs": {
+        "in the wrong order/steps/in_the_wrong_order": Difference(
+            ["STEP_START", "STEP_OUTPUT", "ASSET_MATERIALIZATION", "HANDLED_OUTPUT", "STEP_FAILURE"],
+            ["STEP_START", "STEP_FAILURE"],
+            "the asset that comes too early is refused, not announced as made",
+        )
+    },
+    "multi_asset_specs": {"part/run": _OPENED_FOR_NOTHING, "whole/run": _OPENED_FOR_NOTHING},
 }

@@ -21,7 +21,12 @@ DEPENDENCIES = {
 }  # fmt: skip
 # Where a module is imported by its name: class pointers, a user's code, lazy public names. Else it is an import statement.
 # (log_settings: `logging.config` brings sockets and queues, for the few instances that name handlers.)
-LOADERS = {"config/pointer.py", "definitions/code_loading.py", "executors/log_settings.py"}
+LOADERS = {
+    "config/pointer.py",
+    "definitions/code_loading.py",
+    "definitions/assets/loading.py",  # users name packages whose assets are meant
+    "executors/log_settings.py",
+}
 # Where an import may stand inside a function, to keep start-up fast: the verbs of the command, the lazy public names.
 EDGES_OF_LATE_IMPORTS = ("cli/", "__init__.py")
 

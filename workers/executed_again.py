@@ -25,11 +25,12 @@ def executed_again(instance: Instance, request: InProcessRequest, again: Reexecu
     parent = _parent(instance, request, again)
     run_config = parent.run_config if request.run_config is None else request.run_config
     selection = request.op_selection or parent.op_selection
-    plan = compile_plan(request.job, run_config, selection=selection)
+    job = request.job.for_run(parent)
+    plan = compile_plan(job, run_config, selection=selection)
     left = _left(instance, parent, plan, again)
     if left is not None:
         plan = compile_plan(
-            request.job,
+            job,
             run_config,
             selection=selection,
             step_keys=left.step_keys,
@@ -44,6 +45,8 @@ def executed_again(instance: Instance, request: InProcessRequest, again: Reexecu
         tags=request.tags,
         op_selection=selection,
         step_keys=left.step_keys if left else None,
+        asset_selection=parent.asset_selection,
+        asset_check_selection=parent.asset_check_selection,
         parent_run_id=parent.run_id,
         root_run_id=parent.root_run_id or parent.run_id,
         run_id=request.run_id,

@@ -7,6 +7,7 @@ processes can load (``reconstructable``) has them run where its executor puts th
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 
 from ..definitions.errors import DagsterResourceFunctionError
 from ..definitions.ports import InProcessRequest
@@ -48,6 +49,7 @@ def run_in_process(request: InProcessRequest) -> ExecuteInProcessResult:
     instance: Instance = request.instance or Instance.ephemeral()
     asked = _asked_for(instance, request)
     run, claim = _created_and_claimed(instance, asked)
+    request = replace(request, job=request.job.for_run(run))  # what is executed again may be a part of the assets
     plan = asked.plan
     if plan is None:
         raise ValueError(f"run {run.run_id} was made without a plan")
@@ -78,6 +80,7 @@ def _asked_for(instance: Instance, request: InProcessRequest) -> RunRequest:
         run_config=request.run_config or {},
         tags=request.tags,
         op_selection=request.op_selection,
+        asset_selection=request.asset_selection,
         run_id=request.run_id,
     )
 

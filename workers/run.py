@@ -29,8 +29,10 @@ from ..executors.heartbeat import BEAT_S, Heartbeat
 from ..executors.settings import Executor, ExecutorContext
 from ..executors.user_function import ExecutorFunctionError, executor_of_function
 from ..instance.instance import Instance
+from ..locations.contract import AssetsAsked
 from ..locations.subprocess_source import SubprocessCodeSource
 from ..locations.target import CodeRequest
+from ..plan.planned_assets import planned_events
 from ..storage.contract import RunClaim
 from ..storage.liveness import this_process
 from .authority import BudgetSpent, Denied, acquire
@@ -227,11 +229,18 @@ def plan_of(instance: Instance, run: Run) -> PlanSnapshot:
     # The coordinator imports no user code: a process of its own does, and answers with the plan.
     with SubprocessCodeSource(CodeRequest(pointer=repository.code_pointer)) as source:
         plan = source.snapshot(
-            run.origin.job_name, selection=run.op_selection, run_config=run.run_config, step_keys=run.step_keys
+            run.origin.job_name,
+            selection=run.op_selection,
+            assets=AssetsAsked.of_run(run),
+            run_config=run.run_config,
+            step_keys=run.step_keys,
         )
     if isinstance(plan, list):
         raise ConfigErrors(plan, where=f"run config of run {run.run_id}")
     instance.journal.set_plan(run.run_id, instance.journal.put_plan(plan))
+    planned = planned_events(plan)
+    if planned:
+        instance.journal.annotate(run.run_id, planned)
     return plan
 
 
@@ -253,7 +262,7 @@ def _context(instance: Instance, run: Run, plan: PlanSnapshot) -> ExecutorContex
                 "the run has no origin: its code can not be found by another process", where=f"run {run.run_id}"
             )
         try:
-            return load_job(run.origin.repository_origin.code_pointer, run.origin.job_name)
+            return load_job(run.origin.repository_origin.code_pointer, run.origin.job_name).for_run(run)
         except Exception as e:
             raise CodeLoadError.from_exception(e) from e
 

@@ -78,7 +78,7 @@ def _keys_of_plan(instance: Instance, args: ExecuteStepArgs) -> tuple[str, ...]:
         return wanted
     run = instance.runs.get(args.run_id)
     if run.plan_id is None:
-        job = _load(args)
+        job = _load(args, run)
         plan = compile_plan(job, run.run_config, selection=run.op_selection, step_keys=run.step_keys)
         instance.journal.set_plan(run.run_id, instance.journal.put_plan(plan))
     else:
@@ -111,7 +111,7 @@ def _execute_one(
         try:
             with _interruptible():
                 take(capture.begin(key, ref.n))
-                loaded = job or _load(args)
+                loaded = job or _load(args, run)
                 request = StepRequest(
                     job=loaded,
                     run=run,
@@ -181,8 +181,8 @@ def _left(ref: AttemptRef, claimed: NotClaimed) -> StepOutcome:
     return StepOutcome(ExitCode.REVOKED, f"{where} may not run: {claimed.detail}. Leaving before user code.")
 
 
-def _load(args: ExecuteStepArgs) -> JobDefinition:
-    return load_job(args.origin.repository_origin.code_pointer, args.origin.job_name)
+def _load(args: ExecuteStepArgs, run: Run) -> JobDefinition:
+    return load_job(args.origin.repository_origin.code_pointer, args.origin.job_name).for_run(run)
 
 
 def _started(ref: AttemptRef) -> NewEvent:

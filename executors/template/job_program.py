@@ -29,7 +29,7 @@ def load(argument: Any) -> Perform:
     origin = told.run.origin
     if origin is None:
         raise ValueError(f"run {told.run.run_id} has no origin: its code can not be found by another process")
-    job = load_job(origin.repository_origin.code_pointer, origin.job_name)
+    job = load_job(origin.repository_origin.code_pointer, origin.job_name).for_run(told.run)
     config = _config_of_all(job, told.run)
 
     def perform(task: Task, emit: Emit) -> None:

@@ -77,6 +77,17 @@ CREATE TABLE feed (
 	body TEXT NOT NULL,
 	PRIMARY KEY (id)
 );
+CREATE TABLE asset_event (
+	asset_key TEXT COLLATE "C" NOT NULL,
+	kind TEXT NOT NULL,
+	check_name TEXT DEFAULT '' NOT NULL,
+	at FLOAT(53) NOT NULL,
+	run_id VARCHAR(64) NOT NULL,
+	seq BIGINT NOT NULL,
+	step TEXT,
+	body TEXT NOT NULL,
+	PRIMARY KEY (run_id, seq)
+);
 CREATE TABLE feed_head (
 	id INTEGER NOT NULL,
 	last BIGINT NOT NULL,
@@ -157,6 +168,7 @@ CREATE TABLE launch (
 	PRIMARY KEY (run_id),
 	FOREIGN KEY(run_id) REFERENCES run (run_id) ON DELETE CASCADE
 );
+CREATE INDEX asset_event_newest ON asset_event (asset_key, kind, check_name, at, run_id, seq);
 CREATE INDEX event_outputs ON event (run_id, step) WHERE kind = 'STEP_OUTPUT';
 CREATE INDEX feed_unnumbered ON feed (id) WHERE number IS NULL;
 CREATE INDEX launch_by_daemon ON launch (daemon, at);
@@ -181,6 +193,9 @@ COMMENT ON COLUMN pool.slots IS 'null: no limit';
 COMMENT ON COLUMN pool.is_default IS 'made from the default limit';
 COMMENT ON COLUMN feed.id IS 'order of insertion; not an order to read by';
 COMMENT ON COLUMN feed.number IS 'given afterwards by one sequencer; null until then';
+COMMENT ON COLUMN asset_event.asset_key IS 'text: a/b';
+COMMENT ON COLUMN asset_event.kind IS 'materialized, observed, or evaluated';
+COMMENT ON COLUMN asset_event.check_name IS 'of an evaluation';
 COMMENT ON COLUMN feed_head.last IS 'newest number given; this row is the sequencer''s lock';
 COMMENT ON COLUMN daemon.owner IS 'its process, JSON';
 COMMENT ON COLUMN daemon.at IS 'of the newest beat, the database''s time; for people';
@@ -203,4 +218,4 @@ COMMENT ON COLUMN launch.at IS 'when it was taken from the queue';
 COMMENT ON COLUMN launch.daemon IS 'who launches it; null: nobody yet';
 INSERT INTO feed_head (id, last) VALUES (1, 0);
 INSERT INTO schema_serves (id, oldest) VALUES (1, '0001');
-INSERT INTO schema_version (version_num) VALUES ('0003');
+INSERT INTO schema_version (version_num) VALUES ('0004');

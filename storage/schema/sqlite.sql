@@ -80,6 +80,17 @@ CREATE TABLE feed (
 	body TEXT NOT NULL,
 	PRIMARY KEY (id)
 );
+CREATE TABLE asset_event (
+	asset_key TEXT NOT NULL,
+	kind TEXT NOT NULL,
+	check_name TEXT DEFAULT '' NOT NULL,
+	at FLOAT NOT NULL,
+	run_id VARCHAR(64) NOT NULL,
+	seq INTEGER NOT NULL,
+	step TEXT,
+	body TEXT NOT NULL,
+	PRIMARY KEY (run_id, seq)
+);
 CREATE TABLE feed_head (
 	id INTEGER NOT NULL,
 	last INTEGER NOT NULL,
@@ -159,6 +170,7 @@ CREATE TABLE launch (
 	PRIMARY KEY (run_id),
 	FOREIGN KEY(run_id) REFERENCES run (run_id) ON DELETE CASCADE
 );
+CREATE INDEX asset_event_newest ON asset_event (asset_key, kind, check_name, at, run_id, seq);
 CREATE INDEX event_outputs ON event (run_id, step) WHERE kind = 'STEP_OUTPUT';
 CREATE INDEX feed_unnumbered ON feed (id) WHERE number IS NULL;
 CREATE INDEX launch_by_daemon ON launch (daemon, at);
@@ -175,4 +187,4 @@ CREATE INDEX slot_by_pool ON slot (pool);
 CREATE UNIQUE INDEX feed_by_number ON feed (number);
 INSERT INTO feed_head (id, last) VALUES (1, 0);
 INSERT INTO schema_serves (id, oldest) VALUES (1, '0001');
-INSERT INTO schema_version (version_num) VALUES ('0003');
+INSERT INTO schema_version (version_num) VALUES ('0004');

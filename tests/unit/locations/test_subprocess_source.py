@@ -158,7 +158,7 @@ def test_a_failing_import_is_told_by_the_users_own_frames(tmp_path: Path) -> Non
         ("import os\nos._exit(7)\n", "exit code 7"),
         ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n", "SIGKILL"),
         ("import sys\nsys.exit('enough')\n", "SystemExit: enough"),
-        ("x = 1\n", "no Definitions object, job or graph"),
+        ("x = 1\n", "no Definitions object, job, graph or asset"),
         ("from runplane import Definitions\na = Definitions()\nb = Definitions()\n", "-a NAME"),
     ],
 )
