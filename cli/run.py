@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ..errors import RunplaneError
+from ..errors import RunplaneError, StorageUnavailableError
 from ..errors.exit_codes import ExitCode
 from ..events.run import Run
 from ..events.status import RunStatus
@@ -171,10 +171,17 @@ def cancel(run_id: str) -> None:
         if found.status.is_final:
             click.echo(f"Nothing to cancel: the run is {found.status}.")
             return
-        head = instance.cancel(found.run_id)
+        request = instance.request_cancel(found.run_id)
+        click.echo("Accepted: the request is stored.")
+        follow = f"Next: runplane run events {short(found.run_id)} --follow"
+        try:
+            head = instance.cancel(found.run_id, request)
+        except StorageUnavailableError as error:
+            say(f"Not carried out yet: {error}\nThe run's worker acts on the request as soon as it can. {follow}")
+            return
         click.echo(f"The run is {head.status}.")
         if not head.status.is_final:
-            say(f"Next: runplane run events {short(found.run_id)} --follow")
+            say(follow)
 
 
 @run.command("retry", cls=Verb, example="runplane run retry 6b1f0000 --from-failure --follow")

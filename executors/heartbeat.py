@@ -13,7 +13,7 @@ from collections.abc import Callable
 from ..errors import FencedError, StorageUnavailableError
 from ..storage.journal import Journal
 from .contract import PartFailed
-from .driver import ControlSeen
+from .driver import ControlSeen, canceled_event, canceling_event
 from .room import RoomWatch
 
 BEAT_S = 5.0
@@ -73,7 +73,7 @@ class Heartbeat:
             try:
                 now = time.monotonic()
                 if now >= next_beat:
-                    _, seen, grown = self._journal.beat(self._run_id, self._epoch)
+                    seen, grown = self._beat()
                     next_beat = now + self._beat_s
                 elif self._journal.database.wait_for_news(min(LOOK_S, next_beat - now)):
                     now_seen = self._journal.head(self._run_id)
@@ -89,6 +89,15 @@ class Heartbeat:
             if seen != intent or (self._follow and grown != head):
                 intent, head = seen, grown
                 self._tell(ControlSeen(intent))
+
+    def _beat(self) -> tuple[str, int]:
+        """Beat; the run's intent and head. A cancel that was asked for by somebody who is gone since is stored here."""
+        now = self._journal.beat(self._run_id, self._epoch)
+        if not now.cancel_requested or now.intent != "none":
+            return now.intent, now.head
+        canceling = canceling_event("cancel", "Sending run termination request.")
+        head = self._journal.intend(self._run_id, "cancel", canceling, canceled_event())
+        return head.intent, head.head
 
     def _look_for_room(self) -> None:
         # Without news too: what is waited for now may have been written just before it was waited for.

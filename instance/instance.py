@@ -357,20 +357,39 @@ class Instance:
         _ = self.launcher
         return coordinator.submit(self.create(request))
 
-    def cancel(self, run_id: str, request_id: str | None = None) -> Head:
-        """Ask for a run's end. The wish is stored first, so that it is not lost with the worker; then the worker is told.
+    def request_cancel(self, run_id: str, request_id: str | None = None) -> str:
+        """Store the wish that a run ends, and return. Nothing that holds the run's row holds this up, not even a client that was stopped in the
+        middle of a write. Whoever coordinates the run, now or next, acts on it.
 
         Args:
             request_id: the same id asked again does nothing twice; None draws one.
 
         Returns:
-            The run's hot row: CANCELED for a run that no worker had, else CANCELING, or its final status.
+            The request's id.
 
         Raises:
             NotFoundError: no such run.
         """
         self.journal.head(run_id)
-        self.journal.request(run_id, request_id or uuid.uuid4().hex, "cancel", {})
+        request_id = request_id or uuid.uuid4().hex
+        self.journal.request(run_id, request_id, "cancel", {})
+        return request_id
+
+    def cancel(self, run_id: str, request_id: str | None = None) -> Head:
+        """Ask for a run's end (``request_cancel``), and carry out what can be done from here: the run is CANCELING, and its worker sees that; a
+        run that has none ends.
+
+        Args:
+            request_id: of a request that was stored before, or as there.
+
+        Returns:
+            The run's hot row: CANCELED for a run that no worker had, else CANCELING, or its final status.
+
+        Raises:
+            NotFoundError: no such run. StorageUnavailableError: the request is stored, and the run's row was not to be had in time: a client
+                that was stopped in the middle of a write holds it. The run's coordinator acts on the request.
+        """
+        self.request_cancel(run_id, request_id)
         head = self.journal.intend(
             run_id,
             "cancel",

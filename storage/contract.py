@@ -204,6 +204,20 @@ class Head:
     """Protocol level of the coordinator, ``major.minor``."""
 
 
+class Beaten(NamedTuple):
+    """What a coordinator learns when it beats.
+
+    Attributes:
+        head: number of the run's newest event.
+        cancel_requested: somebody asked for the run's end. Whoever did so may be gone before the intent was stored.
+    """
+
+    status: RunStatus
+    intent: str
+    head: int
+    cancel_requested: bool = False
+
+
 class RunClaim(NamedTuple):
     """A coordinator's authority over a run: the epoch, and the head it starts from."""
 

@@ -25,6 +25,7 @@ from .contract import (
     Append,
     AttemptRef,
     AttemptRow,
+    Beaten,
     Claimed,
     Committed,
     Finish,
@@ -266,8 +267,8 @@ class Journal:
         self.rules.event_of_op(t, event)
         return self._authority(seen.run_id, owner, self.database.transact(t.close()), resumed=True)
 
-    def beat(self, run_id: str, epoch: int) -> tuple[RunStatus, str, int]:
-        """Say that the coordinator is alive. Returns status, intent and head.
+    def beat(self, run_id: str, epoch: int) -> Beaten:
+        """Say that the coordinator is alive, and hear how the run stands.
 
         Raises:
             FencedError: another coordinator took over, or the run was finalised.
@@ -275,14 +276,16 @@ class Journal:
         t = Transaction(self.rules, run_id, 0)
         t.add(
             self._sql(
-                "UPDATE {run_head} SET beat = beat + 1 WHERE run_id = :run AND epoch = :epoch RETURNING status, intent, head"
+                "UPDATE {run_head} SET beat = beat + 1 WHERE run_id = :run AND epoch = :epoch RETURNING status, intent, head,"
+                " EXISTS (SELECT 1 FROM {request} q WHERE q.run_id = :run AND q.kind = 'cancel')"
             ),
             epoch=epoch,
         )
         rows = self.database.transact(t.statements)[0].rows
         if not rows:
             raise self._fenced(run_id, epoch)
-        return RunStatus(rows[0][0]), rows[0][1], int(rows[0][2])
+        status, intent, head, asked = rows[0]
+        return Beaten(RunStatus(status), intent, int(head), bool(asked))
 
     def give_up(self, run_id: str, epoch: int) -> None:
         """Leave the run: its coordinator ends, and anybody may take over at once. Nothing happens when the epoch is old."""

@@ -32,6 +32,7 @@ from ..storage.contract import (
     Accepted,
     Append,
     AttemptRef,
+    Beaten,
     Claimed,
     Committed,
     Finish,
@@ -471,7 +472,7 @@ class JournalContract:
     def test_beat_tells_status_and_intent(self, story: Story) -> None:
         before = story.journal.head(story.run_id).beat
 
-        assert story.journal.beat(story.run_id, story.epoch) == (RunStatus.STARTED, "none", 1)
+        assert story.journal.beat(story.run_id, story.epoch) == Beaten(RunStatus.STARTED, "none", 1)
         assert story.journal.head(story.run_id).beat == before + 1
 
     def test_a_run_that_was_given_up_has_no_owner(self, story: Story) -> None:
@@ -1111,6 +1112,18 @@ class JournalContract:
     def test_a_request_is_stored_once(self, story: Story) -> None:
         assert story.journal.request(story.run_id, f"{story.run_id}-cancel", "cancel", {"by": "me"}) is True
         assert story.journal.request(story.run_id, f"{story.run_id}-cancel", "cancel", {"by": "me"}) is False
+
+    def test_the_coordinator_hears_of_a_request_when_it_beats(self, story: Story) -> None:
+        another = run_id_of(next(_ids))
+        story.journal.request(story.run_id, f"{story.run_id}-retry", "retry", {})
+        story.journal.request(another, f"{another}-cancel", "cancel", {})
+        before = story.journal.beat(story.run_id, story.epoch)
+        story.journal.request(story.run_id, f"{story.run_id}-cancel", "cancel", {})
+
+        after = story.journal.beat(story.run_id, story.epoch)
+
+        assert (before.cancel_requested, after.cancel_requested) == (False, True)
+        assert after.intent == "none"
 
     @pytest.mark.parametrize("status", sorted(FINAL), ids=str)
     def test_annotations_are_taken_after_the_end(self, new: Story, status: RunStatus) -> None:

@@ -79,7 +79,7 @@ def test_a_run_is_found_by_the_first_characters_of_its_id(stored, runplane) -> N
 def test_a_run_that_nobody_started_is_canceled_at_once(stored, runplane) -> None:
     first, again = runplane("run", "cancel", stored[0].run_id), runplane("run", "cancel", stored[0].run_id)
 
-    assert first.stdout == "The run is CANCELED.\n"
+    assert first.stdout == "Accepted: the request is stored.\nThe run is CANCELED.\n"
     assert again.stdout == "Nothing to cancel: the run is CANCELED.\n"
     assert (first.exit_code, again.exit_code) == (0, 0)
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import random
-import socket
-import threading
 from collections.abc import Callable, Iterator
-from urllib.parse import urlsplit
 
 import pytest
 from storage_runs import StartedRun, event, log
@@ -19,69 +16,27 @@ from runplane.storage.journal import Journal
 from runplane.storage.patience import PatientDatabase
 from runplane.storage.postgres import PostgresDatabase
 from scale import scaled
+from services.postgres_proxy import PostgresProxy
 
 READY = b"Z\x00\x00\x00\x05I"
 """ReadyForQuery, outside of a transaction: the server has committed."""
 
 
-class LossyProxy:
-    """Stands before a Postgres; drops some of the replies that say "committed", and the connection with them."""
+class LossyProxy(PostgresProxy):
+    """Drops some of the replies that say "committed", and the connection with them."""
 
     def __init__(self, url: str, rate: float, seed: int) -> None:
-        parts = urlsplit(url)
-        self._server = (parts.hostname or "localhost", parts.port or 5432)
         self._random = random.Random(seed)
         self._rate = rate
         self.dropped = 0
         self.dropping = False
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        port = self._listener.getsockname()[1]
-        self.url = parts._replace(netloc=f"{parts.netloc.rpartition('@')[0]}@127.0.0.1:{port}").geturl()
-        self._threads = [threading.Thread(target=self._accept, daemon=True)]
-        self._threads[0].start()
+        super().__init__(url)
 
-    def close(self) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for thread in self._threads:
-            thread.join(10)
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            server = socket.create_connection(self._server)
-            for one in (client, server):
-                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            pumps = [
-                threading.Thread(target=self._pump, args=(client, server, False), daemon=True),
-                threading.Thread(target=self._pump, args=(server, client, True), daemon=True),
-            ]
-            for pump in pumps:
-                pump.start()
-            self._threads += pumps
-
-    def _pump(self, source: socket.socket, target: socket.socket, replies: bool) -> None:
-        try:
-            while data := source.recv(65536):
-                if replies and self.dropping and data.endswith(READY) and self._random.random() < self._rate:
-                    self.dropped += 1
-                    break
-                target.sendall(data)
-        except OSError:
-            # The other direction closed both: this one ends too.
-            pass
-        finally:
-            for one in (source, target):
-                try:
-                    one.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass
-            if replies:
-                source.close()
-                target.close()
+    def from_server(self, data: bytes) -> Iterator[bytes]:
+        if self.dropping and data.endswith(READY) and self._random.random() < self._rate:
+            self.dropped += 1
+            raise ConnectionAbortedError
+        yield data
 
 
 @pytest.fixture

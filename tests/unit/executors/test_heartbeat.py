@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import queue
 
-from runplane.events import RunStatus
 from runplane.executors.contract import PartFailed
 from runplane.executors.driver import ControlSeen
 from runplane.executors.heartbeat import Heartbeat
+from runplane.storage.contract import Beaten
 from runplane.storage.journal import Journal
 from runplane.storage.sqlite import SqliteDatabase
 
@@ -15,7 +15,7 @@ from runplane.storage.sqlite import SqliteDatabase
 class Faulty(Journal):
     """A journal with a fault of ours in it."""
 
-    def beat(self, run_id: str, epoch: int) -> tuple[RunStatus, str, int]:
+    def beat(self, run_id: str, epoch: int) -> Beaten:
         raise ZeroDivisionError("in the beat")
 
 
