@@ -19,6 +19,7 @@ from ..events.argv import (
     COMPRESSED_RESUME_ARGS_ENV,
     COMPRESSED_RUN_ARGS_ENV,
     COMPRESSED_STEP_ARGS_ENV,
+    DOCUMENT_FD_ENV,
     PARENT_ENV,
     RESUME_ARGS_ENV,
     RUN_ARGS_ENV,
@@ -67,7 +68,7 @@ def execute_run(input_json: str | None, compressed_input_json: str | None) -> No
 @click.pass_context
 def resume_run(ctx: click.Context, input_json: str | None, compressed_input_json: str | None) -> None:
     """Take a run over from a worker that is gone, and coordinate it to its end. INPUT_JSON is a ResumeRunArgs."""
-    if input_json is None and compressed_input_json is None:
+    if input_json is None and compressed_input_json is None and DOCUMENT_FD_ENV not in os.environ:
         raise click.MissingParameter(ctx=ctx, param_hint="'INPUT_JSON'", param_type="argument")
     document = _document(input_json, compressed_input_json)
     from ..events.wire import read_resume_args
@@ -96,14 +97,28 @@ def _document(plain: str | None, compressed: str | None) -> str:
     """The document that was given. It leaves the environment, where user code and what that starts would find it."""
     for name in _DOCUMENTS:
         os.environ.pop(name, None)
-    given = [text for text in (plain, compressed) if text is not None]
+    given = [text for text in (plain, compressed, _inherited()) if text is not None]
     if len(given) != 1:
-        got = "neither" if not given else "both"
+        got = "none" if not given else "more than one"
         raise Refusal(
-            f"the document is given as INPUT_JSON or as --compressed-input-json, exactly one of them (got {got})",
+            "the document is given as INPUT_JSON, as --compressed-input-json or by an inherited descriptor, exactly one of them"
+            f" (got {got})",
             ExitCode.FAILED,
         )
     return given[0]
+
+
+def _inherited() -> str | None:
+    """The document that the starter left in a descriptor, which is closed here."""
+    number = os.environ.pop(DOCUMENT_FD_ENV, None)
+    if number is None:
+        return None
+    try:
+        with os.fdopen(int(number), encoding="utf-8") as file:
+            return file.read()
+    except (OSError, ValueError) as error:
+        message = f"{DOCUMENT_FD_ENV}={number} is no descriptor that a document can be read from: {error}"
+        raise Refusal(message, ExitCode.FAILED) from error
 
 
 def _run(args: Any) -> None:

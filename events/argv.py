@@ -6,7 +6,7 @@
 | step, by a Kubernetes executor | ``exe api execute_step`` | ``DAGSTER_COMPRESSED_EXECUTE_STEP_ARGS`` |
 | step, by a Celery executor | ``exe api execute_step --compressed-input-json <compressed>`` | argument |
 
-A launcher on the same machine gives run documents by environment, because ``ps`` shows arguments to everybody.
+A launcher on the same machine gives run documents by an inherited descriptor, because ``ps`` shows arguments to everybody.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ COMPRESSED_STEP_ARGS_ENV = "DAGSTER_COMPRESSED_EXECUTE_STEP_ARGS"
 RESUME_ARGS_ENV = "RUNPLANE_RESUME_RUN_ARGS"
 COMPRESSED_RESUME_ARGS_ENV = "RUNPLANE_COMPRESSED_RESUME_RUN_ARGS"
 """Ours, both: Dagster's ``resume_run`` takes its document as an argument only."""
+DOCUMENT_FD_ENV = "RUNPLANE_DOCUMENT_FD"
+"""Number of an inherited descriptor from which a worker reads its document, plain (``launchers/document.py``)."""
 PARENT_ENV = "RUNPLANE_PARENT_PID"
 """Id of the process with which a worker is to end (``job execute``)."""
 
@@ -38,15 +40,9 @@ def run_command(args: ExecuteRunArgs | ResumeRunArgs) -> list[str]:
 
 
 def run_entry(args: ExecuteRunArgs | ResumeRunArgs) -> list[str]:
-    """The same without the document, for a process that finds it in ``run_environment``."""
+    """The same without the document, for a process that gets it in another way."""
     verb = "execute_run" if isinstance(args, ExecuteRunArgs) else "resume_run"
     return [*entry_command(args.origin), "api", verb]
-
-
-def run_environment(args: ExecuteRunArgs | ResumeRunArgs) -> dict[str, str]:
-    """The document of a run or a resume as an environment variable, compressed. Raises DocumentError."""
-    name = COMPRESSED_RUN_ARGS_ENV if isinstance(args, ExecuteRunArgs) else COMPRESSED_RESUME_ARGS_ENV
-    return {name: to_compressed(args)}
 
 
 def step_command(args: ExecuteStepArgs) -> list[str]:

@@ -1,6 +1,6 @@
 """The default launcher: a detached process per run, on this machine.
 
-The process runs ``api execute_run``. It survives its parent; its document goes by environment, where ``ps`` does not show it.
+The process runs ``api execute_run``. It survives its parent; its document goes by an inherited descriptor, which ``ps`` does not show.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UnsupportedError
-from ..events.argv import RESUME_ARGS_ENV, RUN_ARGS_ENV
 from ..events.run import Run
 from ..storage.contract import Owner
 from ..storage.liveness import boot_id, proven_gone, start_time, this_process
 from .contract import Health, HealthState, LaunchRequest, TerminateResult, WorkerHandle
+from .document import handed_over
 
 KIND = "process"
 
@@ -38,11 +38,11 @@ class DefaultRunLauncher:
 
     def launch(self, request: LaunchRequest) -> WorkerHandle:
         """See ``RunLauncher.launch``."""
-        return self._start(request, "execute_run", RUN_ARGS_ENV)
+        return self._start(request, "execute_run")
 
     def resume(self, request: LaunchRequest) -> WorkerHandle:
         """See ``Resumes.resume``."""
-        return self._start(request, "resume_run", RESUME_ARGS_ENV)
+        return self._start(request, "resume_run")
 
     def terminate(self, run_id: str, handle: WorkerHandle) -> TerminateResult:
         """SIGTERM, to that very process only."""
@@ -64,17 +64,17 @@ class DefaultRunLauncher:
             return Health(HealthState.UNKNOWN, f"it runs on {owner.host}, which can not be asked from here")
         return Health(HealthState.ALIVE, f"process {owner.pid} lives")
 
-    def _start(self, request: LaunchRequest, verb: str, variable: str) -> WorkerHandle:
+    def _start(self, request: LaunchRequest, verb: str) -> WorkerHandle:
         self._reap()
         if sys.platform == "win32":
             raise UnsupportedError("runs are launched on Linux and macOS only")
         self._log_folder.mkdir(parents=True, exist_ok=True)
         log = self._log_folder / f"{request.run.run_id}.log"
-        environment = {**os.environ, **request.env, variable: request.document}
-        with log.open("ab") as out:
+        with log.open("ab") as out, handed_over(request.document) as handed:
             child = _Worker(
                 [_python(request.run), "-m", "runplane", "api", verb],
-                env=environment,
+                env={**os.environ, **request.env, **handed.env},
+                pass_fds=handed.descriptors,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,

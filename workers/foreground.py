@@ -10,10 +10,12 @@ import sys
 from pathlib import Path
 
 from ..errors import RunplaneError
-from ..events.argv import PARENT_ENV, run_entry, run_environment
+from ..events.argv import PARENT_ENV, run_entry
 from ..events.requests import ExecuteRunArgs
 from ..events.run import Run
+from ..events.wire import to_text
 from ..instance.instance import Instance
+from ..launchers.document import handed_over
 from ..launchers.process import KIND
 from ..storage.liveness import start_time, this_process
 
@@ -38,13 +40,13 @@ class ForegroundWorker:
             )
         args = ExecuteRunArgs(instance.ref, run.origin, run.run_id)
         self.log = instance.home / "storage" / "workers" / f"{run.run_id}.log"
-        environment = {**os.environ, **run_environment(args), PARENT_ENV: str(os.getpid())}
         try:
             self.log.parent.mkdir(parents=True, exist_ok=True)
-            with self.log.open("ab") as out:
+            with self.log.open("ab") as out, handed_over(to_text(args)) as handed:
                 self._process = subprocess.Popen(
                     run_entry(args),
-                    env=environment,
+                    env={**os.environ, **handed.env, PARENT_ENV: str(os.getpid())},
+                    pass_fds=handed.descriptors,
                     stdin=subprocess.DEVNULL,
                     stdout=out,
                     stderr=out,

@@ -10,7 +10,7 @@ import pytest
 
 from runplane.engine.snapshot import PlanSnapshot
 from runplane.errors.exit_codes import ExitCode
-from runplane.events.argv import RUN_ARGS_ENV
+from runplane.events.argv import DOCUMENT_FD_ENV, RUN_ARGS_ENV
 from runplane.events.requests import ExecuteRunArgs, ExecuteStepArgs, ResumeRunArgs
 from runplane.events.run import Run
 from runplane.events.wire import to_compressed, to_text
@@ -122,6 +122,19 @@ def test_the_document_is_taken_out_of_the_environment(runplane, monkeypatch: pyt
     assert RUN_ARGS_ENV not in os.environ
 
 
+@pytest.mark.parametrize("number", ["seven", "777"])
+def test_a_descriptor_that_is_none_is_said_and_taken_out_of_the_environment(
+    runplane, monkeypatch: pytest.MonkeyPatch, number: str
+) -> None:
+    monkeypatch.setenv(DOCUMENT_FD_ENV, number)
+
+    done = runplane("api", "resume_run")
+
+    assert done.exit_code == 1
+    assert f"{DOCUMENT_FD_ENV}={number} is no descriptor that a document can be read from" in done.stderr
+    assert DOCUMENT_FD_ENV not in os.environ
+
+
 def test_without_an_instance_the_code_is_its_own(
     created, home: Path, runplane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -208,7 +221,7 @@ def test_a_fault_of_ours_is_a_sentence_and_a_traceback_when_asked_for(
 
 
 def test_secrets_of_a_request_are_not_in_what_ps_shows(created, home: Path, jobs_file: Path, as_process) -> None:
-    """The worker of `job execute` gets its document by environment."""
+    """The worker of `job execute` gets its document by an inherited descriptor."""
     (jobs_file.parent / "looks.py").write_text(
         "from pathlib import Path\n"
         "from runplane import in_process_executor, job, op\n"
