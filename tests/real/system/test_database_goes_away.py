@@ -18,8 +18,11 @@ from services.ports import free_port
 from services.postgres import GivenPostgres
 from services.system import System, postgres_yaml
 
-AWAY_S = scaled(20, long=60)
+AWAY_S = scaled(10, long=60)
+"""Longer than whatever could give up in a run: the patience of verbs (5 s), a lock's time-out (5 s), four leases of the tests (2 s). In a
+minute nothing further runs out, but a second line is said."""
 FROZEN_S = scaled(8, long=60)
+"""The same; a silent server counts as away after half a minute, which only the long one reaches."""
 LINES = scaled(120_000, long=1_000_000)
 CODE = (
     f"LINES = {LINES}"
