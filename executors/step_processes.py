@@ -35,8 +35,10 @@ EXIT_S = 10.0
 """How long a child may take to end after its outcome."""
 HOOKS_S = 600.0
 """How long it may take when its outcome says that hooks follow."""
-SILENT_S = 1.0
-"""How long a child may live on after it closed its connection; how long what was killed may take to be gone."""
+SILENT_S = 0.7
+"""How long a child may live on after it closed its connection: its end is told within a second."""
+KILLED_S = 1.0
+"""How long what was killed may take to be gone."""
 HOLD_S = 0.05
 """How long what children write is left unread before it is asked again whether there is room for it."""
 FORK_TRIES = 8
@@ -429,7 +431,7 @@ class StepProcesses:
     def _bury(self, template: _Template) -> None:
         self._selector.unregister(template.sender.sock)
         try:
-            template.process.wait(SILENT_S)
+            template.process.wait(KILLED_S)
         except subprocess.TimeoutExpired:
             template.process.kill()
             template.process.wait()
@@ -801,7 +803,7 @@ def _kill_sessions(leaders: Sequence[int]) -> None:
         for pid in leaders:
             _kill_if_there(os.killpg, pid)
         return
-    wanted, give_up = set(leaders), time.monotonic() + SILENT_S
+    wanted, give_up = set(leaders), time.monotonic() + KILLED_S
     while time.monotonic() < give_up:
         left = [int(name) for name in os.listdir("/proc") if name.isdigit() and _session_of(name) in wanted]
         if not left:

@@ -176,6 +176,7 @@ def load(argument):
     for name in argument.get("run", []):
         exec(argument["code"], {"__name__": "user_code"})
     def perform(task, emit):
+        Path(os.environ["BEGAN"]).write_text(repr(time.monotonic()))
         getattr(Steps(task, emit), task.ref.step.split("[")[0])()
     return perform
 
@@ -208,7 +209,8 @@ class Room:
         self.signals: list[RunnerSignal] = []
         self._inbox: queue.SimpleQueue[RunnerSignal] = queue.SimpleQueue()
         self.store = LocalComputeLogStore(folder / "logs")
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), **(env or {})}
+        self._began = folder / "began"
+        environment = {**os.environ, "BEGAN": str(self._began), "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), **(env or {})}
         self.processes = StepProcesses(
             ProcessSettings([sys.executable, str(program)], argument, env=environment, **settings)
         )
@@ -252,6 +254,10 @@ class Room:
         """Wait for the end of an attempt."""
         self.hear(lambda: any(isinstance(s, StepGone) and s.ref == ref for s in self.signals))
         return next(s for s in self.signals if isinstance(s, StepGone) and s.ref == ref)
+
+    def began(self) -> float:
+        """When the body that was started last began, by the clock ``time.monotonic``."""
+        return float(self._began.read_text())
 
     def all_gone(self) -> list[AttemptRef]:
         """The attempts whose end was told so far."""

@@ -38,12 +38,13 @@ def up() -> int:
 
 
 def _server_programs() -> None:
-    """Without Docker: the servers themselves, where they can be installed."""
+    """Programs that tests call, where they can be installed: the servers themselves, a browser, shells, a C compiler."""
     has_postgres = any(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     missing = [] if has_postgres else ["postgresql"]
     missing += [] if shutil.which("pgbouncer") else ["pgbouncer"]
     missing += [] if browser.program() else ["chromium"]
-    missing += [shell for shell in ("zsh", "fish") if shutil.which(shell) is None]
+    missing += [program for program in ("zsh", "fish", "gcc") if shutil.which(program) is None]
+    missing += ["libc6-dev"] if "gcc" in missing else []  # what it recommends is not installed with it
     if not missing or os.geteuid() != 0:
         return
     try:

@@ -12,6 +12,10 @@ from runplane.events.causes import FailureCause
 from runplane.executors import step_processes
 from services.multiprocess_room import Room, wait_until_gone
 
+SEEN_WITHIN_S = 1.0
+ENDS = 3
+"""On a busy machine one may take longer; what is looked for once in a while is late each time."""
+
 
 @pytest.mark.parametrize("settings", [{}, {"fork": False, "import_here": False}], ids=["template", "spawn"])
 @pytest.mark.parametrize(
@@ -43,13 +47,15 @@ def test_each_end_is_told_apart(
     tmp_path: Path, settings: dict[str, Any], step: str, cause: FailureCause, evidence: str
 ) -> None:
     with Room(tmp_path, **settings) as room:
-        room.runner.prepare()
-        began = time.monotonic()
+        seen_after = []
+        for i in range(ENDS):
+            gone = room.gone(room.start(f"{step}[{i}]"))
+            seen_after.append(time.monotonic() - room.began())
+            assert (gone.cause, gone.evidence) == (cause, evidence)
+            if seen_after[-1] < SEEN_WITHIN_S:
+                break
 
-        gone = room.gone(room.start(step))
-
-        assert (gone.cause, gone.evidence) == (cause, evidence)
-        assert time.monotonic() - began < 10
+    assert min(seen_after) < SEEN_WITHIN_S
 
 
 def test_what_was_written_before_the_death_comes_before_it(tmp_path: Path) -> None:
@@ -91,6 +97,7 @@ def test_a_file_that_took_the_connections_number_is_not_written_to(tmp_path: Pat
 def test_one_that_hangs_at_its_exit_is_killed_and_its_outcome_stands(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert step_processes.EXIT_S == 10.0
     monkeypatch.setattr(step_processes, "EXIT_S", 0.5)
     with Room(tmp_path) as room:
         ref = room.start("hang_at_exit")

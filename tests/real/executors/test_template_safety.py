@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import socket
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from runplane.executors.template.inspection import before, unsafe_to_fork
+from services.fixtures import not_to_be_had
 from services.multiprocess_room import Room
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows it in /proc")
@@ -80,8 +80,9 @@ int runs(void) { int n = 0;
 """
 
 
-@pytest.mark.skipif(shutil.which("gcc") is None, reason="no C compiler here")
 def test_the_threads_of_openmp_are_named(tmp_path: Path) -> None:
+    if shutil.which("gcc") is None:
+        not_to_be_had("no C compiler (gcc)")
     source, library = tmp_path / "omp.c", tmp_path / "libruns.so"
     source.write_text(OPENMP)
     subprocess.run(["gcc", "-fopenmp", "-shared", "-fPIC", "-o", library, source], check=True)
@@ -89,15 +90,6 @@ def test_the_threads_of_openmp_are_named(tmp_path: Path) -> None:
     _, findings, _ = prepared(tmp_path, f"import ctypes; assert ctypes.CDLL({str(library)!r}).runs() == 3")
 
     assert findings == ("2 threads of a library (not Python's)",)
-
-
-@pytest.mark.skipif(importlib.util.find_spec("numpy") is None, reason="numpy is not installed here")
-def test_a_library_that_ends_its_threads_before_a_fork_is_safe(tmp_path: Path) -> None:
-    code = "import os; os.environ['OPENBLAS_NUM_THREADS'] = '4'; import numpy; numpy.ones((200, 200)) @ numpy.ones((200, 200))"
-
-    _, findings, _ = prepared(tmp_path, code)
-
-    assert findings == ()
 
 
 def test_a_module_that_holds_much_memory_is_forked(tmp_path: Path) -> None:
