@@ -210,7 +210,12 @@ class Room:
         self._inbox: queue.SimpleQueue[RunnerSignal] = queue.SimpleQueue()
         self.store = LocalComputeLogStore(folder / "logs")
         self._began = folder / "began"
-        environment = {**os.environ, "BEGAN": str(self._began), "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), **(env or {})}
+        environment = {
+            **os.environ,
+            "BEGAN": str(self._began),
+            "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
+            **(env or {}),
+        }
         self.processes = StepProcesses(
             ProcessSettings([sys.executable, str(program)], argument, env=environment, **settings)
         )
