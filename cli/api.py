@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import click
@@ -159,4 +160,6 @@ def _leave(code: ExitCode, message: str) -> None:
 
 
 def _say(text: str) -> None:
-    click.echo(text, err=True)
+    # Where it goes may be a file on a full disk: what can not be said is no reason to end the run.
+    with suppress(OSError):
+        click.echo(text, err=True)

@@ -10,8 +10,9 @@ from types import FrameType
 
 import click
 
+from ..coordinators.failing import fail_launch
 from ..engine.snapshot import PlanSnapshot
-from ..errors import StorageUnavailableError
+from ..errors import RunplaneError, StorageUnavailableError
 from ..errors.exit_codes import ExitCode
 from ..events.run import Run
 from ..events.status import RunStatus
@@ -41,7 +42,11 @@ def execute_here(instance: Instance, run: Run, plan: PlanSnapshot) -> Ended:
     The first interrupt (Ctrl-C, SIGTERM, SIGHUP) cancels the run, the second kills the worker. A database that is away is waited
     for: the worker does the same, and goes on.
     """
-    worker = ForegroundWorker(instance, run)
+    try:
+        worker = ForegroundWorker(instance, run)
+    except RunplaneError as error:
+        fail_launch(instance.journal, run.run_id, error)
+        raise
     asked = _Interrupts(instance, worker)
     story = RunStory(plan)
     instance.wait_for_ever()

@@ -128,7 +128,8 @@ class SqliteDatabase:
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("PRAGMA foreign_keys = ON")
         except sqlite3.Error as e:
-            raise StorageUnavailableError(f"the database can not be opened: {e}", where=self.where) from e
+            why = ": its file system is mounted read-only" if self.path and _is_read_only(self.path) else ""
+            raise StorageUnavailableError(f"the database can not be opened: {e}{why}", where=self.where) from e
         connection.create_function("now_s", 0, time.time)
         return connection
 
@@ -205,3 +206,8 @@ def _prepare_schema(connection: sqlite3.Connection, where: str) -> None:
         VERSION_QUERY.format(schema_version="schema_version", schema_serves="schema_serves")
     ).fetchone()
     check_version(found, oldest, where)
+
+
+def _is_read_only(path: Path) -> bool:
+    """Whether nothing can be written beside `path`, which SQLite says of a file only, and not of the folder that its log is in."""
+    return path.parent.is_dir() and bool(os.statvfs(path.parent).f_flag & os.ST_RDONLY)

@@ -70,7 +70,7 @@ class System:
     def __init__(self, folder: Path, code: str, yaml: str = "", env: Mapping[str, str] | None = None) -> None:
         self.folder = folder
         self.home = folder / "home"
-        self.home.mkdir()
+        self.home.mkdir(exist_ok=True)
         (self.home / "dagster.yaml").write_text(yaml, encoding="utf-8")
         self.file = folder / "jobs.py"
         self.file.write_text(SAY + code, encoding="utf-8")

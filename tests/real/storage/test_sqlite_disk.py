@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,29 +15,21 @@ from runplane.events.run import Run
 from runplane.storage.contract import Append, AttemptRef, Issue, Owner, RunClaim
 from runplane.storage.journal import Journal
 from runplane.storage.sqlite import SqliteDatabase
-from services.fixtures import not_to_be_had
+from services.small_disk import SmallDisk, mounted
 
 A1 = AttemptRef("a", 1)
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+def disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    with mounted(tmp_path / "disk", "1m") as made:
+        yield made
+
+
+@pytest.fixture
+def small_disk(disk: SmallDisk) -> Path:
     """A file system of one megabyte."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    if os.geteuid() != 0:
-        not_to_be_had("only root may mount a small file system")
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True, text=True
-    )
-    if done.returncode:
-        not_to_be_had(f"no file system can be mounted here: {done.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-def remount(folder: Path, options: str) -> None:
-    subprocess.run(["mount", "-o", f"remount,{options}", str(folder)], check=True)
+    return disk.path
 
 
 def log(text: str) -> NewEvent:
@@ -53,7 +43,7 @@ def claimed(journal: Journal) -> RunClaim:
     return claim
 
 
-def test_a_full_disk_leaves_nothing_half_written(small_disk: Path) -> None:
+def test_a_full_disk_leaves_nothing_half_written(disk: SmallDisk, small_disk: Path) -> None:
     database = SqliteDatabase(small_disk / "runplane.db")
     journal = Journal(database)
     epoch = claimed(journal).epoch
@@ -74,7 +64,7 @@ def test_a_full_disk_leaves_nothing_half_written(small_disk: Path) -> None:
     assert [e.seq for e in events] == list(range(1, len(events) + 1))
     assert journal.head("r").head == len(events)
 
-    remount(small_disk, "size=8m")
+    disk.resize("8m")
     again = journal.commit("r", epoch, batch, [Append([log("now there is room")])])
     assert again.head == len(events) + 1
     database.close()
@@ -90,25 +80,25 @@ def test_a_full_disk_at_the_first_start(small_disk: Path) -> None:
     SqliteDatabase(small_disk / "runplane.db").close()
 
 
-def test_a_home_that_becomes_read_only(small_disk: Path) -> None:
+def test_a_home_that_becomes_read_only(disk: SmallDisk, small_disk: Path) -> None:
     database = SqliteDatabase(small_disk / "runplane.db")
     journal = Journal(database)
     epoch = claimed(journal).epoch
     journal.commit("r", epoch, 1, [Append([log("before")])])
     database.close()
-    remount(small_disk, "ro")
+    disk.read_only()
 
     with pytest.raises(StorageUnavailableError, match="read-?only|unable to open"):
         Journal(SqliteDatabase(small_disk / "runplane.db")).commit("r", epoch, 2, [Append([log("no")])])
 
-    remount(small_disk, "rw")
+    disk.read_only(False)
     journal = Journal(SqliteDatabase(small_disk / "runplane.db"))
     assert [e.kind for e in journal.tail("r", 0)] == ["RUN_START", "LOG"]
     journal.database.close()
 
 
-def test_an_empty_read_only_home(small_disk: Path) -> None:
-    remount(small_disk, "ro")
+def test_an_empty_read_only_home(disk: SmallDisk, small_disk: Path) -> None:
+    disk.read_only()
 
     with pytest.raises(StorageUnavailableError, match="can not be opened"):
         SqliteDatabase(small_disk / "runplane.db")
