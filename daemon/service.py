@@ -69,9 +69,8 @@ class Service:
         self._reaped = time.monotonic()
 
     def run(self) -> None:
-        """Until ``stop`` is called. Raises what the database raises when it does not answer at the start."""
+        """Until ``stop`` is called. A database that is away is waited for, at the start too."""
         daemons, leases = Daemons(self._instance.database), Leases(self._instance.database, self.me, ttl_s=self._ttl_s)
-        daemons.beat(self.me, self.state())
         for thread in self.threads:
             thread.start()
         self._news.start()

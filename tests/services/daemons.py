@@ -6,6 +6,7 @@ The stub's file holds a line per launch, written before ``launch`` returns: ``ru
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -129,6 +130,15 @@ class DaemonRoom:
             text=True,
             timeout=PATIENCE_S,
         )
+
+    def wait_until_live(self, daemons: int) -> None:
+        """Wait until so many have been heard of."""
+
+        def live() -> bool:
+            found = json.loads(self.cli("daemon", "status", "--json").stdout)["daemons"]
+            return len([one for one in found if one["is_live"]]) >= daemons
+
+        self.wait_for(f"{daemons} daemons", live)
 
     def logs(self) -> str:
         """What the daemons said, for a test that fails."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -35,6 +34,7 @@ def test_an_outage_of_several_ttls_changes_nothing(postgres_room: MakeRoom, post
         room.start()
     room.wait_for("the first launches", lambda: len(room.launches()) == 3)
     room.wait_for("both leases", lambda: len(fences(room)) == 2)
+    room.wait_until_live(2)
     before = fences(room)
 
     postgres_server.stop()
@@ -48,8 +48,25 @@ def test_an_outage_of_several_ttls_changes_nothing(postgres_room: MakeRoom, post
     assert sorted(run_id for run_id, _ in room.launches()) == sorted(runs), "a run was launched twice"
     assert fences(room) == before, "a lease was taken over because the database was away"
     assert room.count(RunStatus.FAILURE) == 0
-    told = json.loads(room.cli("daemon", "status", "--json").stdout)
-    assert sum(one["is_live"] for one in told["daemons"]) == 2
+    room.wait_until_live(2)
+
+
+def test_a_daemon_that_starts_while_the_database_is_away_waits_for_it(
+    postgres_room: MakeRoom, postgres_server: Any
+) -> None:
+    if isinstance(postgres_server, GivenPostgres):
+        pytest.skip("the server that was given is not ours to stop")
+    room = postgres_room(max_concurrent_runs=3, ttl_s=TTL_S)
+    run_id = room.submit()
+    postgres_server.stop()
+    daemon = room.start()
+    room.wait_for("its file", (room.folder / "daemon-0.json").exists)
+    room.wait_for("its word", lambda: "Nothing new is started until it answers" in room.logs())
+
+    postgres_server.start()
+
+    room.wait_for("the launch", lambda: run_id in dict(room.launches()))
+    assert daemon.poll() is None
 
 
 def test_runs_that_were_launched_need_no_daemon(make_room: MakeRoom) -> None:

@@ -129,6 +129,7 @@ def test_a_killed_worker_is_replaced_and_the_run_succeeds(house: House) -> None:
 
     house.wait_for_status(run_id, RunStatus.SUCCESS, timeout_s=60)
     assert house.kinds(run_id)[EventKind.RUN_RESUMED] == 1
+    house.wait_for("its worker's last deed", lambda: house.open_logs(run_id) == [])
     house.check(run_id)
 
 

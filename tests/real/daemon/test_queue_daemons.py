@@ -18,14 +18,6 @@ LIMIT = 10
 MakeRoom = Callable[..., DaemonRoom]
 
 
-def wait_until_live(room: DaemonRoom, daemons: int) -> None:
-    def live() -> bool:
-        found = json.loads(room.cli("daemon", "status", "--json").stdout)["daemons"]
-        return sum(one["is_live"] for one in found) >= daemons
-
-    room.wait_for(f"{daemons} daemons", live)
-
-
 def test_three_daemons_with_limit_ten_never_have_eleven(postgres_room: MakeRoom) -> None:
     room = postgres_room(max_concurrent_runs=LIMIT)
     for _ in range(RUNS):
@@ -44,7 +36,7 @@ def test_three_daemons_with_limit_ten_never_have_eleven(postgres_room: MakeRoom)
 def test_with_daemons_killed_and_frozen_each_run_is_launched_once(postgres_room: MakeRoom) -> None:
     room = postgres_room(max_concurrent_runs=LIMIT)
     frozen, victim, other = room.start(), room.start(), room.start()
-    wait_until_live(room, 3)
+    room.wait_until_live(3)
 
     with Workers(room) as workers:
         for turn in itertools.count():
@@ -71,7 +63,7 @@ def test_another_daemon_takes_over_from_a_frozen_one_within_ten_seconds(postgres
     run_id = room.submit()
     room.wait_for("the first launch", lambda: room.launches())
     room.start()
-    wait_until_live(room, 2)
+    room.wait_until_live(2)
     first.send_signal(signal.SIGSTOP)
     began = time.monotonic()
 
@@ -115,7 +107,7 @@ def test_a_queued_run_that_is_canceled_is_never_launched(make_room: MakeRoom) ->
     room = make_room(max_concurrent_runs=0)
     run_id = room.submit()
     room.start()
-    wait_until_live(room, 1)
+    room.wait_until_live(1)
 
     said = room.cli("run", "cancel", run_id).stdout
 
