@@ -43,7 +43,7 @@ class Code:
         yield self
 
     def snapshot(
-        self, job: str, *, selection: Any, run_config: Any, step_keys: Any, known: Sequence[StoredOutput]
+        self, job: str, *, selection: Any, assets: Any, run_config: Any, step_keys: Any, known: Sequence[StoredOutput]
     ) -> PlanSnapshot:
         self.asked.append(step_keys)
         return PlanSnapshot(job, tuple(s for s in PLAN.steps if step_keys is None or s.key in step_keys))
