@@ -31,7 +31,11 @@ class Example:
         return self.definitions.is_file()
 
 
-EXAMPLES = (Example("process_numbers", "process_numbers"), Example("package_audit", "package_audit"))
+EXAMPLES = (
+    Example("process_numbers", "process_numbers"),
+    Example("package_audit", "package_audit"),
+    Example("package_assets", "package_assets"),
+)
 
 
 def run(environment: Environment, examples: tuple[Example, ...]) -> None:
