@@ -126,7 +126,7 @@ def test_a_step_that_logs_without_end_waits_for_a_database_that_is_away(
 
     assert said < LINES / 1000, "it wrote all of it though nothing could be stored"
     assert kept_kb < 150_000
-    assert worker.wait(300) == 0, system.stderr(worker)
+    assert worker.wait(scaled(300, long=1800)) == 0, system.stderr(worker)
     lines = [e for e in system.events(run_id) if e.kind == EventKind.LOG]
     assert [e.body["message"].split()[1] for e in lines] == [str(i) for i in range(LINES)]
 
