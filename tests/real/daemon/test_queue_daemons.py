@@ -111,7 +111,7 @@ def test_a_queued_run_that_is_canceled_is_never_launched(make_room: MakeRoom) ->
 
     said = room.cli("run", "cancel", run_id).stdout
 
-    assert said == "The run is CANCELED.\n"
+    assert said == "Accepted: the request is stored.\nThe run is CANCELED.\n"
     assert room.launches() == []
 
 

@@ -207,14 +207,14 @@ def test_a_run_that_is_canceled_before_it_begins_never_begins(system: System, qu
 def test_a_run_that_takes_longer_than_its_tag_allows_fails_and_nothing_is_left(
     system: System, where: str, tag: str
 ) -> None:
-    run_id = system.create(f"sleepy_{where}", {tag: "1"})
+    run_id = system.create(f"sleepy_{where}", {tag: "3"})
     began = time.monotonic()
 
     assert system.run_to_end(run_id) == 0
 
     assert time.monotonic() - began < 20
     assert system.status(run_id) is RunStatus.FAILURE
-    assert "maximum runtime of 1 seconds" in system.last(run_id, "RUN_FAILURE").body["message"]
+    assert "maximum runtime of 3 seconds" in system.last(run_id, "RUN_FAILURE").body["message"]
     assert len(ran(system, run_id)) == 1
     assert system.processes() == []
 
