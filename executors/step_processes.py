@@ -43,7 +43,9 @@ HOLD_S = 0.05
 """How long what children write is left unread before it is asked again whether there is room for it."""
 FORK_TRIES = 8
 FORK_BACKOFF_S = 0.05
-TEMPLATE_TRIES = 3
+TEMPLATE_TRIES = 10
+"""How often in a row a template may be killed while it imports, before the run is told that the code can not be imported: as often as a
+step may be lost to something that is not its own doing."""
 
 
 @dataclass(frozen=True, slots=True)
