@@ -10,6 +10,7 @@ Source: https://docs.dagster.io/api/dagster/io-managers (UPathIOManager), https:
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import pickle
 import secrets
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from upath import UPath
 
 INSTALL = "pip install 'runplane[s3]'"
+S3_URLS = ("s3://", "s3a://")
 
 
 class UPathIOManager(IOManager):
@@ -228,6 +230,8 @@ def as_upath(path: Any, like: UPath | None = None, **options: Any) -> UPath:
         ) from error
     if like is not None:
         options = dict(like.storage_options)
+    if str(path).startswith(S3_URLS):
+        _let_obstore_serve_s3()
     made: UPath = path if isinstance(path, cls) and not options else cls(path, **options)
     try:
         made.fs  # noqa: B018 - the file system's package is imported by this
@@ -237,6 +241,12 @@ def as_upath(path: Any, like: UPath | None = None, **options: Any) -> UPath:
             f"outputs at {made} need a package that is not installed: {error}", hint=f"Install it: {command}"
         ) from error
     return made
+
+
+def _let_obstore_serve_s3() -> None:
+    """Where s3fs is not installed and obstore is: its file system."""
+    if importlib.util.find_spec("s3fs") is None and importlib.util.find_spec("obstore") is not None:
+        load_class(ClassPointer("runplane.outputs.s3_files", "S3Files"), where="outputs at a URL")
 
 
 def _put(aside: UPath, own: UPath) -> None:

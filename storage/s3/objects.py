@@ -12,15 +12,14 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import obstore
 from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import S3Store
 
-from ...config.pointer import ClassPointer, load_class
 from ..compute_logs import LogsUnavailableError
+from . import profile
 from .settings import S3Settings
 
 PART_BYTES = 5 << 20
@@ -147,12 +146,8 @@ def _parts(fd: int, size: int, part: int, sent: Callable[[], None]) -> Iterator[
 
 
 def _credentials(settings: S3Settings) -> Any:
-    """None: the client looks into its settings, the environment, and the services of pods and machines. boto3's files are not among
-    these; where somebody uses them, boto3's own code reads them."""
-    if settings.has_credentials or os.environ.get("AWS_ACCESS_KEY_ID"):
+    """None: the client looks into its settings, the environment, and the services of pods and machines. A profile's files are not
+    among these."""
+    if settings.has_credentials or os.environ.get("AWS_ACCESS_KEY_ID") or not profile.files():
         return None
-    files = (("AWS_SHARED_CREDENTIALS_FILE", "credentials"), ("AWS_CONFIG_FILE", "config"))
-    if not any(Path(os.environ.get(name) or Path.home() / ".aws" / usual).exists() for name, usual in files):
-        return None
-    pointer = ClassPointer(f"{__package__}.profile", "ProfileCredentials")
-    return load_class(pointer, where="credentials of the profile in ~/.aws")()
+    return profile.ProfileCredentials()

@@ -18,7 +18,7 @@ from storage_runs import StartedRun, event, log
 from runplane.errors import FencedError, StorageUnavailableError
 from runplane.events.kinds import EventKind as K
 from runplane.events.status import RunStatus
-from runplane.storage.contract import Append, Owner
+from runplane.storage.contract import Append, Head, Owner
 from runplane.storage.database import Database
 from runplane.storage.journal import Journal
 from runplane.storage.liveness import stood_still
@@ -52,7 +52,11 @@ def waiting():
 
 
 class Owners:
-    """Beats for all runs, as their coordinators would, for as long as they are alive."""
+    """Beats for all runs, as their coordinators would, for as long as they are alive.
+
+    Attributes:
+        in_contact: cleared while they can not reach the database (it is away, and they are slower than others to find it again).
+    """
 
     def __init__(self, runs: list[StartedRun], journal: Journal) -> None:
         self.alive = dict.fromkeys((r.run_id for r in runs), True)
@@ -60,17 +64,21 @@ class Owners:
         self.beats = 0
         self._runs = runs
         self._journal = journal
+        self.in_contact = threading.Event()
+        self.in_contact.set()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._loop)
         self._thread.start()
 
     def close(self) -> None:
         self._over.set()
+        self.in_contact.set()
         self._thread.join()
 
     def _loop(self) -> None:
         while not self._over.wait(BEAT_S):
             for run in self._runs:
+                self.in_contact.wait()
                 if self.alive[run.run_id]:
                     try:
                         self._journal.beat(run.run_id, run.epoch)
@@ -81,17 +89,22 @@ class Owners:
 
 
 class Taker:
-    """Goes through the runs for ever and takes over what looks dead."""
+    """Goes through the runs for ever and takes over what looks dead.
+
+    Attributes:
+        reads: how often each of its threads has looked at a run.
+    """
 
     def __init__(self, name: str, runs: list[str], open_one: Callable[[], Journal]) -> None:
         self.taken: list[str] = []
+        self.reads = [0] * THREADS_PER_TAKER
         self.errors: list[BaseException] = []
         self._over = threading.Event()
         self._threads = []
         for i in range(THREADS_PER_TAKER):
             mine = runs[i::THREADS_PER_TAKER]
             owner = Owner(f"{name}-{i}", "elsewhere", "b", 1, 1)
-            self._threads.append(threading.Thread(target=self._loop, args=(mine, owner, open_one())))
+            self._threads.append(threading.Thread(target=self._loop, args=(i, mine, owner, open_one())))
         for thread in self._threads:
             thread.start()
 
@@ -102,24 +115,42 @@ class Taker:
         if self.errors:
             raise self.errors[0]
 
-    def _loop(self, runs: list[str], owner: Owner, journal: Journal) -> None:
+    def _loop(self, thread: int, runs: list[str], owner: Owner, journal: Journal) -> None:
+        def head(run_id: str) -> Head:
+            found = journal.head(run_id)
+            self.reads[thread] += 1
+            return found
+
         try:
             while not self._over.is_set():
                 for run_id in runs:
                     if self._over.is_set():
                         return
-                    self._try(run_id, owner, journal)
+                    self._try(run_id, owner, journal, head)
         except BaseException as e:
             self.errors.append(e)
 
-    def _try(self, run_id: str, owner: Owner, journal: Journal) -> None:
-        seen = journal.head(run_id)
+    def _try(self, run_id: str, owner: Owner, journal: Journal, head: Callable[[str], Head]) -> None:
+        seen = head(run_id)
         if seen.owner is not None and seen.owner.worker_id == owner.worker_id:
             return
-        if stood_still(lambda: journal.head(run_id), seen, TTL_S) and journal.take_over(
-            seen, owner, event(K.RUN_RESUMED)
-        ):
+        if stood_still(lambda: head(run_id), seen, TTL_S) and journal.take_over(seen, owner, event(K.RUN_RESUMED)):
             self.taken.append(run_id)
+
+
+def wait_for_reads(takers: list[Taker], before: list[list[int]], more: int) -> None:
+    """Wait until a thread of a taker has looked so many times more."""
+    deadline = time.monotonic() + 60
+    while True:
+        pairs = (
+            (now, then)
+            for t, reads in zip(takers, before, strict=True)
+            for now, then in zip(t.reads, reads, strict=True)
+        )
+        if any(now >= then + more for now, then in pairs):
+            return
+        assert time.monotonic() < deadline, "no taker came back"
+        time.sleep(0.01)
 
 
 @dataclass
@@ -175,8 +206,13 @@ def test_nobody_is_replaced_because_the_database_was_away(
     try:
         time.sleep(TTL_S)
         postgres_server.stop()
+        owners.in_contact.clear()
         time.sleep(AWAY_S)
+        reads = [list(t.reads) for t in takers]
         postgres_server.start()
+        # The worst order: somebody who might take over is back, and has had time to decide, before the first owner is.
+        wait_for_reads(takers, reads, more=2)
+        owners.in_contact.set()
         beats = owners.beats
         time.sleep(2 * TTL_S)
 

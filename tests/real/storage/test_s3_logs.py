@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import botocore.session
+import obstore
 import psutil
 import pytest
+from obstore.store import S3Store
 
 from runplane.instance.instance import Instance
 from runplane.storage.compute_logs import Chunk, LogsUnavailableError, Stream, new_log_key
@@ -475,13 +476,16 @@ compute_logs:
     here.finish(key)
     missing = here.drain(WITHIN_S)
 
-    client = botocore.session.get_session().create_client(
-        "s3", endpoint_url=s3_server.endpoint, region_name=s3_server.region
+    bucket = S3Store(
+        s3_bucket,
+        endpoint=s3_server.endpoint,
+        region=s3_server.region,
+        client_options={"allow_http": True},
+        virtual_hosted_style_request=False,
     )
-    head = client.head_object(Bucket=s3_bucket, Key=f"dagster/storage/run/compute_logs/{key[-1]}.out")
-    client.close()
+    there = obstore.get(bucket, f"dagster/storage/run/compute_logs/{key[-1]}.out")
     assert missing == []
-    assert (head["ContentLength"], head["ContentType"], head["Metadata"]) == (5, "text/plain", {"team": "data"})
+    assert (there.meta["size"], there.attributes) == (5, {"Content-Type": "text/plain", "team": "data"})
     assert read_all(machine(), key) == (b"hello", True)
 
 

@@ -27,6 +27,7 @@ from runplane import (
 )
 from runplane.config import pointer
 from runplane.errors import NotFoundError, UnsupportedError
+from runplane.outputs.s3_files import S3Files
 from runplane.outputs.upath import PickleUPaths
 
 
@@ -233,3 +234,19 @@ def test_without_the_library_the_command_that_installs_it_is_said(monkeypatch: p
 def test_without_the_file_systems_package_that_one_is_named() -> None:
     with pytest.raises(UnsupportedError, match=r"gs://bucket.*gcsfs"):
         PickleUPaths("gs://bucket/folder")
+
+
+def test_the_words_of_s3fs_are_understood(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "https://elsewhere")
+    given = {
+        "key": "id",
+        "secret": "s",
+        "client_kwargs": {"endpoint_url": "http://minio:9000"},
+        "use_listings_cache": False,
+    }
+
+    store: Any = S3Files(**given)._construct_store("bucket")
+
+    assert store.config["access_key_id"] == "id"
+    assert store.config["endpoint"] == "http://minio:9000"
+    assert store.client_options["allow_http"] == "true"
