@@ -64,7 +64,7 @@ DAGSTER_FOLDER = CACHE / "dagster-venv"
 
 def for_python(version: str) -> Environment:
     """The environment of another Python, e.g. ``3.12``: the unit suite and the demo job run there."""
-    return Environment(CACHE / "venvs" / version, ("postgres", "s3", "test"))
+    return Environment(CACHE / "venvs" / version, ("metrics", "postgres", "s3", "tracing", "test"))
 
 
 def run_quietly(command: list[str], log_name: str, *, cwd: Path = ROOT) -> None:

@@ -11,7 +11,7 @@ import click
 
 from ..daemon import local_file
 from ..errors.exit_codes import ExitCode
-from .verb import Example, Verb
+from .verb import Example, Refusal, Verb
 
 
 def say(text: str) -> None:
@@ -26,7 +26,10 @@ def daemon() -> None:
 
 @daemon.command("run", cls=Verb, example="runplane daemon run --only queue --only launch")
 @click.option("--only", metavar="LOOP", multiple=True, help="This loop only; several: these. [all that are asked for]")
-def run(only: tuple[str, ...]) -> None:
+@click.option(
+    "--metrics-port", metavar="PORT", type=click.IntRange(0, 65535), help="Answer Prometheus here; 0: any free port."
+)
+def run(only: tuple[str, ...], metrics_port: int | None) -> None:
     """Run the loops that the instance asks for, until SIGTERM or Ctrl-C."""
     from ..daemon.loops import loops_of
     from ..daemon.service import Service
@@ -34,6 +37,10 @@ def run(only: tuple[str, ...]) -> None:
     from ..instance.instance import Instance
     from ..storage.liveness import this_process
 
+    metrics = figures = None
+    if metrics_port is not None:
+        Metrics, FiguresLoop = _metrics_parts()
+        metrics = Metrics(figures := FiguresLoop())
     with Instance.get(say=say) as instance:
         for warning in validate_whole(instance.config, instance.env).warnings:
             say(f"warning: {warning}")
@@ -42,11 +49,40 @@ def run(only: tuple[str, ...]) -> None:
         if not loops:
             say("Nothing is asked of a daemon: runs are launched at once. A queue is asked for by `run_queue`.")
             raise click.exceptions.Exit(int(ExitCode.BAD_INPUT))
+        if figures is not None:
+            loops.append(figures)
         me = this_process()
-        service = Service(instance, loops, ttl_s=ttl_s, file=local_file.own_file(me.pid), say=say, me=me)
+        file = local_file.own_file(me.pid)
+        service = Service(instance, loops, ttl_s=ttl_s, file=file, say=say, watch=metrics, me=me)
         _end_on_signals(service)
         say(f"Process {me.pid}: {', '.join(loop.name for loop in loops)}.")
+        if metrics is not None and metrics_port is not None:
+            metrics.show(service)
+            try:
+                say(f"Metrics: http://localhost:{metrics.serve(metrics_port)}/metrics")
+            except OSError as e:
+                raise Refusal(f"--metrics-port {metrics_port}: {e.strerror}.", ExitCode.BAD_INPUT) from e
         service.run()
+
+
+def _metrics_parts() -> tuple[Any, Any]:
+    """What shows metrics: loaded only when it is asked for, and then it has to be installed.
+
+    Raises:
+        UnsupportedError: it is not.
+    """
+    from ..errors import UnsupportedError
+
+    try:
+        from ..daemon.figures_loop import FiguresLoop
+        from ..daemon.metrics import Metrics
+    except ModuleNotFoundError as e:
+        raise UnsupportedError(
+            f"metrics need the package {e.name!r}, which is not installed",
+            where="--metrics-port",
+            hint="Install it: pip install 'runplane[metrics]'",
+        ) from e
+    return Metrics, FiguresLoop
 
 
 def _end_on_signals(service: Any) -> None:

@@ -45,11 +45,21 @@ class LoopReport:
         done: how many runs it did something for.
         problems: what went wrong with single runs, a sentence each. The loop goes on.
         again: there is more to do at once.
+        latencies_s: of each run that it did something for, how long that took altogether: from the queue's entry to its exit, or from
+            there to a worker. By the database's clock. Left out where it makes no sense.
     """
 
     done: int = 0
     problems: tuple[str, ...] = field(default=())
     again: bool = False
+    latencies_s: tuple[float, ...] = ()
+
+
+class PassWatch(Protocol):
+    """Told of each pass that ended well."""
+
+    def passed(self, loop: str, took_s: float, report: LoopReport) -> None:
+        """A pass of this loop took so long. Called from the loop's thread."""
 
 
 class DaemonLoop(Protocol):

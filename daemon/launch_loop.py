@@ -83,11 +83,13 @@ class LaunchLoop:
         self._flights: dict[str, _Flight] = {}
         self._landed: queue.SimpleQueue[_Landed] = queue.SimpleQueue()
         self._unstored: dict[str, _Landed] = {}
+        self._took_s: list[float] = []
         self._context: LoopContext | None = None
 
     def run_once(self, context: LoopContext) -> LoopReport:
         """Store how launches ended, and begin others."""
         self._context = context
+        self._took_s = []
         problems = [*self._store(context), *self._give_up_overdue(context)]
         free = self._threads - len(self._flights)
         launches = self._launches(context)
@@ -96,7 +98,7 @@ class LaunchLoop:
             busy = {*self._flights, *self._unstored}
             taken = [launch for launch in launches.take(free) if launch.run_id not in busy]
             begun = self._begin(context, taken)
-        return LoopReport(begun, tuple(problems))
+        return LoopReport(begun, tuple(problems), latencies_s=tuple(self._took_s))
 
     def close(self) -> None:
         """Wait for what is under way, and store where it is."""
@@ -155,8 +157,9 @@ class LaunchLoop:
             if landed.error is not None:
                 problems.append(f"run {landed.run_id} could not be launched: {landed.error}")
                 self._fail(context, landed.run_id, landed.error)
-        canceled = self._launches(context).done({run_id: _document(one) for run_id, one in self._unstored.items()})
-        for run_id in canceled:
+        done = self._launches(context).done({run_id: _document(one) for run_id, one in self._unstored.items()})
+        self._took_s += [took_s for run_id, took_s in done.took_s.items() if self._unstored[run_id].handle is not None]
+        for run_id in done.canceled:
             self._end_canceled(context, run_id, self._unstored[run_id].handle)
         self._unstored.clear()
         return problems

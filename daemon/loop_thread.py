@@ -14,7 +14,7 @@ from ..instance.instance import Instance
 from ..storage.contract import Owner
 from ..storage.leases import LOOKS_PER_TTL, Lease, Leases
 from .bell import Bell
-from .contract import DaemonLoop, LoopContext, LoopReport
+from .contract import DaemonLoop, LoopContext, LoopReport, PassWatch
 
 AFTER_ERROR_S = 5.0
 """How long a loop rests that raised."""
@@ -41,6 +41,7 @@ class LoopThread:
         me: this process.
         ttl_s: of the lease.
         say: told what went wrong.
+        watch: told of each pass.
         after_error_s: how long the loop rests after an error.
     """
 
@@ -52,6 +53,7 @@ class LoopThread:
         *,
         ttl_s: float,
         say: Say,
+        watch: PassWatch | None = None,
         after_error_s: float = AFTER_ERROR_S,
     ) -> None:
         self.loop = loop
@@ -59,6 +61,7 @@ class LoopThread:
         self._me = me
         self._ttl_s = ttl_s
         self._say = say
+        self._watch = watch
         self._after_error_s = after_error_s
         self._stopping = threading.Event()
         self._bell = Bell()
@@ -69,6 +72,8 @@ class LoopThread:
         self.passes = 0
         self.done = 0
         self.leases_lost = 0
+        self.problems = 0
+        self._due: float | None = None
         self._last_took_s: float | None = None
         self._last_ended: float | None = None
         self._is_away = False
@@ -109,10 +114,31 @@ class LoopThread:
         return None if self.hangs or not self.is_alive else self._lease
 
     @property
+    def is_active(self) -> bool:
+        """Whether it does what it is for, and no other daemon does."""
+        return self.is_alive and self._may_pass and not self.hangs
+
+    @property
     def hangs(self) -> bool:
         """Whether the pass that is under way takes longer than it may."""
         began = self._began
         return began is not None and time.monotonic() - began > self.loop.budget_s
+
+    @property
+    def lag_s(self) -> float:
+        """How long ago the next pass should have ended well: it grows while the loop hangs, raises, or the database is away. 0 for one that
+        waits for its lease."""
+        due = self._due
+        return 0.0 if due is None or not self._may_pass else max(0.0, time.monotonic() - due)
+
+    @property
+    def connections(self) -> int:
+        """Connections that it has open."""
+        return self._instance.connections
+
+    @property
+    def _may_pass(self) -> bool:
+        return self._lease is not None or not self.loop.is_leased
 
     def lose(self, lease: Lease) -> None:
         """Another daemon has this lease."""
@@ -129,6 +155,8 @@ class LoopThread:
             "fence": self._lease.fence if self._lease else None,
             "passes": self.passes,
             "done": self.done,
+            "problems": self.problems,
+            "lag_s": round(self.lag_s, 3),
             "leases_lost": self.leases_lost,
             "busy_s": round(time.monotonic() - began, 3) if began is not None else None,
             "last_took_s": self._last_took_s,
@@ -143,13 +171,14 @@ class LoopThread:
             return "ended"
         if self._is_away:
             return "database away"
-        return "standby" if self.loop.is_leased and self._lease is None else "active"
+        return "active" if self._may_pass else "standby"
 
     # In its thread --------------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
         leases = Leases(self._instance.database, self._me, ttl_s=self._ttl_s)
         heard = self._bell.rings
+        self._due = time.monotonic() + self.loop.interval_s
         while not self._stopping.is_set():
             rest_s = self._one(leases)
             heard = self._bell.wait(heard, rest_s) if rest_s else self._bell.rings
@@ -163,6 +192,7 @@ class LoopThread:
                 self._lease = leases.acquire(self.loop.name)
                 if self._lease is None:
                     self._is_away = False
+                    self._due = time.monotonic() + self.loop.interval_s
                     return self._ttl_s / (2 * LOOKS_PER_TTL)
             report = self.loop.run_once(self._context())
             self._take(report)
@@ -185,15 +215,20 @@ class LoopThread:
         self._is_away = False
         self.passes += 1
         self.done += report.done
-        if self._began is not None:
-            self._last_took_s = round(time.monotonic() - self._began, 4)
         self._last_ended = time.monotonic()
+        self._due = self._last_ended + self.loop.interval_s
+        if self._began is not None:
+            took_s = self._last_ended - self._began
+            self._last_took_s = round(took_s, 4)
+            if self._watch is not None:
+                self._watch.passed(self.loop.name, took_s, report)
         for text in report.problems:
             self._note(text)
 
     def _note(self, text: str) -> None:
         if not self._errors or self._errors[-1].text != text:
             self._say(f"{self.loop.name}: {text}")
+        self.problems += 1
         self._errors.append(LoopError(time.time(), text))
 
     def _context(self) -> LoopContext:

@@ -72,13 +72,13 @@ class QueueLoop:
         if context.held.fence != self._fence:
             self._begin_anew(context)
         self._take_up_launches(context)
-        taken = 0
+        waited_s: list[float] = []
         for _ in range(TURNS):
             more, settled = self._turn(context)
-            taken += more
+            waited_s += more
             if settled or context.stopping():
-                return LoopReport(taken)
-        return LoopReport(taken, again=True)
+                return LoopReport(len(waited_s), latencies_s=tuple(waited_s))
+        return LoopReport(len(waited_s), again=True, latencies_s=tuple(waited_s))
 
     def close(self) -> None:
         """Nothing is held."""
@@ -92,17 +92,17 @@ class QueueLoop:
 
     # One turn: read, decide, store ----------------------------------------------------------------------------------------
 
-    def _turn(self, context: LoopContext) -> tuple[int, bool]:
-        """How many runs were taken, and whether there is nothing more to take now."""
+    def _turn(self, context: LoopContext) -> tuple[list[float], bool]:
+        """How long each run that was taken had waited, and whether there is nothing more to take now."""
         queue = self._queue
         load = read_load(queue, Pools(context.instance.database), self._limits, self._reservations())
         free = free_places(self._limits, load.active)
         if free == 0:
-            return 0, True
+            return [], True
         size = TAKEN_AT_ONCE if free is None else min(TAKEN_AT_ONCE, max(free, SMALLEST_PAGE))
         page = queue.waiting(size, self._keys)
         if not page and not self._parked:
-            return 0, True
+            return [], True
         aside = self._aside(context, load)
         waiting = sorted([*page, *aside], key=lambda run: (-run.priority, run.at, run.run_id))
         if len(page) == size:
@@ -112,9 +112,9 @@ class QueueLoop:
         moved = self._park(context, waiting, picks)
         if any(run.parked is not None and run.run_id in moved for run in aside):
             # More of those that wait for the same limit have to be read, before anybody behind them is taken.
-            return 0, False
+            return [], False
         taken = self._take(context, waiting, picks)
-        return len(taken), len(taken) == free or (not taken and not moved)
+        return taken, len(taken) == free or (not taken and not moved)
 
     def _aside(self, context: LoopContext, load: Load) -> list[QueuedRun]:
         """Of those that were put aside, as many as their limit has room for now."""
@@ -148,19 +148,18 @@ class QueueLoop:
             self._parked.update(moved.values())
         return set(moved)
 
-    def _take(self, context: LoopContext, waiting: Sequence[QueuedRun], picks: Picks) -> list[str]:
+    def _take(self, context: LoopContext, waiting: Sequence[QueuedRun], picks: Picks) -> list[float]:
         if not picks.run_ids:
             return []
         event = NewEvent(EventKind.RUN_STARTING, None, None, {}, time.time())
         taken = self._queue.dequeue(context.held, picks.run_ids, picks.room, event)
-        chosen = set(taken)
         wanted: Counter[str] = Counter()
         for run in waiting:
-            if run.run_id in chosen:
+            if run.run_id in taken:
                 wanted.update(run.pools or {})
         if wanted:
             self._reserved.append((self._clock() + RESERVED_S, wanted))
-        return taken
+        return [taken[run.run_id] - run.at for run in waiting if run.run_id in taken]
 
     def _reservations(self) -> Counter[str]:
         now = self._clock()

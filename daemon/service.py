@@ -16,7 +16,7 @@ from ..storage.daemons import Daemons
 from ..storage.leases import LOOKS_PER_TTL, Leases
 from ..storage.liveness import proven_gone, this_process
 from . import local_file
-from .contract import DaemonLoop
+from .contract import DaemonLoop, PassWatch
 from .loop_thread import LoopThread
 
 TICK_S = 0.5
@@ -44,6 +44,7 @@ class Service:
         ttl_s: how long a beat has to stand still before another daemon takes over.
         file: the local file.
         say: told what a person should know.
+        watch: told of each pass of a loop.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Service:
         ttl_s: float,
         file: Path,
         say: Say,
+        watch: PassWatch | None = None,
         me: Owner | None = None,
     ) -> None:
         self.me = me or this_process()
@@ -63,7 +65,10 @@ class Service:
         self._say = say
         self._stopping = threading.Event()
         self._news = threading.Thread(target=self._listen, name="news", daemon=True)
-        self.threads = [LoopThread(loop, instance.sibling(), self.me, ttl_s=ttl_s, say=say) for loop in loops]
+        self._listening = instance.sibling()
+        self.threads = [
+            LoopThread(loop, instance.sibling(), self.me, ttl_s=ttl_s, say=say, watch=watch) for loop in loops
+        ]
         self._since = time.time()
         self._is_away = False
         self._reaped = time.monotonic()
@@ -99,6 +104,12 @@ class Service:
             "loops": {thread.loop.name: thread.state() for thread in self.threads},
         }
 
+    @property
+    def connections(self) -> int:
+        """Connections to the database that this process has open: one for each loop, two for news (Postgres), one for beats."""
+        mine = self._instance.connections + self._listening.connections
+        return mine + sum(thread.connections for thread in self.threads if thread.is_alive)
+
     def _beat(self, daemons: Daemons, leases: Leases) -> None:
         try:
             daemons.beat(self.me, self.state())
@@ -121,7 +132,7 @@ class Service:
     def _listen(self) -> None:
         """Pass news on. A connection of its own, since waiting keeps it busy."""
         tick_s = min(TICK_S, self._ttl_s / (4 * LOOKS_PER_TTL))
-        with self._instance.sibling() as instance:
+        with self._listening as instance:
             while not self._stopping.is_set():
                 try:
                     instance.database.wait_for_news(tick_s)

@@ -301,6 +301,11 @@ class Instance:
         """From here on calls wait so long for a database that is away."""
         self.database.set_patience(seconds)
 
+    @property
+    def connections(self) -> int:
+        """Connections to the database that this instance has open now."""
+        return self.database.connections if "database" in self.__dict__ else 0
+
     def disconnect(self) -> None:
         """Close the connection to the database; the next call opens one."""
         self.database.release()

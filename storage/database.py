@@ -36,6 +36,10 @@ class Database(Protocol):
     def wait_for_news(self, timeout_s: float) -> bool:
         """Return when another process may have written something, at the latest after `timeout_s`. May return early."""
 
+    @property
+    def connections(self) -> int:
+        """How many connections are open now."""
+
     def release(self) -> None:
         """Give up a server's connection until the next call, which opens one; nothing to do where there is no server."""
 

@@ -31,6 +31,18 @@ class TakenLaunch(NamedTuple):
     epoch: int
 
 
+class LaunchesDone(NamedTuple):
+    """What is known of launches that are done with.
+
+    Attributes:
+        canceled: those that were canceled meanwhile: nobody but the caller tells their workers to end.
+        took_s: of each, how long ago it left the queue, by the database's clock, in seconds.
+    """
+
+    canceled: Sequence[str]
+    took_s: Mapping[str, float]
+
+
 class Launches:
     """The launches of one database, for one daemon.
 
@@ -54,18 +66,15 @@ class Launches:
         """Whether the launch is still to be made, and by this daemon: one that was frozen may have been replaced."""
         return bool(self._database.read(self._sql["is_mine"], {**self._daemon, "run": run_id}))
 
-    def done(self, handles: Mapping[str, Mapping[str, Any] | None]) -> list[str]:
-        """Store where workers are; None for a launch that was not made. All of them are done with.
-
-        Returns:
-            Those of them that were canceled meanwhile: nobody but the caller tells their workers to end.
-        """
+    def done(self, handles: Mapping[str, Mapping[str, Any] | None]) -> LaunchesDone:
+        """Store where workers are; None for a launch that was not made. All of them are done with."""
         rows = [
             [run_id, json.dumps(handle) if handle is not None else None] for run_id, handle in sorted(handles.items())
         ]
         params = {**self._daemon, "rows": json.dumps(rows)}
         steps = [Statement(self._sql[name], params) for name in ("lock", "handles", "forget", "canceled")]
-        return [row[0] for row in self._database.transact(steps)[-1].rows]
+        *_, forgotten, canceled = self._database.transact(steps)
+        return LaunchesDone([row[0] for row in canceled.rows], {run_id: float(s) for run_id, s in forgotten.rows})
 
     def waiting(self) -> bool:
         """Whether one is nobody's."""
@@ -94,7 +103,7 @@ def _texts(d: Dialect) -> dict[str, str]:
         "lock": f"SELECT l.run_id FROM {{launch}} l WHERE l.run_id IN {mine} ORDER BY l.run_id{d.lock_rows}",
         "handles": f"UPDATE {{run}} SET handle = v.handle FROM {rows} v WHERE {{run}}.run_id = v.name AND v.handle IS NOT NULL"
         f" AND {{run}}.run_id IN {mine}",
-        "forget": f"DELETE FROM {{launch}} WHERE run_id IN {mine}",
+        "forget": f"DELETE FROM {{launch}} WHERE run_id IN {mine} RETURNING run_id, {d.now} - at",
         "canceled": f"SELECT h.run_id FROM {{run_head}} h WHERE h.run_id IN (SELECT v.name FROM {rows} v)"
         " AND (h.status = 'CANCELED' OR (h.status = 'CANCELING' AND h.epoch = 0))",
         "waiting": "SELECT 1 FROM {launch} l WHERE l.daemon IS NULL LIMIT 1",

@@ -44,6 +44,11 @@ class PatientDatabase:
         """See ``Database``."""
         return self._inner.where
 
+    @property
+    def connections(self) -> int:
+        """See ``Database``."""
+        return self._inner.connections
+
     def set_patience(self, patience_s: float | None) -> None:
         """Change how long later calls may wait."""
         self._patience_s = patience_s

@@ -93,6 +93,11 @@ class PostgresDatabase:
         parts = conninfo.conninfo_to_dict(self._url)
         return f"postgres {parts.get('host', 'localhost')}:{parts.get('port', 5432)}/{parts.get('dbname', '')}"
 
+    @property
+    def connections(self) -> int:
+        """See ``Database.connections``."""
+        return sum(one is not None and not one.closed for one in (self._connection, self._listener))
+
     def transact(self, statements: Sequence[Statement]) -> list[Outcome]:
         """See ``Database.transact``: all statements and the end of the transaction travel together."""
         with self._lock:

@@ -195,7 +195,7 @@ class Queue:
 
     # What the holder of the queue's lease does ----------------------------------------------------------------------------
 
-    def dequeue(self, lease: Lease, run_ids: Sequence[str], room: Room, event: NewEvent) -> list[str]:
+    def dequeue(self, lease: Lease, run_ids: Sequence[str], room: Room, event: NewEvent) -> Mapping[str, float]:
         """Move runs from QUEUED to STARTING and have them launched: see ``Launches``.
 
         Args:
@@ -204,7 +204,7 @@ class Queue:
             event: RUN_STARTING, stored for each of them.
 
         Returns:
-            Those that were taken. One that was canceled meanwhile is not among them; none is when there is less room.
+            Those that were taken, and when that was by the database's clock. One that was canceled meanwhile is not among them; none is when there is less room.
 
         Raises:
             FencedError: another process holds the lease.
@@ -236,7 +236,7 @@ class Queue:
         )
         if outcomes[0].matched == 0:
             raise fenced(lease)
-        return [row[0] for row in outcomes[2].rows]
+        return {run_id: float(at) for run_id, at in outcomes[2].rows}
 
     def park(self, lease: Lease, limits: Mapping[str, str | None]) -> None:
         """Put runs aside until the limit that they wait for has room again; None: they are to be looked at again.
@@ -300,8 +300,8 @@ def _texts(d: Dialect) -> dict[str, str]:
         "tags": f"SELECT t.run_id, t.key, t.value FROM {{run_tag}} t WHERE t.run_id IN {named}"
         f" AND t.key IN (SELECT v.name FROM {keys} v)",
         "lock_heads": f"SELECT h.run_id FROM {{run_head}} h WHERE h.run_id IN {named} ORDER BY h.run_id{d.lock_rows}",
-        "take": take + " RETURNING run_id",
-        "take_tagged": take + f" AND NOT {too_many} RETURNING run_id",
+        "take": take + " RETURNING run_id, clock",
+        "take_tagged": take + f" AND NOT {too_many} RETURNING run_id, clock",
         "events": "INSERT INTO {event} (day, run_id, seq, kind, version, at, written_at, body)"
         f" SELECT h.day, h.run_id, h.head, :kind, 1, h.clock, :written_at, :body FROM {{run_head}} h WHERE {mine}",
         "feed": f"INSERT INTO {{feed}} (run_id, seq, kind, at, body{number}) SELECT h.run_id, h.head, :kind, h.clock, :body{numbers}"

@@ -70,6 +70,11 @@ class SqliteDatabase:
         """The file's path."""
         return f"sqlite:{self.path}" if self.path else "sqlite in memory"
 
+    @property
+    def connections(self) -> int:
+        """See ``Database.connections``: the one, opened with the object."""
+        return 1
+
     def transact(self, statements: Sequence[Statement]) -> list[Outcome]:
         """See ``Database.transact``."""
         with self._lock:

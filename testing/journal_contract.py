@@ -96,6 +96,11 @@ class LossyDatabase:
         self.where = inner.where
         self.round_trips = 0
 
+    @property
+    def connections(self) -> int:
+        """See ``Database``."""
+        return self._inner.connections
+
     def transact(self, statements: Sequence[Statement]) -> list[Outcome]:
         """See ``Database``."""
         self.round_trips += 1

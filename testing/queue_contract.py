@@ -356,7 +356,7 @@ class QueueContract:
         house.launches.take(2)
         house.cancel(a)
 
-        assert house.launches.done({a: None, b: None}) == [a]
+        assert house.launches.done({a: None, b: None}).canceled == [a]
 
     # Many at once
 

@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 NOT_PACKAGES = {"tests", "docs", "examples", "bench", "deploy", "build", "dist"}
 DEPENDENCIES = {
-    "alembic", "botocore", "celery", "click", "dagster", "docker", "fsspec", "grpc", "hypothesis", "kombu", "kubernetes", "msgspec", "obstore",
+    "alembic", "botocore", "celery", "click", "dagster", "docker", "fsspec", "grpc", "hypothesis", "kombu", "kubernetes", "msgspec", "obstore", "opentelemetry",
     "prometheus_client", "psutil", "psycopg", "pydantic", "pytest", "redis", "rich", "s3fs", "sqlalchemy", "starlette",
     "testcontainers", "upath", "uvicorn", "yaml",
 }  # fmt: skip
