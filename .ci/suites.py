@@ -9,12 +9,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import IO
 
 import demo
 import environments
@@ -27,12 +30,30 @@ WORK = (
 UNIT = ("tests/test_layout.py", "tests/unit")
 # Folders of tests/ beside unit, in the order in which they run. A folder that is not named here fails the layout test.
 FOLDERS = ("contracts", "real", "parity", "examples", "tier_a", "mutants", "containers")
+# Suites run side by side, as most wait for processes, leases and outages more than they compute; the longest begin first.
+LANES = 3
+LONGEST_FIRST = ("real", "tier_a", "mutants")
 # A suite that hangs ends here, not at CI's limit. Several times what it takes alone on two cores, in minutes.
-LIMITS = {"contracts": 15, "real": 30, "tier_a": 30, "mutants": 25, "containers": 20}
-OTHERWISE = 10
+LIMITS = {"contracts": 20, "real": 35, "tier_a": 35, "mutants": 35, "containers": 20}
+OTHERWISE = 15
 # With the full counts: 50,000 graphs; 100,000 batches, a million events and outages of minutes; 800 points and 400 cancels.
 LIMITS_LONG = {"unit": 180, "contracts": 120, "real": 300, "tier_a": 420, "benchmarks": 180}
 OTHERWISE_LONG = 60
+
+
+@dataclass(frozen=True)
+class Job:
+    """A program that checks something.
+
+    Attributes:
+        variables: environment variables of its own.
+        report: the JUnit file that it writes; none when it is no pytest run.
+    """
+
+    name: str
+    command: list[str]
+    variables: dict[str, str] = field(default_factory=dict)
+    report: Path | None = None
 
 
 @dataclass
@@ -40,21 +61,25 @@ class Tally:
     """How one suite went.
 
     Attributes:
+        busy: minutes of CPU time, of its processes that it waited for.
         tests: none when the suite is no pytest run.
     """
 
     name: str
     ok: bool
     minutes: float
+    busy: float = 0.0
     tests: dict[str, int] | None = None
     skipped: list[str] = field(default_factory=list)
 
 
 class Session:
-    """One call of a verb: runs suites one after the other, goes on when one fails, and sums up at the end."""
+    """One call of a verb: runs suites, one after the other or side by side, goes on when one fails, and sums up at the end."""
 
     def __init__(self, *, long: bool = False) -> None:
         self.long = long
+        self.began = time.monotonic()
+        self._printing = threading.Lock()
         self.tallies: list[Tally] = []
         self.notes: list[str] = []
         self.environ = {**os.environ, "RUNPLANE_LONG": "1" if long else ""}
@@ -75,39 +100,55 @@ class Session:
             return self._note_down(Tally(name, False, minutes_since(started)))
         return self._note_down(Tally(name, True, minutes_since(started)))
 
-    def tool(self, name: str, command: list[str], **variables: str) -> bool:
-        self._title(name)
-        started = time.monotonic()
-        code = self._call(name, command, variables)
-        return self._note_down(Tally(name, code == 0, minutes_since(started)))
+    def run(self, job: Job) -> bool:
+        """One job, its output as it comes."""
+        self._title(job.name)
+        return self._note_down(read_report(job, self._call(job)))
 
-    def pytest(self, name: str, paths: list[str], environment: Environment = DEVELOPMENT) -> bool:
-        self._title(name)
-        started = time.monotonic()
+    def beside(self, jobs: Sequence[Job]) -> None:
+        """Jobs in several lanes, begun in this order; each one's output is printed when it has ended."""
+        with ThreadPoolExecutor(LANES) as lanes:
+            for done in [lanes.submit(self._in_a_lane, job) for job in jobs]:
+                done.result()
+
+    def _in_a_lane(self, job: Job) -> None:
+        said = environments.LOGS / f"{job.name.replace(' ', '-')}.log"
+        with said.open("wb") as output:
+            tally = self._call(job, output)
+        with self._printing:
+            self._title(job.name)
+            print(said.read_text(errors="replace"), flush=True)
+            self._note_down(read_report(job, tally))
+
+    def pytest(self, name: str, paths: list[str], environment: Environment = DEVELOPMENT) -> Job:
+        """A suite of tests as a job."""
         report = REPORTS / f"{name.replace(' ', '-')}.xml"
         report.unlink(missing_ok=True)
         command = [str(environment.python), "-m", "pytest", "-c", str(ROOT / "tests" / "pytest.ini")]
         command += ["-q", f"--junitxml={report}", *(str(ROOT / p) for p in paths)]
-        command += [] if self.long else ["-m", "not long"]
-        code = self._call(name, command)
-        tests, skipped = read_report(report)
-        ok = code == 0 and bool(tests["passed"])
-        return self._note_down(Tally(name, ok, minutes_since(started), tests, skipped))
+        return Job(name, command + ([] if self.long else ["-m", "not long"]), report=report)
 
-    def _call(self, name: str, command: list[str], variables: dict[str, str] | None = None) -> int:
-        minutes = minutes_allowed(name, long=self.long)
-        try:
-            return subprocess.run(
-                command,
-                check=False,
-                cwd=WORK,
-                env={**self.environ, **(variables or {})},
-                stdin=subprocess.DEVNULL,
-                timeout=60 * minutes,
-            ).returncode
-        except subprocess.TimeoutExpired:
-            print(f"ended after {minutes} minutes: {' '.join(command)}")
-            return 1
+    def _call(self, job: Job, output: IO[bytes] | None = None) -> Tally:
+        minutes = minutes_allowed(job.name, long=self.long)
+        started = time.monotonic()
+        process = subprocess.Popen(
+            job.command,
+            cwd=WORK,
+            env={**self.environ, **job.variables},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output and subprocess.STDOUT,
+        )
+        late = threading.Timer(60 * minutes, process.kill)
+        late.start()
+        # Not `wait`: only this tells what one child has cost while others run.
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if not late.is_alive():
+            print(f"ended after {minutes} minutes: {' '.join(job.command)}")
+        late.cancel()
+        busy = (used.ru_utime + used.ru_stime) / 60
+        return Tally(job.name, process.returncode == 0, minutes_since(started), busy)
 
     def _title(self, name: str) -> None:
         print(f"\n---- {name}", flush=True)
@@ -123,8 +164,13 @@ class Session:
         print("\n---- summary")
         for tally in self.tallies:
             counts = ", ".join(f"{n} {what}" for what, n in (tally.tests or {}).items() if n)
-            print(f"{'ok    ' if tally.ok else 'FAILED'}  {tally.minutes:5.1f} min  {tally.name:<26} {counts}".rstrip())
-        print(f"        {sum(t.minutes for t in self.tallies):5.1f} min  in all")
+            cost = (
+                f"{tally.minutes:5.1f} min {tally.busy:5.1f} busy"
+                if tally.busy
+                else f"{tally.minutes:5.1f} min" + 11 * " "
+            )
+            print(f"{'ok    ' if tally.ok else 'FAILED'}  {cost}  {tally.name:<26} {counts}".rstrip())
+        print(f"        {minutes_since(self.began):5.1f} min {sum(t.busy for t in self.tallies):5.1f} busy  in all")
         for tally in self.tallies:
             for reason in tally.skipped:
                 print(f"skipped in {tally.name}: {reason}")
@@ -149,13 +195,13 @@ def minutes_since(started: float) -> float:
     return (time.monotonic() - started) / 60
 
 
-def read_report(report: Path) -> tuple[dict[str, int], list[str]]:
-    """Counts and the reasons of what was skipped, from a JUnit file; no file means that pytest did not get that far."""
+def read_report(job: Job, tally: Tally) -> Tally:
+    """With counts, and the reasons of what was skipped, from a JUnit file; no file means that pytest did not get that far."""
+    if job.report is None:
+        return tally
     counts = {"passed": 0, "failed": 0, "skipped": 0}
     reasons: list[str] = []
-    if not report.exists():
-        return counts, reasons
-    for case in ElementTree.parse(report).iter("testcase"):
+    for case in ElementTree.parse(job.report).iter("testcase") if job.report.exists() else ():
         outcomes = {child.tag for child in case}
         if outcomes & {"failure", "error"}:
             counts["failed"] += 1
@@ -164,7 +210,8 @@ def read_report(report: Path) -> tuple[dict[str, int], list[str]]:
             reasons.append(next(case.iter("skipped")).get("message", ""))
         else:
             counts["passed"] += 1
-    return counts, sorted(set(reasons))
+    ok = tally.ok and bool(counts["passed"])
+    return replace(tally, ok=ok, tests=counts, skipped=sorted(set(reasons)))
 
 
 # ---------------------------------------------------------------------------------------------------- verbs
@@ -172,18 +219,24 @@ def read_report(report: Path) -> tuple[dict[str, int], list[str]]:
 
 def check(session: Session) -> bool:
     """Lint, types, import rules, unit tests. False when there is no environment to run anything in."""
-    if not session.step("environment", lambda: made_ready(DEVELOPMENT)):
+    if not session.step("environment", ready(DEVELOPMENT)):
         return False
     settings = str(ROOT / "pyproject.toml")
     ruff = DEVELOPMENT.command("ruff")
-    session.tool("lint", [ruff, "check", str(ROOT)])
-    session.tool("format", [ruff, "format", "--check", str(ROOT)])
-    mypy = [str(DEVELOPMENT.python), "-m", "mypy", "--config-file", settings, "--cache-dir", str(BUILD / "mypy")]
-    session.tool("types", [*mypy, "-p", "runplane"])
+    session.run(Job("lint", [ruff, "check", str(ROOT)]))
+    session.run(Job("format", [ruff, "format", "--check", str(ROOT)]))
+    mypy = [str(DEVELOPMENT.python), "-m", "mypy", "--config-file", settings, "--cache-dir"]
     own = ["-p", "services", "-m", "conftest", "-m", "scale", "-m", "suites"]
-    session.tool("types of the tests' services", [*mypy, *own], MYPYPATH=f"{ROOT / 'tests'}:{ROOT / '.ci'}")
-    session.tool("layers", [DEVELOPMENT.command("lint-imports"), "--config", settings, "--no-cache"])
-    session.pytest("unit", existing(UNIT))
+    found_in = {"MYPYPATH": f"{ROOT / 'tests'}:{ROOT / '.ci'}"}
+    layers = [DEVELOPMENT.command("lint-imports"), "--config", settings, "--no-cache"]
+    session.beside(
+        [
+            session.pytest("unit", existing(UNIT)),
+            Job("types", [*mypy, str(BUILD / "mypy"), "-p", "runplane"]),
+            Job("types of the tests' services", [*mypy, str(BUILD / "mypy-services"), *own], found_in),
+            Job("layers", layers),
+        ]
+    )
     return True
 
 
@@ -195,18 +248,22 @@ def test(session: Session) -> None:
         with ThreadPoolExecutor(1) as beside:
             services = beside.submit(services_up, session)
             dagster = beside.submit(environments.dagster_python)
+            made = {v: beside.submit(environments.ready, environments.for_python(v), p) for v, p in others.items()}
             if not check(session):
                 return
-            session.step("services", lambda: use(session, services))
-            session.step("a real Dagster", lambda: use(session, dagster))
-        for folder in FOLDERS:
-            if list((ROOT / "tests" / folder).rglob("test_*.py")):
-                session.pytest(folder, [f"tests/{folder}"])
+            session.step("services", lambda: session.environ.update(services.result()))
+            session.step("a real Dagster", lambda: session.environ.update(dagster.result()))
+        pythons = [v for v in others if session.step(f"environment {v}", partial(made_ready, made[v]))]
+        folders = [f for f in FOLDERS if list((ROOT / "tests" / f).rglob("test_*.py"))]
+        folders.sort(key=lambda f: f not in LONGEST_FIRST)
+        suites = [session.pytest(folder, [f"tests/{folder}"]) for folder in folders]
+        units = [session.pytest(f"unit {v}", existing(UNIT), environments.for_python(v)) for v in pythons]
+        session.beside([*suites, *units])
     finally:
         s3_gateway.wait()
         services_down()
-    for version, python in others.items():
-        test_on(session, version, python)
+    for version in pythons:
+        session.step(f"demo job {version}", partial(demo.run, environments.for_python(version), demo.EXAMPLES[:1]))
     missing = sorted(set(environments.SUPPORTED) - set(others) - {environments.MINE})
     session.notes.append(f"Pythons not found on this machine, so not tested: {', '.join(missing) or 'none'}")
 
@@ -249,41 +306,35 @@ def services_down() -> None:
         print(f"the services did not end as they should: {done.stderr}")
 
 
-def use(session: Session, made: Future[dict[str, str]]) -> None:
-    session.environ.update(made.result())
-
-
-def test_on(session: Session, version: str, python: str) -> None:
-    """The unit suite and the demo job on another Python."""
-    environment = environments.for_python(version)
-    if session.step(f"environment {version}", lambda: made_ready(environment, python)):
-        session.pytest(f"unit {version}", existing(UNIT), environment)
-        if demo.EXAMPLES[0].is_there():
-            session.step(f"demo job {version}", lambda: demo.run(environment, demo.EXAMPLES[:1]))
-
-
 def existing(paths: tuple[str, ...]) -> list[str]:
     return [p for p in paths if (ROOT / p).exists()]
 
 
-def made_ready(environment: Environment, python: str | None = None) -> None:
-    environments.ready(environment, python)
+def ready(environment: Environment) -> Callable[[], None]:
+    def make() -> None:
+        environments.ready(environment)
+
+    return make
+
+
+def made_ready(made: Future[Environment]) -> None:
+    made.result()
 
 
 def show(session: Session) -> None:
     """The demo, in an environment that holds the package and what it needs, nothing else."""
-    if session.step("environment", lambda: made_ready(environments.DEMO)):
+    if session.step("environment", ready(environments.DEMO)):
         session.step("demo", lambda: demo.run(environments.DEMO, demo.EXAMPLES))
 
 
 def bench(session: Session) -> None:
     """``bench/run.py`` beside a real Dagster: it writes ``docs/benchmarks.md``. Postgres is the tests'."""
-    if not session.step("environment", lambda: made_ready(DEVELOPMENT)):
+    if not session.step("environment", ready(DEVELOPMENT)):
         return
     session.step("a real Dagster", lambda: session.environ.update(environments.dagster_python()))
     try:
         session.step("services", lambda: session.environ.update(services_up(session)))
-        session.tool("benchmarks", [str(DEVELOPMENT.python), "-u", str(ROOT / "bench" / "run.py")])
+        session.run(Job("benchmarks", [str(DEVELOPMENT.python), "-u", str(ROOT / "bench" / "run.py")]))
     finally:
         services_down()
 
