@@ -11,6 +11,7 @@ from .launch_loop import THREADS, LaunchLoop
 from .monitor_loop import monitor_loop_of
 from .queue_loop import queue_loop_of
 from .retry_loop import retry_loop_of
+from .trace_loop import trace_loop_of
 
 
 def _queue(instance: Instance, ttl_s: float) -> DaemonLoop | None:
@@ -31,11 +32,16 @@ def _retries(instance: Instance, ttl_s: float) -> DaemonLoop | None:
     return retry_loop_of(instance)
 
 
+def _traces(instance: Instance, ttl_s: float) -> DaemonLoop | None:
+    return trace_loop_of(instance)
+
+
 _LOOPS: Mapping[str, Callable[[Instance, float], DaemonLoop | None]] = {
     "queue": _queue,
     "launch": _launch,
     "monitor": _monitor,
     "retries": _retries,
+    "traces": _traces,
 }
 LOOP_NAMES = tuple(_LOOPS)
 

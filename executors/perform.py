@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import pickle
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,7 @@ from ..events.causes import ErrorInfo, FailureCause
 from ..events.event import NewEvent
 from ..events.kinds import EventKind
 from ..events.messages import duration as in_words
+from ..events.trace_context import TRACEPARENT_ENV, step_parent
 from .resource_scope import Emit, ResourceScope
 from .step_context import StepContexts
 from .step_log import choose_loggers, listened, step_logger
@@ -59,7 +62,26 @@ def perform_step(request: StepRequest, emit: Emit) -> None:
         request: the attempt.
         emit: takes the events, in order. What it raises (the attempt lost its authority) ends the attempt and goes through.
     """
-    _Attempt(request, emit).run()
+    with _trace_context(request):
+        _Attempt(request, emit).run()
+
+
+@contextmanager
+def _trace_context(request: StepRequest) -> Iterator[None]:
+    """While inside: whoever reads the variable of the trace context stands under this attempt's span."""
+    parent = step_parent(request.run.tags, request.run.run_id, request.step_key, request.n)
+    if parent is None:
+        yield
+        return
+    before = os.environ.get(TRACEPARENT_ENV)
+    os.environ[TRACEPARENT_ENV] = parent.text
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(TRACEPARENT_ENV, None)
+        else:
+            os.environ[TRACEPARENT_ENV] = before
 
 
 class _Attempt:

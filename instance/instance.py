@@ -28,6 +28,7 @@ from ..events.origin import JobOrigin
 from ..events.requests import ExecuteRunArgs, InstanceRef, ResumeRunArgs
 from ..events.run import Run
 from ..events.status import RunStatus
+from ..events.trace_context import tags_for_trace
 from ..events.wire import to_text
 from ..launchers.contract import (
     ChecksHealth,
@@ -341,7 +342,7 @@ class Instance:
             ConflictError: the id is taken by another run. RunplaneError: the id is not a UUID.
         """
         plan_id = self.journal.put_plan(request.plan) if request.plan is not None else None
-        run = _asked_for(request, plan_id)
+        run = _asked_for(request, plan_id, self._env)
         self.journal.create(run)
         planned = _planned(request)
         if planned:
@@ -358,7 +359,7 @@ class Instance:
         coordinator = self.coordinator
         # Of assets it is told first what is planned; that comes before the run waits.
         if isinstance(coordinator, StoresRuns) and not _planned(request):
-            return coordinator.submit_new(_asked_for(request, None), request.plan)
+            return coordinator.submit_new(_asked_for(request, None, self._env), request.plan)
         _ = self.launcher
         return coordinator.submit(self.create(request))
 
@@ -572,18 +573,19 @@ def _planned(request: RunRequest) -> list[NewEvent]:
     return planned_events(request.plan) if request.plan is not None else []
 
 
-def _asked_for(request: RunRequest, plan_id: str | None) -> Run:
+def _asked_for(request: RunRequest, plan_id: str | None, env: Mapping[str, str]) -> Run:
     """The run as it is to be stored."""
     tags = {**(request.plan.tags if request.plan else {}), **request.tags}
     if request.parent_run_id is not None and request.root_run_id is not None:
         tags["dagster/parent_run_id"] = request.parent_run_id
         tags["dagster/root_run_id"] = request.root_run_id
+    run_id = _checked_id(request.run_id)
     return Run(
-        run_id=_checked_id(request.run_id),
+        run_id=run_id,
         job_name=request.job_name,
         origin=request.origin,
         run_config=request.run_config,
-        tags=tags,
+        tags=tags_for_trace(run_id, tags, env),
         op_selection=request.op_selection,
         step_keys=request.step_keys,
         asset_selection=request.asset_selection,

@@ -10,6 +10,7 @@ from ..engine.snapshot import PlanSnapshot
 from ..errors import ConfigErrors, ConflictError
 from ..events.origin import CodePointer
 from ..events.run import Run
+from ..events.trace_context import PENDING_TAG
 from ..locations.contract import AssetsAsked, CodeSource
 from ..plan.reexecution import Remainder, finished_by, remainder_of
 from .instance import Instance, RunRequest
@@ -33,6 +34,7 @@ _NOT_COPIED = frozenset(
         "dagster/root_backfill_id",
         "dagster/is_asset_resume_retry",
         FROM_FAILURE_TAG,
+        PENDING_TAG,
     }
 )
 """Tags that say something about the one run. Source: https://docs.dagster.io/guides/deploy/execution/run-retries"""
