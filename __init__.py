@@ -43,6 +43,7 @@ _WHERE = {
         "make_python_type_usable_as_dagster_type",
         "usable_as_dagster_type",
     ),
+    "definitions.expectation_result": ("ExpectationResult",),
     "definitions.results": ("DynamicOutput", "Failure", "Output", "RetryRequested", "TypeCheck"),
     "definitions.metadata_values": (
         "BoolMetadataValue",

@@ -92,11 +92,6 @@ ABSENT: tuple[Absent, ...] = (
     ),
     Absent(
         "later",
-        "Expectations are not in this version. Until then: `context.log`, output metadata, or an exception.",
-        "ExpectationResult",
-    ),
-    Absent(
-        "later",
         "This part of assets is not in this version.",
         """
         AssetJobKey AssetOrCheckKey DataProvenance

@@ -1,7 +1,6 @@
 """The events of a run as user code sees them: ``DagsterEvent``, a view of a stored event with Dagster's names.
 
-What a kind's data holds is read from the same forms that events are exported with, so that an attribute here and a field there never
-differ. Source: https://docs.dagster.io/api/dagster/execution (DagsterEvent, DagsterEventType)
+Source: https://docs.dagster.io/api/dagster/execution (DagsterEvent, DagsterEventType)
 """
 
 from __future__ import annotations
@@ -10,14 +9,12 @@ from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import Any
 
+from .. import definitions
 from ..engine.snapshot import template_key
 from ..events.asset_key import AssetKey
-from ..events.dagster_assets import FORMS
 from ..events.event import Event
 from ..events.kinds import EventKind
-from ..events.messages import default_message
 from .errors import DagsterInvariantViolationError
-from .metadata_values import value_of
 from .node_handle import NodeHandle
 
 
@@ -110,9 +107,8 @@ class DagsterEvent:
     @property
     def message(self) -> str | None:
         """What it says."""
-        e = self.stored
-        said: str | None = e.body.get("message")
-        return said if said is not None else default_message(e.kind, self.job_name, e.step, e.n, e.body)
+        said: str | None = definitions.event_data.message_of(self.stored, self.job_name)
+        return said
 
     @property
     def pid(self) -> int | None:
@@ -128,12 +124,7 @@ class DagsterEvent:
     @property
     def event_specific_data(self) -> Any:
         """What is said beyond the kind and the step; None when nothing is. The attributes are those of Dagster's class for it."""
-        form = FORMS.get(self.stored.kind)
-        if form is None:
-            data = self.stored.body.get("data")
-            return EventData(data) if isinstance(data, Mapping) else None
-        fields = form.write(self.stored.body, self.step_key)
-        return None if fields is None else EventData({"__class__": form.stored, **fields})
+        return definitions.event_data.data_of(self.stored)
 
     # What kind it is --------------------------------------------------------------------------------------------------------
 
@@ -386,40 +377,6 @@ class DagsterEvent:
     def __repr__(self) -> str:
         step = f" {self.step_key}" if self.step_key else ""
         return f"<{type(self).__name__} {self.event_type_value}{step}>"
-
-
-class EventData:
-    """The data of an event: attributes by Dagster's names. Metadata is a mapping from label to value."""
-
-    __slots__ = ("_fields",)
-
-    def __init__(self, fields: Mapping[str, Any]) -> None:
-        self._fields = fields
-
-    def __getattr__(self, name: str) -> Any:
-        if name in ("output_name", "mapping_key") and "step_output_handle" in self._fields:
-            return self._fields["step_output_handle"][name]
-        if name == "metadata" and "metadata_entries" in self._fields:
-            return {e["label"]: value_of(e["entry_data"]) for e in self._fields["metadata_entries"]}
-        try:
-            return _shown(self._fields[name])
-        except KeyError:
-            raise AttributeError(f"{self._fields.get('__class__', 'the data')} has no {name!r}") from None
-
-    def __dir__(self) -> Iterable[str]:
-        return [name for name in self._fields if name != "__class__"]
-
-    def __repr__(self) -> str:
-        said = ", ".join(f"{k}={_shown(v)!r}" for k, v in self._fields.items() if k != "__class__")
-        return f"{self._fields.get('__class__', 'data')}({said})"
-
-
-def _shown(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        if value.get("__class__") == "AssetKey":
-            return AssetKey(value["path"])
-        return EventData(value) if "__class__" in value else value
-    return [_shown(v) for v in value] if isinstance(value, list) else value
 
 
 def seen_by_users(events: Iterable[Event], job_name: str) -> list[DagsterEvent]:

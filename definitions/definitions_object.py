@@ -13,7 +13,7 @@ from ..errors.base import NotFoundError, UnsupportedError
 from ..errors.suggest import nearest
 from ..events.asset_key import AssetKey
 from .asset_port import asset_port
-from .errors import DagsterInvalidDefinitionError
+from .errors import DagsterInvalidDefinitionError, DagsterInvariantViolationError
 from .executor_definition import ExecutorDefinition
 from .job import GraphDefinition, JobDefinition
 
@@ -65,11 +65,41 @@ class Definitions:
         self.metadata = dict(metadata or {})
         self.assets = list(assets or ())
         self.asset_checks = list(asset_checks or ())
+        self._given_jobs = list({id(given): given for given in jobs or ()}.values())  # one that is given twice is one
         self._jobs: dict[str, JobDefinition] = {}
-        for given in jobs or ():
+        for given in self._given_jobs:
             self._add(given)
         if self.assets or self.asset_checks:
             self._add_implicit_job()
+
+    @staticmethod
+    def merge(*def_sets: Definitions) -> Definitions:
+        """Everything that several ``Definitions`` offer, in one: resources, loggers and the executor of one are those of all.
+
+        Raises:
+            DagsterInvariantViolationError: two of them have different resources or loggers under one key, or different executors.
+            DagsterInvalidDefinitionError: together they are not right, as when two jobs have one name.
+        """
+        wrong = next((given for given in def_sets if not isinstance(given, Definitions)), None)
+        if wrong is not None:
+            raise DagsterInvalidDefinitionError(
+                "Definitions.merge(...) was given something else.", got=type(wrong).__name__, expected="Definitions"
+            )
+        executors = {index: given.executor for index, given in enumerate(def_sets) if given.executor is not None}
+        if len({id(executor) for executor in executors.values()}) > 1:
+            raise DagsterInvariantViolationError(
+                f"Definitions objects {', '.join(map(str, executors))} have different executors.",
+                hint="Give the executor to one of them, or to the jobs.",
+            )
+        return Definitions(
+            assets=[asset for given in def_sets for asset in given.assets],
+            jobs=[job for given in def_sets for job in given._given_jobs],
+            resources=_together("resources", [given.resources for given in def_sets]),
+            executor=next(iter(executors.values()), None),
+            loggers=_together("loggers", [given.loggers for given in def_sets]),
+            asset_checks=[check for given in def_sets for check in given.asset_checks],
+            metadata={label: value for given in def_sets for label, value in given.metadata.items()},
+        )
 
     @cached_property
     def _location(self) -> Any:
@@ -168,6 +198,21 @@ class Definitions:
     def resolve_all_asset_keys(self) -> Sequence[AssetKey]:
         """Keys of its assets."""
         return [spec.key for spec in self.resolve_all_asset_specs()]
+
+
+def _together(what: str, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The union of what is given under keys; one key may be given twice if it stands for one object."""
+    found: dict[str, Any] = {}
+    first: dict[str, int] = {}
+    for index, part in enumerate(parts):
+        for key, value in part.items():
+            if found.setdefault(key, value) is not value:
+                raise DagsterInvariantViolationError(
+                    f"Definitions objects {first[key]} and {index} have different {what} with same key '{key}'.",
+                    hint="Name one object in both, or use another key.",
+                )
+            first.setdefault(key, index)
+    return found
 
 
 IMPLICIT_ASSET_JOB = "__ASSET_JOB"

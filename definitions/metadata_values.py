@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, ClassVar
 
-from ..events.dagster_data import metadata_value as tree_of_plain
+from ..events.dagster_metadata import metadata_value as tree_of_plain
 from .errors import DagsterInvalidDefinitionError
 
 Tree = dict[str, Any]
@@ -455,6 +455,11 @@ _CLASSES: dict[str, type[Any]] = {
 def value_of(kept: Any) -> Any:
     """The metadata value that a body or an entry of Dagster's has. A class that is not known here stays a mapping."""
     return _of_tree(tree_of_plain(kept))
+
+
+def values_of(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The metadata that a body has, by label."""
+    return {label: value_of(kept) for label, kept in (metadata or {}).items()}
 
 
 def _of_tree(tree: Any) -> Any:

@@ -9,6 +9,7 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from .. import definitions
 from ..engine.snapshot import StoredOutput, template_key
 from ..errors.suggest import nearest
 from ..events.event import Event
@@ -127,6 +128,15 @@ class JobExecutionResult(AssetResults):
     def compute_events_for_handle(self, handle: str) -> list[DagsterEvent]:
         """As ``events_for_node``: the events of the op at a path."""
         return self.events_for_node(handle)
+
+    def expectation_results_for_node(self, node_str: str) -> Sequence[Any]:
+        """What the op at path `node_str` found when it tested its data, as ``ExpectationResult``."""
+        kind = DagsterEventType.STEP_EXPECTATION_RESULT
+        return [
+            definitions.event_data.expectation_of(e.stored)
+            for e in self.events_for_node(node_str)
+            if e.event_type is kind
+        ]
 
     def get_run_success_event(self) -> DagsterEvent:
         """The event with which the run succeeded.

@@ -9,7 +9,8 @@ from typing import Any
 
 from .asset_key import key_of_stored, stored_key
 from .dagster_data import FORMS as OTHER_FORMS
-from .dagster_data import Body, DataForm, Tree, metadata_entries, metadata_of, metadata_value, plain_metadata
+from .dagster_data import Body, DataForm, Tree
+from .dagster_metadata import metadata_entries, metadata_of, metadata_value, plain_metadata
 from .kinds import EventKind
 
 

@@ -1,8 +1,7 @@
 """The part of an event that is of its kind: body of ours <-> ``event_specific_data`` of Dagster's, by kind.
 
-Bodies are plain JSON. Metadata in a body is a mapping from label to value: text, numbers, booleans, None, lists and mappings stand for
-themselves; anything else (Markdown, a path, a table) is a mapping in Dagster's own form with ``__class__``, which passes through.
-Readers raise KeyError, TypeError, ValueError or AttributeError for data that does not fit; the caller keeps it whole then.
+Bodies are plain JSON; their metadata is that of ``dagster_metadata``. Readers raise KeyError, TypeError, ValueError or AttributeError for
+data that does not fit; the caller keeps it whole then.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .causes import FailureCause, RunFailureReason
+from .dagster_metadata import metadata_entries, metadata_of
 from .kinds import EventKind
 
 Tree = dict[str, Any]
@@ -31,56 +31,6 @@ class DataForm:
     stored: str
     write: Callable[[Body, str | None], Tree | None]
     read: Callable[[Tree], Tree]
-
-
-# --------------------------------------------------------------------------------------------------------- metadata
-
-_PLAIN: dict[type, tuple[str, str]] = {
-    str: ("TextMetadataEntryData", "text"),
-    bool: ("BoolMetadataEntryData", "value"),
-    int: ("IntMetadataEntryData", "value"),
-    float: ("FloatMetadataEntryData", "value"),
-    list: ("JsonMetadataEntryData", "data"),
-    dict: ("JsonMetadataEntryData", "data"),
-}
-_PLAIN_OF = {"TextMetadataEntryData": "text", "JsonMetadataEntryData": "data"} | dict.fromkeys(
-    ("BoolMetadataEntryData", "IntMetadataEntryData", "FloatMetadataEntryData"), "value"
-)
-_TYPED = ("MetadataEntryData", "MetadataValue")
-_NULL = {"__class__": "NullMetadataEntryData"}
-
-
-def metadata_value(value: Any) -> Tree:
-    """Dagster's form of one metadata value of a body."""
-    if isinstance(value, Mapping) and str(value.get("__class__", "")).endswith(_TYPED):
-        return dict(value)
-    if value is None:
-        return dict(_NULL)
-    stored, key = _PLAIN.get(type(value)) or ("TextMetadataEntryData", "text")
-    return {"__class__": stored, key: value if type(value) in _PLAIN else str(value)}
-
-
-def plain_metadata(data: Tree) -> Any:
-    """The reverse: a plain value where Dagster's form says no more than that."""
-    if data == _NULL:
-        return None
-    key = _PLAIN_OF.get(data["__class__"])
-    if key is not None and len(data) == 2 and metadata_value(data[key]) == data:
-        return data[key]
-    return data
-
-
-def metadata_entries(metadata: Mapping[str, Any] | None) -> list[Tree]:
-    """A body's metadata as Dagster's list of entries."""
-    return [
-        {"__class__": "EventMetadataEntry", "description": None, "entry_data": metadata_value(value), "label": label}
-        for label, value in (metadata or {}).items()
-    ]
-
-
-def metadata_of(entries: list[Tree]) -> Tree:
-    """Dagster's list of entries as a body's metadata."""
-    return {entry["label"]: plain_metadata(entry["entry_data"]) for entry in entries}
 
 
 # ------------------------------------------------------------------------------------------------------ small parts
@@ -319,6 +269,27 @@ def _failure_body(data: Tree) -> Tree:
     return found
 
 
+def _expectation(body: Body, step: str | None) -> Tree:
+    said = {
+        "__class__": "ExpectationResult",
+        "description": body.get("description"),
+        "label": body.get("label"),
+        "metadata_entries": metadata_entries(body.get("metadata")),
+        "success": body["success"],
+    }
+    return {"expectation_result": said}
+
+
+def _expectation_body(data: Tree) -> Tree:
+    said = data["expectation_result"]
+    return {
+        "success": said["success"],
+        "label": said["label"],
+        "description": said["description"],
+        "metadata": metadata_of(said["metadata_entries"]),
+    }
+
+
 def _retry(body: Body, step: str | None) -> Tree:
     return {"error": error_tree(body.get("error")), "seconds_to_wait": body.get("seconds_to_wait")}
 
@@ -407,6 +378,7 @@ FORMS: dict[str, DataForm] = {
     EventKind.STEP_SUCCESS.value: DataForm("StepSuccessData", _success, _success_body),
     EventKind.STEP_FAILURE.value: DataForm("StepFailureData", _failure, _failure_body),
     EventKind.STEP_UP_FOR_RETRY.value: DataForm("StepRetryData", _retry, _retry_body),
+    EventKind.STEP_EXPECTATION_RESULT.value: DataForm("StepExpectationResultData", _expectation, _expectation_body),
     EventKind.LOGS_CAPTURED.value: DataForm("ComputeLogsCaptureData", _captured, _captured_body),
     EventKind.HOOK_ERRORED.value: DataForm("HookErroredData", _error_only, _error_only_body),
     EventKind.RUN_FAILURE.value: DataForm("PipelineFailureData", _run_failure, _run_failure_body),

@@ -73,6 +73,7 @@ class EventKind(str, Enum):
     HOOK_ERRORED = "HOOK_ERRORED"
     HOOK_SKIPPED = "HOOK_SKIPPED"
     STEP_EXPECTATION_RESULT = "STEP_EXPECTATION_RESULT"
+    """Body: success, label, description, metadata."""
     OBJECT_STORE_OPERATION = "OBJECT_STORE_OPERATION"
     ASSET_MATERIALIZATION = "ASSET_MATERIALIZATION"
     """Body: asset_key (text ``a/b``), metadata, description, partition, tags."""

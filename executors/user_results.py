@@ -50,6 +50,11 @@ def _checked_yield(op: OpDefinition, item: Any) -> AnyOutput | StepNote:
 
 
 def _returned(op: OpDefinition, value: Any) -> Iterator[AnyOutput]:
+    if isinstance(value, Notable):
+        raise DagsterInvariantViolationError(
+            f'Error in op "{op.name}": an event ({type(value).__name__}) was returned, in the place of a value.',
+            hint="`yield` it, or hand it to `context.log_event`.",
+        )
     outs = list(op.output_dict.values())
     if len(outs) == 1:
         yield from _of_one(op, outs[0], value)

@@ -13,7 +13,6 @@ from ..coordinators.immediate import DefaultRunCoordinator
 from ..events.run import Run
 from ..launchers.contract import RunLauncher, WorkerHandle
 from ..launchers.in_process import InProcessRunLauncher, RunHere
-from ..launchers.process import DefaultRunLauncher
 from ..storage.compute_logs import ComputeLogStore, LocalComputeLogStore, NoOpComputeLogStore
 from ..storage.database import Database
 from ..storage.journal import Journal
@@ -107,7 +106,9 @@ class Wiring:
         name = part.known.target(where=self._at(part)).class_name
         if name == "InProcessRunLauncher":
             return InProcessRunLauncher(_run_here[0] if _run_here else None)
-        return DefaultRunLauncher(self.home() / "storage" / "workers")
+        # Most workers launch nothing.
+        built: RunLauncher = _class_of("launchers.process", "DefaultRunLauncher")(self.home() / "storage" / "workers")
+        return built
 
     def coordinator(self, journal: Journal, runs: Runs, launch: Callable[[Run], WorkerHandle]) -> RunCoordinator:
         """The run coordinator. Where the file names none, runs are launched at once (a documented difference)."""

@@ -21,6 +21,7 @@ Side = dict[str, Any]
 
 PARTITIONS = "partitions are not in this version"
 INTERNAL = "an internal of Dagster"
+RECORDS = "records and their filters are not in this version; `runplane run list` and `run events` with `--json`"
 OWN_FORM = "made by the library; what it is made of differs"
 # The first pattern that fits `Class.member` (or a name) says why it is not the same.
 NOTES = [
@@ -48,6 +49,12 @@ NOTES = [
     (r".*\.(event_loop|log_manager)", "`context.log`"),
     (r"(Input|Output)Context\..*asset.*", "this part of assets is not in this version"),
     (r"(Input|Output)Context\..*", "not in this version"),
+    (r"DagsterInstance\.(fetch|get_run_record|get_asset_records|get_latest_materialization_code).*", RECORDS),
+    (r"DagsterInstance\.get", "ours may be told how to speak to a person (`say`)"),
+    (r"DagsterInstance\.ephemeral", "a folder for outputs is its only argument"),
+    (r"DagsterInstance\.delete_run", "`runplane run delete`"),
+    (r"DagsterInstance\.local_temp", "`from_home`"),
+    (r"DagsterInstance\..*", "this part of assets is not in this version"),
     (r".*Result\..*", "this part of assets is not in this version"),
     (r"Dagster.*(Error|DidNotPass|NotFound)", "the text, then where, got, expected, nearest and hint"),
     (r"(Dict|List|Optional|Set|Tuple)", "the form of `typing`"),
@@ -62,7 +69,7 @@ NOTES = [
 HEAD = f"""# Dagster's public names
 
 This page compares runplane with Dagster {DAGSTER}: each public name, and each public member of the results, contexts and events that user code
-meets. *Same*: the name and its parameters, with their order and whether they have a default. *Different*: the name is there; its parameters
+meets; of the instance, the members that Dagster's reference documents. *Same*: the name and its parameters, with their order and whether they have a default. *Different*: the name is there; its parameters
 differ, as the note says. Where Dagster's own signature is `*args, **kwargs` the name alone is compared. *Absent*: it is not there. How things behave is in [differences](../differences.md). A test holds this page to both
 libraries; `python tests/dagster_page.py` writes it.
 """

@@ -92,6 +92,13 @@ DIFFERENCES: dict[str, dict[str, Difference]] = {
         ),
         "graphs/tries/graph": Difference(1, 2, _OF_GRAPHS),
     },
+    "expectations": {
+        "no boolean/raised": Difference(
+            ["ParameterCheckError"],
+            ["DagsterError", "DagsterInvariantViolationError"],
+            "an argument of the wrong type is an error of a public class",
+        )
+    },
     "failures": {
         "again/raised": Difference(["DagsterError"], ["DagsterError", "from Failure"], _WITH_ITS_CAUSE.reason),
         **_raises("succeeded", None, "DagsterInvariantViolationError", "a node that the job does not have is named"),

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
+from .. import workers
 from ..definitions.code_loading import load_job
 from ..definitions.errors import DagsterExecutionInterruptedError
 from ..definitions.job import JobDefinition
@@ -22,8 +21,7 @@ from ..engine.snapshot import PlanSnapshot, StoredOutput
 from ..errors import NotFoundError, nearest
 from ..errors.exit_codes import ExitCode
 from ..events.causes import FailureCause
-from ..events.dagster_view import entries_of
-from ..events.event import Event, NewEvent
+from ..events.event import NewEvent
 from ..events.kinds import EventKind
 from ..events.requests import ExecuteStepArgs, RetryMode
 from ..events.run import Run
@@ -103,7 +101,7 @@ def _execute_one(
     instance.disconnect()
     instance.wait_for_ever()
     sink = EventSink(instance.journal, run.run_id, ref, claimed, instance.disconnect)
-    printed = _Printed(run, sink) if args.print_serialized_events else None
+    printed = workers.printed_events.PrintedEvents(run, sink) if args.print_serialized_events else None
     take = printed.take if printed else sink.take
     loaded = job
     capture = LogCapture(usable_logs(instance, run), run.run_id, [key])
@@ -224,25 +222,3 @@ def _signals_as_before() -> Iterator[None]:
 
 def _raise(_number: int, _frame: FrameType | None) -> None:
     raise DagsterExecutionInterruptedError
-
-
-class _Printed:
-    """Prints the attempt's events when it is over, one line of Dagster's form each (``print_serialized_events``)."""
-
-    def __init__(self, run: Run, sink: EventSink) -> None:
-        self._run = run
-        self._sink = sink
-        self._events: list[NewEvent] = []
-
-    def take(self, event: NewEvent) -> None:
-        self._events.append(event)
-        self._sink.take(event)
-
-    def print(self) -> None:
-        for e in self._events:
-            event = Event(self._run.run_id, 0, e.kind, e.step, e.n, e.body, e.written_at, e.written_at)
-            for entry in entries_of(event, self._run.job_name):
-                nested = json.loads(entry)["dagster_event"]
-                if nested is not None:
-                    sys.stdout.write(json.dumps(nested, sort_keys=True) + "\n")
-        sys.stdout.flush()

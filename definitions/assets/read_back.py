@@ -7,6 +7,7 @@ from typing import Any
 
 from ...events.asset_key import AssetKey
 from ...events.kinds import EventKind
+from ..metadata_values import values_of
 from .results import AssetCheckEvaluation, AssetCheckSeverity, AssetMaterialization, AssetObservation
 
 
@@ -16,7 +17,7 @@ def said_of_asset(kind: str, body: Mapping[str, Any]) -> AssetMaterialization | 
     return made(
         AssetKey.from_user_string(body["asset_key"]),
         description=body.get("description"),
-        metadata=body.get("metadata"),
+        metadata=values_of(body.get("metadata")),
         partition=body.get("partition"),
         tags=body.get("tags"),
     )
@@ -28,7 +29,7 @@ def evaluation(body: Mapping[str, Any]) -> AssetCheckEvaluation:
         AssetKey.from_user_string(body["asset_key"]),
         body["check_name"],
         body["passed"],
-        body.get("metadata"),
+        values_of(body.get("metadata")),
         AssetCheckSeverity(body.get("severity", "ERROR")),
         body.get("description"),
         blocking=bool(body.get("blocking")),

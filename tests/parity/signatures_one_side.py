@@ -14,8 +14,10 @@ import warnings
 CLASSES = [
     *("ExecuteInProcessResult", "JobExecutionResult", "OpExecutionContext", "AssetExecutionContext", "HookContext"),
     *("AssetCheckExecutionContext", "InputContext", "OutputContext", "InitResourceContext", "InitLoggerContext"),
-    *("DagsterEvent", "MaterializeResult", "TypeCheckContext"),
+    *("DagsterEvent", "MaterializeResult", "TypeCheckContext", "DagsterInstance"),
 ]
+# Of these only the members that Dagster's reference documents are meant: most others serve its own processes.
+DOCUMENTED_ONLY = ["DagsterInstance"]
 
 
 def parameters(function, *, bound):
@@ -42,7 +44,17 @@ def members(cls):
     names = {n for n in dir(cls) if not n.startswith("_") and n not in inherited}
     names |= {n for n in getattr(cls, "__slots__", ()) if not n.startswith("_")}
     names |= {n for n in documented_attributes(cls) if not n.startswith("_")}
+    if cls.__name__ in DOCUMENTED_ONLY:
+        names = {n for n in names if is_documented(cls, n)}
     return {name: member(cls, name) if hasattr(cls, name) else "value" for name in sorted(names)}
+
+
+def is_documented(cls, name):
+    """Whether the class's own library marks the member as public."""
+    from dagster._annotations import is_public
+
+    found = inspect.getattr_static(cls, name)
+    return is_public(getattr(found, "fget", None) or getattr(found, "__func__", None) or found)
 
 
 def documented_attributes(cls):

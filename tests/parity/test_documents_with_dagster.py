@@ -119,10 +119,11 @@ BODIES: dict[str, dict[str, Any]] = {
     "RUN_CANCELED": {"error": ERROR},
     "RUN_ENQUEUED": {"code_location_name": "loc", "repository_name": "r"},
     "HOOK_ERRORED": {"error": ERROR},
+    "STEP_EXPECTATION_RESULT": {"success": False, "label": "l", "description": "d", "metadata": {"n": 1}},
     "RESOURCE_INIT_STARTED": {"resources": ["io_manager"]},
     "LOG": {"message": "hello", "level": 30},
 }  # fmt: skip
-NO_DATA = ("ASSET_", "STEP_EXPECTATION", "OBJECT_STORE")  # their data is Dagster's own, passed through
+NO_DATA = ("ASSET_", "OBJECT_STORE")  # their data is Dagster's own, passed through
 
 
 def our_events() -> list[Event]:
