@@ -104,7 +104,7 @@ def few(loaded: set[str], bare: set[str], most: int, *, what: str, without: set[
     [
         ("import runplane", 36),
         ("import runplane.events.wire", 88),
-        ("from runplane import job, op, k8s_job_executor", 126),
+        ("from runplane import job, op, k8s_job_executor", 120),
     ],
 )
 def test_an_import_loads_little(statement: str, most: int, bare: set[str]) -> None:
