@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..errors import ConflictError
-from ..events.causes import FailureCause, RunFailureReason
+from ..events.causes import OWN_BUDGETS, WITHOUT_RETRY, FailureCause, RunFailureReason
 from ..events.kinds import EventKind
 from .arcs import StepState, Stimulus
 from .commands import (
@@ -38,7 +38,7 @@ from .commands import (
 )
 from .limits import Limits
 from .ready import ReadyQueue
-from .retries import MAX_LOST, next_delay
+from .retries import next_delay
 from .snapshot import InputPlan, OutputRef, PlanSnapshot, RetryPlan, StoredOutput, mapped_key
 from .step import Step
 
@@ -308,7 +308,7 @@ class Engine:
             return
         self._use_budget(step, cause)
         message = f'Execution of step "{step.key}" failed and has requested a retry.'
-        jitter = step.plan.retry if cause is not FailureCause.LOST else None
+        jitter = step.plan.retry if cause not in OWN_BUDGETS else None
         retry = {**body, "seconds_to_wait": delay, "message": message}
         self._record(EventKind.STEP_UP_FOR_RETRY, step, retry, jitter)
         step.sealed = None
@@ -605,17 +605,18 @@ class Engine:
 
     def _delay_after(self, step: Step, cause: FailureCause) -> float | None:
         """Seconds until the next attempt after a sealed one, or None when there is none."""
-        if self.intent != "none" or cause in (FailureCause.LAUNCH_REFUSED, FailureCause.CANCELED):
+        if self.intent != "none" or cause in WITHOUT_RETRY:
             return None
-        if cause is FailureCause.LOST:
-            return 0.0 if step.lost < MAX_LOST else None
+        if cause in OWN_BUDGETS:
+            return 0.0 if step.spent.get(cause, 0) < OWN_BUDGETS[cause] else None
         if not self._retries_enabled or step.plan.retry is None or step.retries >= step.plan.retry.max_retries:
             return None
         return next_delay(step.plan.retry, step.retries + 1)
 
     def _use_budget(self, step: Step, cause: object) -> None:
-        if cause == FailureCause.LOST:
-            step.lost += 1
+        own = next((c for c in OWN_BUDGETS if c == cause), None)
+        if own is not None:
+            step.spent[own] = step.spent.get(own, 0) + 1
         else:
             step.retries += 1
 

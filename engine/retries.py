@@ -7,10 +7,6 @@ from __future__ import annotations
 
 from .snapshot import RetryPlan
 
-MAX_LOST = 10
-"""How often a step may be lost to something that is not its own doing before it fails: a bound against a step that takes its
-host down each time."""
-
 
 def next_delay(policy: RetryPlan, retry_number: int) -> float:
     """Seconds before user retry `retry_number` (from 1), without jitter."""

@@ -21,7 +21,7 @@ class Step:
         open: sources that are not final yet.
         n: newest attempt's number, 0 before the first.
         retries: how often the user's retry policy or request was used.
-        lost: how often an attempt was lost to something the user did not do.
+        spent: how often each cause that the user can not help has cost an attempt.
         is_issuing: an Issue is on its way.
         is_counted: counts against the run's limits.
         is_seal_asked: a Seal of the newest attempt is on its way.
@@ -42,7 +42,7 @@ class Step:
     open: int = 0
     n: int = 0
     retries: int = 0
-    lost: int = 0
+    spent: dict[FailureCause, int] = field(default_factory=dict)
     is_issuing: bool = False
     is_counted: bool = False
     is_seal_asked: bool = False

@@ -24,12 +24,34 @@ class FailureCause(str, Enum):
     """The op's own time limit."""
     LOST = "LOST"
     """The process went away with its host or its parent; nothing says that the code was at fault."""
+    EVICTED = "EVICTED"
+    """Its node gave it up: it ran short of something, was drained or tainted."""
+    PREEMPTED = "PREEMPTED"
+    """It had to make room for something more important."""
+    NODE_LOST = "NODE_LOST"
+    """Its node went away."""
+    INTERRUPTED = "INTERRUPTED"
+    """It was told to end (SIGTERM), and nobody had canceled it."""
     LAUNCH_REFUSED = "LAUNCH_REFUSED"
     """It could never be started."""
+    START_TIMED_OUT = "START_TIMED_OUT"
+    """It did not start within its time."""
     CANCELED = "CANCELED"
 
     def __str__(self) -> str:
         return self.value
+
+
+OWN_BUDGETS: Mapping[FailureCause, int] = {
+    FailureCause.LOST: 10,
+    FailureCause.EVICTED: 10,
+    FailureCause.PREEMPTED: 20,
+    FailureCause.NODE_LOST: 10,
+    FailureCause.INTERRUPTED: 10,
+}
+"""What the user's code can not help is made good without the user's retries: so often for each cause, then the step has failed."""
+WITHOUT_RETRY = frozenset({FailureCause.LAUNCH_REFUSED, FailureCause.START_TIMED_OUT, FailureCause.CANCELED})
+"""Another attempt would end the same way, or is not wanted. All other causes are paid for by the user's retries."""
 
 
 class RunFailureReason(str, Enum):

@@ -113,7 +113,7 @@ class Universe:
                 s.state,
                 s.n,
                 s.retries,
-                s.lost,
+                tuple(s.spent.items()),
                 s.is_issuing,
                 s.is_seal_asked,
                 s.due is None,

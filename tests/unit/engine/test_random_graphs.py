@@ -16,7 +16,7 @@ from engine_world import Setting, Store, World, Wrong
 from runplane.engine.arcs import AttemptState
 from runplane.engine.commands import FinishRun
 from runplane.engine.engine import Engine
-from runplane.engine.retries import MAX_LOST
+from runplane.events.causes import OWN_BUDGETS, FailureCause
 from runplane.events.kinds import EventKind
 from runplane.events.status import RunStatus
 from scale import scaled
@@ -112,7 +112,7 @@ def assert_accounts(setting: Setting, store: Store) -> None:
         assert all(store.rows[key, n] is AttemptState.DONE for n in numbers), key
         again = [f for f in store.log if f.step == key and f.kind == EventKind.STEP_UP_FOR_RETRY]
         lost = [f for f in again if f.body["cause"] == "LOST"]
-        assert len(lost) <= MAX_LOST
+        assert len(lost) <= OWN_BUDGETS[FailureCause.LOST]
         if setting.expected is not None and key in setting.expected.retries and setting.intent is None:
             assert len(again) - len(lost) == setting.expected.retries[key], key
 

@@ -7,9 +7,9 @@ import pytest
 from engine_plans import plan_of, step
 from engine_shell import Shell
 from runplane.engine.commands import SealStep
-from runplane.engine.retries import MAX_LOST, next_delay, with_jitter
+from runplane.engine.retries import next_delay, with_jitter
 from runplane.engine.snapshot import RetryPlan
-from runplane.events.causes import FailureCause
+from runplane.events.causes import OWN_BUDGETS, WITHOUT_RETRY, FailureCause
 from runplane.events.kinds import EventKind
 
 
@@ -106,20 +106,42 @@ def test_a_lost_attempt_runs_again_at_once_and_costs_the_user_nothing(retries_en
     assert shell.body_of(EventKind.STEP_UP_FOR_RETRY)["seconds_to_wait"] == 0.0
     shell.wakes("a")
     assert (shell.last[0].n, shell.last[0].retry_number) == (2, 0)  # type: ignore[union-attr]
-    assert (shell.engine.steps["a"].retries, shell.engine.steps["a"].lost) == (0, 1)
+    assert (shell.engine.steps["a"].retries, shell.engine.steps["a"].spent) == (0, {FailureCause.LOST: 1})
 
 
-def test_a_step_that_is_lost_too_often_fails() -> None:
+@pytest.mark.parametrize("cause", list(OWN_BUDGETS))
+def test_a_step_that_is_lost_too_often_fails(cause: FailureCause) -> None:
     shell = one(retry=5)
-    for _ in range(MAX_LOST):
+    for _ in range(OWN_BUDGETS[cause]):
         shell.runs("a")
-        shell.dies("a", FailureCause.LOST)
+        shell.dies("a", cause)
         shell.wakes("a")
 
     shell.runs("a")
-    shell.dies("a", FailureCause.LOST)
+    shell.dies("a", cause)
 
-    assert (shell.state("a"), shell.engine.steps["a"].n) == ("FAILED", MAX_LOST + 1)
+    assert (shell.state("a"), shell.engine.steps["a"].n) == ("FAILED", OWN_BUDGETS[cause] + 1)
+
+
+def test_five_evictions_and_one_error_are_counted_apart() -> None:
+    shell = one(retry=1)
+    for cause in (*[FailureCause.EVICTED] * 5, FailureCause.CRASHED):
+        shell.runs("a")
+        shell.dies("a", cause)
+        shell.wakes("a")
+
+    step_a = shell.engine.steps["a"]
+    assert (step_a.n, step_a.retries, step_a.spent) == (6, 1, {FailureCause.EVICTED: 5})
+
+
+@pytest.mark.parametrize("cause", sorted(WITHOUT_RETRY - {FailureCause.CANCELED}))
+def test_what_would_end_the_same_way_again_is_not_tried_again(cause: FailureCause) -> None:
+    shell = one(retry=5)
+    shell.runs("a")
+
+    shell.dies("a", cause)
+
+    assert (shell.state("a"), shell.engine.steps["a"].n) == ("FAILED", 1)
 
 
 def test_losses_and_the_users_retries_are_counted_apart() -> None:

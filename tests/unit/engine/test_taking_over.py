@@ -57,7 +57,7 @@ def test_attempts_and_budgets_are_counted_from_the_log() -> None:
 
     step_a = shell.taken_over().engine.steps["a"]
 
-    assert (step_a.n, step_a.retries, step_a.lost) == (3, 1, 1)
+    assert (step_a.n, step_a.retries, sum(step_a.spent.values())) == (3, 1, 1)
 
 
 def test_an_adopted_step_goes_on_as_if_nothing_had_happened() -> None:

@@ -1,0 +1,25 @@
+"""The one answer to "how is this Job, and why?". Launcher and executor both ask here; the rows are in ``causes``."""
+
+from __future__ import annotations
+
+from ..events.causes import FailureCause
+from .causes import ROWS
+from .observed import Observed
+from .verdict import Health, Verdict
+
+
+def judge(observed: Observed) -> Verdict:
+    """What is to be thought of what was seen: the first row that fits.
+
+    A pure function: the same observation gives the same verdict.
+    """
+    for row in ROWS:
+        evidence = row.matches(observed)
+        if evidence is not None:
+            return Verdict(row.health, row.name, row.cause, evidence)
+    return Verdict(Health.UNKNOWN, "nothing fits", None, "what was seen of the Job fits nothing that is known")
+
+
+def cause_of(verdict: Verdict) -> FailureCause:
+    """The cause to store for an attempt that has ended by this verdict."""
+    return verdict.cause or FailureCause.LOST
