@@ -14,6 +14,11 @@ _STEP: Mapping[str, str] = {
     FailureCause.OUT_OF_MEMORY.value: "Give it more memory, or run fewer steps at once (max_concurrent of the executor).",
     FailureCause.TIMED_OUT.value: "Look at what it printed last; allow it more time by the op's tag runplane/timeout.",
     FailureCause.LOST.value: "Nothing says that the code is at fault. Run it again.",
+    FailureCause.EVICTED.value: "Look at the evidence: give it the memory or disk that it needs as a request, so that its node keeps room for it.",
+    FailureCause.PREEMPTED.value: "Give it a priority class under which it is let run, or run it when there is room.",
+    FailureCause.NODE_LOST.value: "Nothing says that the code is at fault. Run it again; look at the node when it goes on.",
+    FailureCause.INTERRUPTED.value: "Find out who ends its process: a drain, a deploy, a script.",
+    FailureCause.START_TIMED_OUT.value: "Look at the evidence: room in the cluster, image, quota; or allow it more time (runplane/start_timeout).",
     FailureCause.LAUNCH_REFUSED.value: "Look at the error: whoever starts the step's process refuses it and will go on refusing.",
     FailureCause.CANCELED.value: "It was told to stop. Run it again when it is wanted.",
 }

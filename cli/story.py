@@ -294,6 +294,11 @@ CAUSE_WORDS: Mapping[str, str] = {
     FailureCause.OUT_OF_MEMORY.value: "it ran out of memory",
     FailureCause.TIMED_OUT.value: "it exceeded its time limit",
     FailureCause.LOST.value: "its process was lost",
+    FailureCause.EVICTED.value: "its pod was evicted, again and again",
+    FailureCause.PREEMPTED.value: "its pod had to make room, again and again",
+    FailureCause.NODE_LOST.value: "its node was lost, again and again",
+    FailureCause.INTERRUPTED.value: "its process was told to end, again and again",
     FailureCause.LAUNCH_REFUSED.value: "it could not be started",
+    FailureCause.START_TIMED_OUT.value: "it did not start in time",
     FailureCause.CANCELED.value: "it was canceled",
 }
