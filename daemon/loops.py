@@ -10,6 +10,7 @@ from .contract import DaemonLoop
 from .launch_loop import THREADS, LaunchLoop
 from .monitor_loop import monitor_loop_of
 from .queue_loop import queue_loop_of
+from .reaper_loop import reaper_loop_of
 from .retry_loop import retry_loop_of
 from .trace_loop import trace_loop_of
 
@@ -32,6 +33,10 @@ def _retries(instance: Instance, ttl_s: float) -> DaemonLoop | None:
     return retry_loop_of(instance)
 
 
+def _reaper(instance: Instance, ttl_s: float) -> DaemonLoop | None:
+    return reaper_loop_of(instance)
+
+
 def _traces(instance: Instance, ttl_s: float) -> DaemonLoop | None:
     return trace_loop_of(instance)
 
@@ -42,8 +47,11 @@ _LOOPS: Mapping[str, Callable[[Instance, float], DaemonLoop | None]] = {
     "monitor": _monitor,
     "retries": _retries,
     "traces": _traces,
+    "reaper": _reaper,
 }
 LOOP_NAMES = tuple(_LOOPS)
+BESIDE_OTHERS = "reaper"
+"""Every daemon has it, and a daemon that was not told to runs for no more than this."""
 
 
 def loops_of(instance: Instance, *, ttl_s: float, only: Sequence[str] = ()) -> list[DaemonLoop]:
@@ -64,4 +72,5 @@ def loops_of(instance: Instance, *, ttl_s: float, only: Sequence[str] = ()) -> l
     off = [name for name, loop in made.items() if loop is None]
     if only and off:
         raise NotFoundError(f"the instance's settings do not ask for the loop {off[0]!r}", where=instance.config.where)
-    return [loop for loop in made.values() if loop is not None]
+    loops = [loop for loop in made.values() if loop is not None]
+    return loops if only or [loop.name for loop in loops] != [BESIDE_OTHERS] else []

@@ -8,12 +8,11 @@ run is taken over and ended, with the cause.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import NamedTuple
 
 from ..errors import ConflictError, StorageUnavailableError
 from ..events.causes import FailureCause, RunFailureReason
-from ..events.event import NewEvent
 from ..events.kinds import EventKind
 from ..events.status import RunStatus
 from ..instance.instance import Instance
@@ -24,6 +23,7 @@ from ..storage.leases import LOOKS_PER_TTL, BeatWatch
 from ..storage.liveness import proven_gone
 from ..storage.watching import RESUMING, WatchedRuns
 from .contract import LoopContext, LoopReport
+from .ending import end_lost_run, event_now
 
 GRACE_S = 60.0
 """The run's own worker ends it at its time limit; this long after, the daemon asks for it."""
@@ -116,7 +116,7 @@ class MonitorLoop:
             "tags": {"dagster/failure_reason": RunFailureReason.START_TIMEOUT.value},
         }
         try:
-            instance.journal.move(head.run_id, _event(EventKind.RUN_FAILURE, body))
+            instance.journal.move(head.run_id, event_now(EventKind.RUN_FAILURE, body))
         except ConflictError:
             return False  # it was claimed just now, or has ended
         instance.terminate_worker(head.run_id)
@@ -131,14 +131,16 @@ class MonitorLoop:
         if age is None or age <= limit:
             return False
         evidence = f"it took longer than {limit:g} seconds to cancel"
-        return self._end(context, head, f"The run is ended by the daemon: {evidence}.", evidence, FailureCause.CANCELED)
+        return end_lost_run(
+            context, head, f"The run is ended by the daemon: {evidence}.", evidence, FailureCause.CANCELED
+        )
 
     def _end_unclaimed(self, instance: Instance, head: Head) -> bool:
         """Canceled before a worker claimed it: none can any more."""
         instance.terminate_worker(head.run_id)
         body = {"message": "The run was canceled before its worker claimed it."}
         try:
-            instance.journal.move(head.run_id, _event(EventKind.RUN_CANCELED, body))
+            instance.journal.move(head.run_id, event_now(EventKind.RUN_CANCELED, body))
         except ConflictError:
             return False
         return True
@@ -156,8 +158,8 @@ class MonitorLoop:
         if not limit or age is None or age <= limit + GRACE_S:
             return False
         message = f"Canceling due to exceeding maximum runtime of {limit:g} seconds."
-        canceling = _event(EventKind.RUN_CANCELING, {"intent": "deadline", "message": message})
-        instance.journal.intend(head.run_id, "deadline", canceling, _event(EventKind.RUN_CANCELED, {}))
+        canceling = event_now(EventKind.RUN_CANCELING, {"intent": "deadline", "message": message})
+        instance.journal.intend(head.run_id, "deadline", canceling, event_now(EventKind.RUN_CANCELED, {}))
         return True
 
     # Runs that lost their worker ------------------------------------------------------------------------------------------
@@ -185,7 +187,7 @@ class MonitorLoop:
         """Another worker, or the run's end."""
         instance = context.instance
         if head.status is RunStatus.CANCELING:
-            return self._end(context, head, f"The run was canceled; {evidence}.", evidence, FailureCause.CANCELED)
+            return end_lost_run(context, head, f"The run was canceled; {evidence}.", evidence, FailureCause.CANCELED)
         launched = WatchedRuns(instance.database).workers_launched_again(head.run_id)
         if launched > head.resumes and not self._is_late(instance, head):
             return False
@@ -193,13 +195,13 @@ class MonitorLoop:
         if tries < self._settings.resumes and isinstance(instance.launcher, Resumes):
             said = f"Detected that the run's worker is gone: {evidence}. Resuming run {head.run_id} with a new worker."
             number = f"{RESUMING} (attempt {tries + 1} of {self._settings.resumes})"
-            now = [_event(EventKind.ENGINE_EVENT, {"message": text, "reported": True}) for text in (said, number)]
+            now = [event_now(EventKind.ENGINE_EVENT, {"message": text, "reported": True}) for text in (said, number)]
             instance.journal.annotate(head.run_id, now)
             instance.resume(head.run_id)
             return True
         why = "" if not tries else f" The maximum of {self._settings.resumes} attempts to resume it is used up."
         message = f"Detected that the run's worker is gone: {evidence}. Marking run {head.run_id} as failed.{why}"
-        return self._end(context, head, message, evidence, FailureCause.LOST)
+        return end_lost_run(context, head, message, evidence, FailureCause.LOST)
 
     def _is_late(self, instance: Instance, head: Head) -> bool:
         """Whether the further worker that was started will not take the run over any more: it is gone itself, or late."""
@@ -208,25 +210,6 @@ class MonitorLoop:
             return True
         age = WatchedRuns(instance.database).seconds_since(head.run_id, EventKind.ENGINE_EVENT)
         return age is not None and age > self._settings.start_timeout_s
-
-    def _end(self, context: LoopContext, head: Head, message: str, evidence: str, cause: FailureCause) -> bool:
-        """Take the run over, so that nobody else may write, and end it; open attempts are sealed."""
-        journal = context.instance.journal
-        claim = journal.take_over(
-            head, context.me, _event(EventKind.RUN_RESUMED, {"evidence": evidence, "message": message})
-        )
-        if claim is None:
-            return False
-        if cause is FailureCause.CANCELED and head.intent != "deadline":
-            end = _event(EventKind.RUN_CANCELED, {"message": message})
-        else:
-            reason = RunFailureReason.UNEXPECTED_TERMINATION.value
-            body = {"reason": reason, "message": message, "tags": {"dagster/failure_reason": reason}}
-            end = _event(EventKind.RUN_FAILURE, body)
-        journal.finalise(head.run_id, claim.epoch, end, cause=cause.value)
-        context.instance.complete_logs(head.run_id)
-        context.instance.terminate_worker(head.run_id)
-        return True
 
 
 def monitor_loop_of(instance: Instance) -> MonitorLoop | None:
@@ -251,7 +234,3 @@ def _health(instance: Instance, head: Head) -> str:
     if instance.runs.handle(head.run_id) is None:
         return " No worker of it is known."
     return f" Its worker: {instance.worker_health(head.run_id).evidence}."
-
-
-def _event(kind: EventKind, body: Mapping[str, object]) -> NewEvent:
-    return NewEvent(kind, None, None, body, time.time())

@@ -14,25 +14,15 @@ from ..instance.instance import Instance
 from ..storage.contract import Owner
 from ..storage.daemons import Daemons
 from ..storage.leases import LOOKS_PER_TTL, Leases
-from ..storage.liveness import proven_gone, this_process
+from ..storage.liveness import this_process
 from . import local_file
 from .contract import DaemonLoop, PassWatch
 from .loop_thread import LoopThread
 
 TICK_S = 0.5
-REAP_S = 60.0
-FORGET_S = 86_400.0
-"""The row of a daemon that was not heard of for so long is removed. (One that is alive all the same makes it anew.)"""
 END_S = 20.0
 """How long a daemon that is told to end waits for its loops."""
 Say = Callable[[str], None]
-
-
-def reap(daemons: Daemons) -> None:
-    """Remove the rows of daemons that were killed."""
-    for row in daemons.all():
-        if row.age_s > FORGET_S or proven_gone(row.owner) is not None:
-            daemons.forget(row.daemon_id)
 
 
 class Service:
@@ -71,7 +61,6 @@ class Service:
         ]
         self._since = time.time()
         self._is_away = False
-        self._reaped = time.monotonic()
 
     def run(self) -> None:
         """Until ``stop`` is called. A database that is away is waited for, at the start too."""
@@ -121,9 +110,6 @@ class Service:
                     except FencedError:
                         thread.lose(lease)
             self._is_away = False
-            if time.monotonic() - self._reaped >= REAP_S:
-                self._reaped = time.monotonic()
-                reap(daemons)
         except StorageUnavailableError as e:
             if not self._is_away:
                 self._say(f"{e.message} Nothing new is started until it answers.")

@@ -33,7 +33,7 @@ def test_an_outage_of_several_ttls_changes_nothing(postgres_room: MakeRoom, post
     for _ in range(2):
         room.start()
     room.wait_for("the first launches", lambda: len(room.launches()) == 3)
-    room.wait_for("both leases", lambda: len(fences(room)) == 2)
+    room.wait_for("the leases of queue, monitor and reaper", lambda: len(fences(room)) == 3)
     room.wait_until_live(2)
     before = fences(room)
 

@@ -7,6 +7,7 @@ import json
 import signal
 import time
 from collections.abc import Callable
+from typing import Any
 
 from runplane.events.kinds import EventKind
 from runplane.events.status import RunStatus
@@ -143,3 +144,20 @@ def test_liveness_is_read_from_a_file_and_a_database_that_is_away_is_no_failure(
     room.kill(daemon)
     dead = room.cli("daemon", "liveness-check", RUNPLANE_DAEMON_FILE=file)
     assert (dead.returncode, dead.stdout.split(":")[0]) == (1, "Daemon(s) not running")
+
+
+def test_the_reaper_runs_alone_when_it_is_asked_for(make_room: MakeRoom) -> None:
+    room = make_room(max_concurrent_runs=LIMIT)
+    room.kill(room.start())
+    room.start("--only", "reaper")
+    room.wait_until_live(1)
+
+    room.wait_for("the removal of the killed one", lambda: len(daemons_of(room)) == 1)
+
+    (daemon,) = daemons_of(room)
+    assert list(daemon["loops"]) == ["reaper"]
+
+
+def daemons_of(room: DaemonRoom) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(room.cli("daemon", "status", "--json").stdout)["daemons"]
+    return found
