@@ -45,6 +45,45 @@ class Listing:
     version: str
 
 
+class WatchStream:
+    """An open watch. Iterate it once: ``ADDED``, ``MODIFIED``, ``DELETED`` or ``BOOKMARK``, with the object.
+
+    Raises, when iterated:
+        KubeExpiredError: the version is too old.
+        KubeUnavailableError: the connection broke, or nothing came.
+    """
+
+    def __init__(self, answer: BaseHTTPResponse, where: str) -> None:
+        self._answer = answer
+        self._where = where
+
+    def __iter__(self) -> Iterator[tuple[str, Json]]:
+        try:
+            for line in self._lines():
+                told = json.loads(line)
+                if told["type"] == "ERROR":
+                    status: Json = told["object"]
+                    raise error_of(int(status.get("code") or 500), json.dumps(status).encode(), self._where)
+                yield told["type"], told["object"]
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            raise KubeUnavailableError(f"the watch broke off: {_words(error)}", where=self._where) from error
+        finally:
+            self._answer.close()
+
+    def close(self) -> None:
+        """Wake whoever reads it in another thread: it breaks off."""
+        try:
+            self._answer.shutdown()
+        except (OSError, RuntimeError, ValueError):
+            return  # it is closed already
+
+    def _lines(self) -> Iterator[bytes]:
+        rest = b""
+        for chunk in self._answer.stream(None):
+            *lines, rest = (rest + chunk).split(b"\n")
+            yield from filter(None, lines)
+
+
 class KubeClient:
     """Speaks to one cluster. Any thread may use it.
 
@@ -154,18 +193,16 @@ class KubeClient:
 
     def watch(
         self, resource: str, namespace: str, selector: str, version: str, *, timeout_s: float, stall_s: float
-    ) -> Iterator[tuple[str, Json]]:
-        """What happens from that version on: ``ADDED``, ``MODIFIED``, ``DELETED`` or ``BOOKMARK``, with the object.
-
-        Ends when the server ends it.
+    ) -> WatchStream:
+        """What happens from that version on. Ends when the server ends it.
 
         Args:
             timeout_s: how long the server may keep it open.
-            stall_s: nothing came for so long: the connection is given up.
+            stall_s: nothing came for so long, not even a bookmark: the connection is given up.
 
         Raises:
-            KubeExpiredError: the version is too old.
-            KubeUnavailableError: the connection broke, or nothing came.
+            KubeUnavailableError: no answer.
+            KubeForbiddenError: the role does not have the verb.
         """
         query = {
             "watch": "1",
@@ -174,19 +211,8 @@ class KubeClient:
             "allowWatchBookmarks": "true",
             "timeoutSeconds": str(int(timeout_s)),
         }
-        where = f"watch {resource} in namespace {namespace}"
         answer = self._open("GET", _path(resource, namespace), query, None, "", stall_s)
-        try:
-            for line in _lines(answer):
-                told = json.loads(line)
-                if told["type"] == "ERROR":
-                    status = told["object"]
-                    raise error_of(int(status.get("code") or 500), _body_of(status), where)
-                yield told["type"], told["object"]
-        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            raise KubeUnavailableError(f"the watch broke off: {_words(error)}", where=where) from error
-        finally:
-            answer.close()
+        return WatchStream(answer, f"watch {resource} in namespace {namespace}")
 
     def events_of(self, namespace: str, uid: str) -> list[Json]:
         """The events about an object, as far as the cluster remembers them (an hour, mostly)."""
@@ -362,18 +388,6 @@ def _path(resource: str, namespace: str, name: str | None = None, sub: str | Non
     parts = [_COLLECTIONS[resource], "namespaces", quote(namespace, safe=""), resource]
     parts += [quote(part, safe="") for part in (name, sub) if part is not None]
     return "/".join(parts)
-
-
-def _lines(answer: BaseHTTPResponse) -> Iterator[bytes]:
-    rest = b""
-    for chunk in answer.stream(None):
-        *lines, rest = (rest + chunk).split(b"\n")
-        yield from filter(None, lines)
-
-
-def _body_of(status: Mapping[str, Any]) -> bytes:
-    """An error's object as the body that it would have been."""
-    return json.dumps(status).encode()
 
 
 def _words(error: BaseException) -> str:
