@@ -6,6 +6,7 @@ once, so that a mutant does not go stale when code above it moves, and does not 
 
 from __future__ import annotations
 
+import compileall
 import os
 import re
 import shutil
@@ -109,20 +110,32 @@ def _is_header(line: str) -> bool:
     return line.startswith(("--- a/", "+++ b/"))
 
 
-def copy_package(to: Path) -> Path:
-    """Copy the package below `to`; with `to` on the path it is what ``import runplane`` finds."""
+def copy_package(to: Path, source: Path = ROOT) -> Path:
+    """Copy the package below `to`; with `to` on the path it is what ``import runplane`` finds.
+
+    Args:
+        source: the clone, or a copy that was compiled: what Python has compiled is copied too, so that it is not done for each mutant.
+    """
     package = to / "runplane"
     package.mkdir(parents=True)
-    for entry in sorted(ROOT.iterdir()):
+    for entry in source.iterdir():
         if (
             entry.is_dir()
             and entry.name not in NOT_PACKAGE
             and not entry.name.startswith(".")
             and "egg" not in entry.name
         ):
-            shutil.copytree(entry, package / entry.name, ignore=shutil.ignore_patterns("__pycache__"))
+            ignored = shutil.ignore_patterns(*(["__pycache__"] if source == ROOT else []))
+            shutil.copytree(entry, package / entry.name, ignore=ignored)
         elif entry.suffix == ".py" or entry.name == "py.typed":
-            shutil.copy(entry, package / entry.name)
+            shutil.copy2(entry, package / entry.name)
+    return package
+
+
+def compiled(to: Path) -> Path:
+    """A copy of the package to make others from."""
+    package = copy_package(to)
+    compileall.compile_dir(package, quiet=1)
     return package
 
 
@@ -144,13 +157,15 @@ def apply(mutant: Mutant, package: Path) -> None:
             raise MutantError(f"{mutant.name}: does not apply, {len(found)} places in {hunk.file} look like\n{shown}")
         lines[found[0] : found[0] + size] = hunk.new
         file.write_text("\n".join(lines) + "\n")
+        for stale in (file.parent / "__pycache__").glob(f"{file.stem}.*.pyc"):
+            stale.unlink()
 
 
 def run(tests: list[str], path: Path) -> Outcome:
     """Run tests with the copy of the package below `path`, in a process and a working directory of their own."""
     work = path / "work"
     work.mkdir(exist_ok=True)
-    environ = {**os.environ, "PYTHONPATH": str(path), "PYTHONDONTWRITEBYTECODE": "1"}
+    environ = {**os.environ, "PYTHONPATH": str(path)}
     environ.pop("PYTEST_ADDOPTS", None)
     where = [sys.executable, "-c", "import runplane; print(runplane.__file__)"]
     loaded = subprocess.run(where, env=environ, cwd=work, capture_output=True, text=True, check=False)

@@ -6,22 +6,39 @@ from pathlib import Path
 
 import pytest
 
-from mutants.runner import Hunk, Mutant, MutantError, Outcome, all_mutants, apply, copy_package, judge, read, run
+from mutants.runner import (
+    Hunk,
+    Mutant,
+    MutantError,
+    Outcome,
+    all_mutants,
+    apply,
+    compiled,
+    copy_package,
+    judge,
+    read,
+    run,
+)
 
 FOUND = all_mutants()
 
 
+@pytest.fixture(scope="session")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return compiled(tmp_path_factory.mktemp("compiled"))
+
+
 @pytest.mark.parametrize("mutant", FOUND, ids=lambda m: m.name)
-def test_the_mutant_is_noticed(mutant: Mutant, tmp_path: Path) -> None:
-    apply(mutant, copy_package(tmp_path))
+def test_the_mutant_is_noticed(mutant: Mutant, package: Path, tmp_path: Path) -> None:
+    apply(mutant, copy_package(tmp_path, package))
 
     outcome = run([mutant.test], tmp_path)
 
     judge(mutant, outcome)
 
 
-def test_without_a_mutant_all_these_tests_pass(tmp_path: Path) -> None:
-    copy_package(tmp_path)
+def test_without_a_mutant_all_these_tests_pass(package: Path, tmp_path: Path) -> None:
+    copy_package(tmp_path, package)
 
     outcome = run(sorted({m.test for m in FOUND}), tmp_path)
 
