@@ -4,7 +4,15 @@ import sys
 
 import pytest
 
-from runplane import DagsterExecutionInterruptedError, failure_hook, job, op, resource, success_hook
+from runplane import (
+    DagsterExecutionInterruptedError,
+    RetryPolicy,
+    failure_hook,
+    job,
+    op,
+    resource,
+    success_hook,
+)
 
 
 @op
@@ -69,6 +77,31 @@ def test_a_failure_hook_sees_what_the_user_raised():
     _with(sees)
 
     assert [str(e) for e in seen] == ["no"]
+
+
+def test_a_failure_hook_is_called_once_when_retries_are_used_up_and_a_success_hook_never():
+    called = []
+
+    @failure_hook
+    def failed(context):
+        called.append("failed")
+
+    @success_hook
+    def succeeded(context):
+        called.append("succeeded")
+
+    @op(retry_policy=RetryPolicy(max_retries=2))
+    def never():
+        raise ValueError("no")
+
+    @job(hooks={failed, succeeded})
+    def hooked():
+        never()
+
+    result = hooked.execute_in_process(raise_on_error=False)
+
+    assert result.retry_attempts_for_node("never") == 2
+    assert called == ["failed"]
 
 
 def test_a_hooks_lines_are_lines_of_its_step():

@@ -4,7 +4,7 @@ from runplane import DynamicOut, DynamicOutput, Out, Output, job, op
 from runplane.engine.snapshot import StoredOutput
 from runplane.events import Event
 from runplane.plan.compile import compile_plan
-from runplane.plan.reexecution import Finished, finished_by, remainder_of
+from runplane.plan.reexecution import Finished, chosen_of, finished_by, remainder_of
 
 
 @op(out=DynamicOut())
@@ -143,3 +143,13 @@ def test_a_mapped_step_that_was_done_without_an_output_stays_done():
         dynamic, step_keys=left.step_keys, known_outputs=left.known_outputs, known_steps=left.known_steps
     )
     assert remainder_of(again, Finished(frozenset(), ())).step_keys == ("more[b]", "total")
+
+
+def test_of_steps_that_are_chosen_nothing_is_known():
+    plan = compile_plan(line)
+    whole = Finished(frozenset({"maybe", "b", "c", "y", "z"}), tuple(_out(s) for s in ("maybe", "b", "c", "y", "z")))
+
+    left = chosen_of(plan, whole, ["b*"])
+
+    assert left.step_keys == ("b", "c")
+    assert [o.step for o in left.known_outputs] == ["maybe", "y", "z"]

@@ -113,6 +113,36 @@ def test_without_its_checks_nothing_waits() -> None:
     assert sources(steps["total"]) == {"orders": ["raw__orders.result"]}
 
 
+def test_a_check_that_does_not_block_holds_nobody() -> None:
+    @asset_check(asset=orders)
+    def only_told() -> AssetCheckResult:
+        return AssetCheckResult(passed=False)
+
+    assert sources(_steps_of(orders, total, only_told)["total"]) == {"orders": ["raw__orders.result"]}
+
+
+def test_checks_of_one_asset_do_not_wait_for_each_other() -> None:
+    @asset_check(asset=orders, blocking=True)
+    def first(orders: list[int]) -> AssetCheckResult:
+        return AssetCheckResult(passed=True)
+
+    @asset_check(asset=orders, blocking=True)
+    def second(orders: list[int]) -> AssetCheckResult:
+        return AssetCheckResult(passed=True)
+
+    steps = _steps_of(orders, total, first, second)
+
+    assert sources(steps["raw__orders_first"]) == {"orders": ["raw__orders.result"]}
+    assert sources(steps["raw__orders_second"]) == {"orders": ["raw__orders.result"]}
+    assert len(sources(steps["total"])) == 3
+
+
+def _steps_of(*parts: Any) -> dict[str, Any]:
+    checks = [part for part in parts if not part.keys]
+    defs = Definitions([part for part in parts if part.keys], asset_checks=checks)
+    return {step.key: step for step in compile_plan(defs.get_implicit_global_asset_job_def(), {}).steps}
+
+
 def test_an_op_of_a_graph_waits_too() -> None:
     @asset_check(asset=total, blocking=True)
     def fine() -> AssetCheckResult:

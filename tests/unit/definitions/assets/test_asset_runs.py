@@ -9,6 +9,7 @@ import pytest
 
 from runplane import (
     AssetCheckResult,
+    AssetCheckSeverity,
     AssetCheckSpec,
     AssetExecutionContext,
     AssetKey,
@@ -113,6 +114,17 @@ def test_a_failing_blocking_check_keeps_what_is_downstream_from_running() -> Non
     assert result.get_failed_step_keys() == {"raw__numbers_never"}
     assert result.is_node_untouched("total") or not result.is_node_success("total")
     assert [e.passed for e in result.get_asset_check_evaluations()] == [False]
+
+
+def test_a_blocking_check_that_warns_stops_nothing() -> None:
+    @asset_check(asset=numbers, blocking=True)
+    def doubts() -> AssetCheckResult:
+        return AssetCheckResult(passed=False, severity=AssetCheckSeverity.WARN)
+
+    result = materialize([numbers, total, doubts], raise_on_error=False)
+
+    assert result.get_failed_step_keys() == set()
+    assert result.asset_value("total") == 3
 
 
 def test_a_blocking_check_of_the_function_is_told_before_the_step_fails() -> None:
