@@ -60,6 +60,12 @@ def _job() -> click.Command:
     return job
 
 
+def _k8s() -> click.Command:
+    from .k8s import k8s
+
+    return k8s
+
+
 def _run() -> click.Command:
     from .run import run
 
@@ -71,6 +77,7 @@ _GROUPS: Mapping[str, tuple[Callable[[], click.Command], str]] = {
     "run": (_run, "List runs, show one, follow its events and logs, cancel it, run it again."),
     "daemon": (_daemon, "Start what waits in the queue; say which daemons there are and whether they live."),
     "asset": (_asset, "List the assets of a file or module, make some of them here and now."),
+    "k8s": (_k8s, "Print the Kubernetes Job that a run or a step would become, and who set what in it."),
     "instance": (_instance, "Check a dagster.yaml, say where everything is kept, migrate the database."),
     "args": (_args, "Show what a request document holds."),
     "completion": (_completion, "Print what makes a shell complete verbs, options and run ids."),

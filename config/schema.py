@@ -290,6 +290,9 @@ class AnyScalar(Scalar):
 class Anything(Schema):
     """Whatever the document says: kept as it is, `{env: ...}` included."""
 
+    def check(self, value: Any, problems: Problems) -> None:
+        return
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class FreeMap(Schema):

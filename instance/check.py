@@ -141,6 +141,15 @@ def check_config(config: InstanceConfig, env: Mapping[str, str], *, allow_missin
     return CheckReport(_once(problems.found), _once(warnings), resolved)
 
 
+def literal_secrets(config: InstanceConfig) -> list[str]:
+    """Places where a secret stands as a literal: it travels in each document that holds the instance."""
+    found = Problems()
+    for name, part in shown_parts(config).items():
+        if part.known is not None and name in config.written | set(STORAGE_TRIO):
+            part.known.schema.literals(part.config, Problems(part.path, found.found))
+    return list(dict.fromkeys(problem.path for problem in found.found))
+
+
 def validate_whole(config: InstanceConfig, env: Mapping[str, str]) -> CheckReport:
     """``check_config``, for submit and the daemon. Raises ConfigErrors if there is an error; the report has the warnings."""
     report = check_config(config, env)

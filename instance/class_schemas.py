@@ -2,7 +2,7 @@
 
 Keys, defaults and required keys are those of Dagster 1.13.27 (a test beside a real Dagster holds them together); what is
 stricter or wider here is listed in ``docs/differences.md``. Sources: https://docs.dagster.io/deployment/oss/dagster-yaml,
-https://docs.dagster.io/api/libraries/dagster-k8s, dagster-celery, dagster-celery-k8s, dagster-postgres, dagster-aws and
+https://docs.dagster.io/api/libraries/dagster-celery, dagster-postgres, dagster-aws and
 https://docs.dagster.io/integrations/libraries/obstore.
 """
 
@@ -231,103 +231,14 @@ RUN_QUEUE = Shape(
     },
 )
 
-# ---------------------------------------------------------------------------------------------- Kubernetes
-
-_RAW = FreeMap()
-_JOB_FIELDS: dict[str, Field | Schema] = {
-    "job_image": Text(nullable=True),
-    "image_pull_policy": Text(nullable=True, choices=("Always", "IfNotPresent", "Never")),
-    "image_pull_secrets": ListOf(Shape({"name": Field(_NAME, required=True)}), nullable=True),
-    "service_account_name": Text(nullable=True),
-    "env_config_maps": ListOf(_NAME, nullable=True),
-    "env_secrets": ListOf(_NAME, nullable=True),
-    "env_vars": ListOf(Text(secret=True), nullable=True),
-    "volume_mounts": Field(
-        ListOf(
-            Shape(
-                {
-                    "name": Field(_NAME, required=True),
-                    "mount_path": _TEXT,
-                    "mount_propagation": _TEXT,
-                    "read_only": Bool(),
-                    "sub_path": _TEXT,
-                    "sub_path_expr": _TEXT,
-                },
-                open=True,
-            )
-        ),
-        default=[],
-    ),
-    "volumes": Field(ListOf(Shape({"name": Field(_NAME, required=True)}, open=True)), default=[]),
-    "labels": MapOf(Text()),
-    "resources": Shape({"limits": MapOf(AnyScalar()), "requests": MapOf(AnyScalar())}, nullable=True),
-    "scheduler_name": Text(nullable=True),
-    "security_context": _RAW,
-}
-_RAW_SECTIONS = (
-    "container_config",
-    "pod_template_spec_metadata",
-    "pod_spec_config",
-    "job_config",
-    "job_metadata",
-    "job_spec_config",
-)
-
-
-def _one_way_into_the_cluster(value: Mapping[str, Any], problems: Problems) -> None:
-    if value.get("kubeconfig_file") and value.get("load_incluster_config", True) is True:
-        problems.at("kubeconfig_file").add(
-            "a kubeconfig file has no effect while load_incluster_config is true",
-            expected="load_incluster_config: false",
-        )
-
-
-_K8S_LAUNCHER: dict[str, Field | Schema] = {
-    **_JOB_FIELDS,
-    "instance_config_map": _NAME,
-    "postgres_password_secret": _NAME,
-    "dagster_home": Field(_NAME, default="/opt/dagster/dagster_home"),
-    "load_incluster_config": Field(Bool(), default=True),
-    "kubeconfig_file": Field(Text(nullable=True), default=None),
-    "k8s_api_ssl_ca_cert_file": Field(Text(nullable=True), default=None),
-    "job_namespace": Field(_NAME, default="default"),
-    "fail_pod_on_run_failure": Bool(),
-    "run_k8s_config": Shape(
-        {name: Field(_RAW, default={}) for name in _RAW_SECTIONS},
-        misplaced={"merge_behavior": "the code location's container context"},
-    ),
-    "only_allow_user_defined_k8s_config_fields": Shape(
-        {
-            **{name: MapOf(Bool()) for name in _RAW_SECTIONS if name != "job_config"},
-            "namespace": Bool(),
-        }
-    ),
-    "only_allow_user_defined_env_vars": ListOf(_NAME),
-}
-_IN_RUN_K8S_CONFIG = dict.fromkeys(_RAW_SECTIONS, "run_k8s_config")
-_K8S_RUN_LAUNCHER = Shape(_K8S_LAUNCHER, rules=(_one_way_into_the_cluster,), misplaced=_IN_RUN_K8S_CONFIG)
-
 # -------------------------------------------------------------------------------------------------- Celery
 
-_CELERY: dict[str, Field | Schema] = {
+CELERY: dict[str, Field | Schema] = {
     "broker": Text(nullable=True, url=True),
     "backend": Field(Text(nullable=True, url=True), default="rpc://"),
     "include": ListOf(_NAME),
     "config_source": FreeMap(nullable=True, secret=True),
 }
-_CELERY_K8S_RUN_LAUNCHER = Shape(
-    {
-        **_K8S_LAUNCHER,
-        **_CELERY,
-        "retries": Field(
-            Selector({"enabled": Shape({}, nullable=True), "disabled": Shape({}, nullable=True)}),
-            default={"enabled": {}},
-        ),
-    },
-    rules=(_one_way_into_the_cluster,),
-    misplaced=_IN_RUN_K8S_CONFIG,
-)
-
 # ------------------------------------------------------------------------------------------------ the table
 
 SCHEMAS: Mapping[str, Schema] = {
@@ -349,7 +260,5 @@ SCHEMAS: Mapping[str, Schema] = {
     "env_file": Shape({"base_dir": _NAME}),
     "per_project_env_file": Shape({"location_paths": Field(MapOf(Text()), required=True)}),
     "upath_defs_state": Shape({"base_path": Field(_NAME, required=True), "storage_options": FreeMap(secret=True)}),
-    "k8s_run_launcher": _K8S_RUN_LAUNCHER,
-    "celery_run_launcher": Shape({**_CELERY, "default_queue": Field(_NAME, default="dagster")}),
-    "celery_k8s_run_launcher": _CELERY_K8S_RUN_LAUNCHER,
+    "celery_run_launcher": Shape({**CELERY, "default_queue": Field(_NAME, default="dagster")}),
 }

@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..config.pointer import ClassPointer, public_module
+from ..config.pointer import ClassPointer, load_class, public_module
 from ..config.schema import Schema
 from ..errors import UnsupportedError, nearest
 from .class_schemas import SCHEMAS
@@ -21,6 +21,7 @@ _PACKAGES = frozenset(
     | {"dagster_aws", "dagster_obstore"}
 )
 """A class of one of these that is not in the list is a mistake, not a third party's."""
+_KUBERNETES_SCHEMAS = ClassPointer(f"{__package__}.kubernetes_schemas", "KubernetesSchemas")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class KnownClass:
     Attributes:
         class_name: its name.
         part: the key of dagster.yaml under which it may stand.
-        schema: the shape of its `config`.
+        schema_name: which schema its `config` has.
         status: "now", "later" or "no effect".
         ours: what builds it here, as `module:name`; None unless `status` is "now".
         instead: for "later": what to use until then.
@@ -38,10 +39,19 @@ class KnownClass:
 
     class_name: str
     part: str
-    schema: Schema
+    schema_name: str
     status: str
     ours: str | None
     instead: str | None
+
+    @property
+    def schema(self) -> Schema:
+        """The shape of its `config`."""
+        if self.schema_name in SCHEMAS:
+            return SCHEMAS[self.schema_name]
+        # Only an instance whose launcher makes Jobs reads what Kubernetes' fields are called.
+        found: Schema = load_class(_KUBERNETES_SCHEMAS, where=self.class_name).BY_NAME[self.schema_name]  # type: ignore[attr-defined]
+        return found
 
     def target(self, *, where: str) -> ClassPointer:
         """Our class. Raises UnsupportedError, by name, for one that is not built yet."""
@@ -60,9 +70,7 @@ def known_classes() -> dict[tuple[str, str], KnownClass]:
     """All, by public module name and class name."""
     found: dict[tuple[str, str], KnownClass] = {}
     for row in json.loads(DATA.read_text(encoding="utf-8"))["classes"]:
-        known = KnownClass(
-            row["class"], row["part"], SCHEMAS[row["schema"]], row["status"], row.get("ours"), row.get("instead")
-        )
+        known = KnownClass(row["class"], row["part"], row["schema"], row["status"], row.get("ours"), row.get("instead"))
         for module in row["modules"]:
             found[module, row["class"]] = known
     return found

@@ -44,6 +44,10 @@ NOT_INSTALLED_HERE = ("dagster_aws", "dagster_obstore", "dagster_mysql")
 DIFFERENCES = {
     "K8sRunLauncher.instance_config_map: required there only",
     "CeleryK8sRunLauncher.instance_config_map: required there only",
+    "K8sRunLauncher.load_incluster_config: default MISSING here, True there",
+    "CeleryK8sRunLauncher.load_incluster_config: default MISSING here, True there",
+    "K8sRunLauncher.runplane: here only",
+    "CeleryK8sRunLauncher.runplane: here only",
     *(
         f"{name}.runplane: here only"
         for name in (

@@ -143,7 +143,7 @@ def test_all_problems_are_reported_at_once_with_paths_and_nearest_names() -> Non
             "expected under run_k8s_config",
         ),
         (
-            "run_launcher: {module: dagster_k8s, class: K8sRunLauncher, config: {kubeconfig_file: /k}}",
+            "run_launcher: {module: dagster_k8s, class: K8sRunLauncher, config: {kubeconfig_file: /k, load_incluster_config: true}}",
             "run_launcher.config.kubeconfig_file",
             "load_incluster_config: false",
         ),
