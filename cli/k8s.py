@@ -236,16 +236,16 @@ def _text(file: str) -> str:
 def _print(rendered: Any, output: str, explain: bool) -> None:
     for warning in rendered.warnings:
         click.echo(click.style("Warning: ", fg="yellow") + warning, err=True)
-    shown = _explained(rendered) if explain else rendered.manifest
+    rows = _explained(rendered) if explain else []
     if output == "json":
-        click.echo(json.dumps(shown, indent=2))
+        click.echo(json.dumps(rows if explain else rendered.manifest, indent=2))
     elif explain:
-        for row in shown:
+        for row in rows:
             click.echo(f"{row['path']}: {_short(json.dumps(row['value'], ensure_ascii=False))}  # {row['who']}")
     else:
         import yaml
 
-        click.echo(yaml.safe_dump(dict(shown), sort_keys=False, allow_unicode=True, width=120).rstrip("\n"))
+        click.echo(yaml.safe_dump(rendered.manifest, sort_keys=False, allow_unicode=True, width=120).rstrip("\n"))
 
 
 def _explained(rendered: Any) -> list[dict[str, Any]]:

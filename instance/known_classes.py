@@ -50,7 +50,7 @@ class KnownClass:
         if self.schema_name in SCHEMAS:
             return SCHEMAS[self.schema_name]
         # Only an instance whose launcher makes Jobs reads what Kubernetes' fields are called.
-        found: Schema = load_class(_KUBERNETES_SCHEMAS, where=self.class_name).BY_NAME[self.schema_name]  # type: ignore[attr-defined]
+        found: Schema = load_class(_KUBERNETES_SCHEMAS, where=self.class_name).BY_NAME[self.schema_name]
         return found
 
     def target(self, *, where: str) -> ClassPointer:

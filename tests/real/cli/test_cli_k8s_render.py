@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from runplane.cli.main import root
 
-FLOW = '''
+FLOW = """
 from runplane import job, k8s_job_executor, op
 
 LIMITS = {"container_config": {"resources": {"limits": {"cpu": "250m"}}}}
@@ -32,7 +32,7 @@ def nightly():
 @job
 def plain():
     load()
-'''
+"""
 INSTANCE = "run_launcher: {module: dagster_k8s, class: K8sRunLauncher, config: {job_namespace: team}}\n"
 CASE: dict[str, Any] = {
     "kind": "k8s_run",
@@ -179,14 +179,25 @@ def test_who_set_a_tag_of_the_job_and_of_the_run() -> None:
         ({"kind": "k8s_step"}, "step_key", None),
         ({"resume_attempt": 1}, "resume_attempt", None),
         ({"kind": "k8s_step", "step_key": "a", "executor": {"name": "multiprocess"}}, "executor.name", None),
-        ({"instance_yaml": "run_launcher: {module: dagster_k8s, class: K8sRunLauncher, config: {job_namspace: a}}"},
-         "run_launcher.config.job_namspace", "job_namespace"),
-        ({"instance_yaml": "run_launcher: {module: dagster_k8s, class: K8sRunLauncher, config: "
-          "{run_k8s_config: {pod_spec_config: {node_selecter: {}}}}}"},
-         "run_launcher.config.run_k8s_config.pod_spec_config.node_selecter", "node_selector"),
+        (
+            {"instance_yaml": "run_launcher: {module: dagster_k8s, class: K8sRunLauncher, config: {job_namspace: a}}"},
+            "run_launcher.config.job_namspace",
+            "job_namespace",
+        ),
+        (
+            {
+                "instance_yaml": "run_launcher: {module: dagster_k8s, class: K8sRunLauncher, config: "
+                "{run_k8s_config: {pod_spec_config: {node_selecter: {}}}}}"
+            },
+            "run_launcher.config.run_k8s_config.pod_spec_config.node_selecter",
+            "node_selector",
+        ),
         ({"container_context": {"k8s": {"namespase": "a"}}}, "container_context.k8s.namespase", "namespace"),
-        ({"run_tags": {"dagster-k8s/config": {"container_config": {"imag": "x"}}}},
-         "run_tags.dagster-k8s/config.container_config.imag", "image"),
+        (
+            {"run_tags": {"dagster-k8s/config": {"container_config": {"imag": "x"}}}},
+            "run_tags.dagster-k8s/config.container_config.imag",
+            "image",
+        ),
         ({"container_image": None}, "image", None),
     ],
 )

@@ -136,7 +136,7 @@ def test_each_layer_of_a_step_wins_over_those_below_it_and_tags_of_the_run_are_n
         found.append((container(job)["resources"]["limits"]["cpu"], job.sources[f"{MAIN}.resources.limits.cpu"]))
 
     assert found == [("2", "executor"), ("3", "executor"), ("4", "op tag"), ("5", "executor")]
-    assert "tty" not in container(job)
+    assert "tty" not in container(rendered_step())
 
 
 def test_a_locations_shallow_acts_on_steps_and_a_run_tag_ends_it_for_runs() -> None:
