@@ -226,7 +226,7 @@ def check(session: Session) -> bool:
     session.run(Job("lint", [ruff, "check", str(ROOT)]))
     session.run(Job("format", [ruff, "format", "--check", str(ROOT)]))
     mypy = [str(DEVELOPMENT.python), "-m", "mypy", "--config-file", settings, "--cache-dir"]
-    own = ["-p", "services", "-m", "conftest", "-m", "scale", "-m", "suites"]
+    own = ["-p", "services", "-p", "cluster", "-m", "conftest", "-m", "scale", "-m", "suites"]
     found_in = {"MYPYPATH": f"{ROOT / 'tests'}:{ROOT / '.ci'}"}
     layers = [DEVELOPMENT.command("lint-imports"), "--config", settings, "--no-cache"]
     session.beside(
@@ -244,6 +244,7 @@ def test(session: Session) -> None:
     """`check`, then every other folder of tests, then the other Pythons. Services are made ready meanwhile."""
     others = environments.other_pythons()
     s3_gateway = built_beside("s3")
+    cluster = built_beside("cluster")
     try:
         with ThreadPoolExecutor(1) as beside:
             services = beside.submit(services_up, session)
@@ -261,6 +262,7 @@ def test(session: Session) -> None:
         session.beside([*suites, *units])
     finally:
         s3_gateway.wait()
+        cluster.wait()
         services_down()
     for version in pythons:
         session.step(f"demo job {version}", partial(demo.run, environments.for_python(version), demo.EXAMPLES[:1]))

@@ -12,7 +12,7 @@ from hypothesis import settings
 
 from scale import scaled
 
-pytest_plugins = ("services.fixtures",)
+pytest_plugins = ("services.fixtures", "cluster.fixtures")
 
 TESTS = Path(__file__).resolve().parent
 # These suites start servers, containers and processes: what hangs there is found later than in the others.
@@ -32,7 +32,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         suite = parts[0] if len(parts) > 1 else "unit"
         item.add_marker(suite)
         if suite in SLOW_SUITES and item.get_closest_marker("timeout") is None:
-            item.add_marker(pytest.mark.timeout(SLOW_SECONDS))
+            # The clock of a test on the cluster begins with the test: the cluster's programs may still be built then.
+            item.add_marker(pytest.mark.timeout(SLOW_SECONDS, func_only=needs_cluster(item)))
+    items.sort(key=needs_cluster)  # last, for the same reason
+
+
+def needs_cluster(item: pytest.Item) -> bool:
+    return "real_cluster" in getattr(item, "fixturenames", ())
 
 
 @pytest.fixture(scope="session")

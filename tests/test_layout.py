@@ -115,13 +115,13 @@ def test_every_folder_of_tests_is_a_suite_that_runs() -> None:
     suites = (ROOT / ".ci" / "suites.py").read_text()
     listed = re.search(r"^FOLDERS = (\(.*?\))$", suites, re.MULTILINE)
     assert listed is not None
-    known = {"unit", "services", "fixtures", *ast.literal_eval(listed.group(1))}
+    known = {"unit", "services", "cluster", "fixtures", *ast.literal_eval(listed.group(1))}
     folders = {p.name for p in (ROOT / "tests").iterdir() if p.is_dir() and any(p.rglob("*.py"))}
     settings = (ROOT / "tests" / "pytest.ini").read_text()
     markers = set(re.findall(r"^    (\w+): ", settings, re.MULTILINE))
 
     assert folders <= known
-    assert known - {"services", "fixtures"} <= markers
+    assert known - {"services", "cluster", "fixtures"} <= markers
 
 
 def test_pytest_stays_below_the_package(request: pytest.FixtureRequest) -> None:

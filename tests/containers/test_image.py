@@ -10,7 +10,7 @@ from docker.errors import ContainerError
 from services import images
 
 MEGABYTE = 1_000_000
-LIMIT = 60 * MEGABYTE
+LIMIT = 80 * MEGABYTE  # 60 with EXTRAS=postgres; the rest is what the Kubernetes client brings
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def run(docker: Any, runplane_image: str) -> Any:
     return call
 
 
-def test_it_adds_at_most_sixty_megabytes_to_its_base(runplane_image: str) -> None:
+def test_it_adds_at_most_eighty_megabytes_to_its_base(runplane_image: str) -> None:
     _, base = images.bases()
 
     assert 0 < images.size_of(runplane_image) - images.size_of(base) <= LIMIT

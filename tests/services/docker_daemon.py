@@ -8,6 +8,7 @@ have 107 characters, and a clone's path alone may have more.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import shutil
@@ -21,6 +22,7 @@ DATA = ROOT / ".cache" / "docker"
 SOCKETS = Path("/run") / f"runplane-tests-{hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]}"
 HOST = f"unix://{SOCKETS}/docker.sock"
 PACKAGES = ("docker.io", "iptables", "iproute2", "ca-certificates")
+APT_LOCK = Path("/run/lock/runplane-tests-apt")
 START_SECONDS = 60
 STOP_SECONDS = 30
 
@@ -83,10 +85,13 @@ def install(*packages: str) -> None:
         )
     environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     wanted = ["apt-get", "install", "-y", "--no-install-recommends", *packages]
-    for command in (["apt-get", "update"], wanted):
-        done = subprocess.run(command, check=False, env=environ, capture_output=True, text=True)
-        if done.returncode:
-            raise DockerUnavailableError(f"{' '.join(command)} exited with {done.returncode}: {done.stderr[-2000:]}")
+    with APT_LOCK.open("w") as lock:  # services are made ready side by side, and apt-get does not wait for another
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for command in (["apt-get", "update"], wanted):
+            done = subprocess.run(command, check=False, env=environ, capture_output=True, text=True)
+            if done.returncode:
+                said = done.stderr[-2000:]
+                raise DockerUnavailableError(f"{' '.join(command)} exited with {done.returncode}: {said}")
 
 
 def _start() -> None:

@@ -1,9 +1,10 @@
-"""``python -m services.prepare up | down | s3``: what the tests' containers need, before the tests start.
+"""``python -m services.prepare up | down | s3 | cluster``: what the tests' containers need, before the tests start.
 
 ``up`` finds or starts a Docker daemon, builds the services image, and prints the environment variables for the tests as
 ``NAME=value`` lines. Where that can not be had it says why on stderr and exits with 3: tests then fall back on server
 programs, or are skipped (in CI: fail). CI has both, so that the fall-back is tested too. ``down`` stops the daemon that
-``up`` started. ``s3`` builds the S3 gateway, which takes minutes the first time: it is called beside the first suites.
+``up`` started, and a Kubernetes node that nobody uses any more. ``s3`` builds the S3 gateway, ``cluster`` the programs of the node:
+that takes minutes the first time, so they are called beside the first suites.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import shutil
 import sys
 from pathlib import Path
 
+from cluster import node, programs
+from cluster.settings import Settings
 from services import browser, docker_daemon, images, s3
 
 
@@ -57,6 +60,7 @@ def main(arguments: list[str]) -> int:
     if arguments == ["up"]:
         return up()
     if arguments == ["down"]:
+        node.down(Settings.from_environment(), only_if_unused=True)
         docker_daemon.down()
         return 0
     if arguments == ["s3"]:
@@ -66,7 +70,15 @@ def main(arguments: list[str]) -> int:
             print(f"no S3 gateway: {error}", file=sys.stderr)
             return 3
         return 0
-    print("usage: python -m services.prepare up | down | s3", file=sys.stderr)
+    if arguments == ["cluster"]:
+        try:
+            programs.install_packages()
+            print(programs.folder())
+        except programs.ClusterUnavailableError as error:
+            print(f"no Kubernetes cluster: {error}", file=sys.stderr)
+            return 3
+        return 0
+    print("usage: python -m services.prepare up | down | s3 | cluster", file=sys.stderr)
     return 2
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import re
 import secrets
 import shutil
 import signal
@@ -21,13 +20,11 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from services import docker_daemon
+from services import go_programs
 from services.ports import free_port
 
 MODULE = "github.com/versity/versitygw/cmd/versitygw"
 VERSION = "v1.8.0"
-OLDEST_GO = (1, 21)
-"""From here on Go fetches the newer Go that a module asks for by itself."""
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / ".cache" / "versitygw" / VERSION
 START_SECONDS = 60
@@ -154,48 +151,14 @@ def _only_one() -> Iterator[None]:
 
 
 def _build(target: Path) -> None:
-    go = _go()
     aside = FOLDER / "building"
     shutil.rmtree(aside, ignore_errors=True)
-    environ = {**os.environ, "GOBIN": str(aside), "GOFLAGS": "-trimpath", "CGO_ENABLED": "0", "GOTOOLCHAIN": "auto"}
-    command = ["nice", "-n", "10", go, "install", "-p", "2", "-ldflags=-s -w", f"{MODULE}@{VERSION}"]
-    log = FOLDER / "build.log"
-    with log.open("w") as output:
-        try:
-            done = subprocess.run(
-                command, check=False, env=environ, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                timeout=BUILD_SECONDS,
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            raise S3UnavailableError(f"{' '.join(command)} took longer than {BUILD_SECONDS} s") from None
-    if done.returncode:
-        raise S3UnavailableError(f"{' '.join(command)} exited with {done.returncode}: {log.read_text()[-2000:]}")
+    words = ["install", "-trimpath", "-ldflags=-s -w", f"{MODULE}@{VERSION}"]
+    try:
+        go_programs.run(words, cwd=FOLDER, seconds=BUILD_SECONDS, GOBIN=str(aside))
+    except go_programs.BuildFailedError as error:
+        raise S3UnavailableError(f"it can not be built, and no RUNPLANE_TEST_VERSITYGW: {error}") from error
     (aside / "versitygw").rename(target)
-
-
-def _go() -> str:
-    """A Go that is new enough; in CI it is installed where there is none."""
-    found = _find_go()
-    if found is None and os.environ.get("CI") and os.geteuid() == 0:
-        try:
-            docker_daemon.install("golang-go")
-        except docker_daemon.DockerUnavailableError as error:
-            raise S3UnavailableError(f"no Go to build the S3 gateway with: {error}") from error
-        found = _find_go()
-    if found is None:
-        raise S3UnavailableError("no Go to build the S3 gateway with (https://go.dev/dl), no RUNPLANE_TEST_VERSITYGW")
-    said = subprocess.run([found, "version"], check=True, capture_output=True, text=True).stdout
-    version = re.search(r"go(\d+)\.(\d+)", said)
-    if version is None or (int(version[1]), int(version[2])) < OLDEST_GO:
-        raise S3UnavailableError(
-            f"the S3 gateway needs Go {OLDEST_GO[0]}.{OLDEST_GO[1]} or newer to build: {said.strip()}"
-        )
-    return found
-
-
-def _find_go() -> str | None:
-    usual = Path("/usr/local/go/bin/go")
-    return shutil.which("go") or (str(usual) if usual.exists() else None)
 
 
 def obstore_config(server: S3Server, bucket: str, **more: object) -> dict[str, object]:

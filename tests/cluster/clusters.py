@@ -1,0 +1,113 @@
+"""A Kubernetes cluster, as tests see it, whoever runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from cluster.forward import Forward
+from cluster.sandbox import Sandbox, wait_for
+
+RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
+
+
+class Cluster:
+    """What tests ask of a cluster.
+
+    Args:
+        kubeconfig: of an administrator.
+        kubectl: the program.
+        host: this machine, as pods see it.
+        load: gives the cluster an image of the Docker daemon.
+        publish: gives it such an image under a name of any registry, so that it can be pulled; none where that is not possible.
+        node: for tests that stop its servers; none where it is not ours.
+    """
+
+    def __init__(
+        self,
+        kubeconfig: Path,
+        kubectl: str,
+        host: str,
+        *,
+        load: Callable[[str], None],
+        publish: Callable[[str, str], None] | None = None,
+        node: Sandbox | None = None,
+    ) -> None:
+        self.kubeconfig = kubeconfig
+        self.host = host
+        self.load = load
+        self.publish = publish
+        self.node = node
+        self._kubectl = kubectl
+        self._forwards: dict[int, Forward] = {}
+
+    def kubectl(self, *words: str, stdin: str | None = None, timeout_s: float = 60) -> str:
+        """Call kubectl; what it prints.
+
+        Raises:
+            AssertionError: it failed.
+        """
+        done = subprocess.run(
+            [self._kubectl, f"--kubeconfig={self.kubeconfig}", *words],
+            check=False,
+            capture_output=True,
+            text=True,
+            input=stdin or "",
+            timeout=timeout_s,
+            env={**os.environ, "HOME": tempfile.gettempdir()},  # where it keeps what it has learnt about the API
+        )
+        assert done.returncode == 0, f"kubectl {' '.join(words)} exited with {done.returncode}: {done.stderr}"
+        return done.stdout
+
+    def apply(self, *objects: Mapping[str, Any]) -> None:
+        """Create or change objects."""
+        self.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
+
+    def get(self, *words: str) -> Any:
+        """An object, or the items of a list."""
+        answer = json.loads(self.kubectl("get", "-o", "json", *words))
+        return answer["items"] if answer["kind"].endswith("List") else answer
+
+    def make_namespace(self, labels: Mapping[str, str] | None = None) -> str:
+        """A fresh namespace, which takes pods of the level ``restricted`` only unless labels say else: its name."""
+        name = f"t-{secrets.token_hex(4)}"
+        metadata = {"name": name, "labels": dict(RESTRICTED if labels is None else labels)}
+        self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+        account = ("get", "serviceaccount", "default", "-n", name, "--ignore-not-found")
+        wait_for(f"the service account of {name}", lambda: self.kubectl(*account), 30)
+        return name
+
+    def drop_namespace(self, name: str) -> None:
+        """Delete it with all that it holds. The cluster does so by and by."""
+        self.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
+
+    def reachable(self, port: int) -> int:
+        """Make a port of this machine's loopback reachable for pods, at `host`: the port there."""
+        if port not in self._forwards:
+            self._forwards[port] = Forward(self.host, port)
+        return self._forwards[port].port
+
+    def name_service(self, namespace: str, name: str, port: int, target: int) -> None:
+        """Give a server at this machine's loopback a name and a port in the cluster."""
+        metadata = {"name": name, "namespace": namespace}
+        service = {"ports": [{"name": "main", "port": port, "targetPort": self.reachable(target)}]}
+        slice_of_it = {
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": {**metadata, "labels": {"kubernetes.io/service-name": name}},
+            "addressType": "IPv4",
+            "ports": [{"name": "main", "port": self.reachable(target)}],
+            "endpoints": [{"addresses": [self.host]}],
+        }
+        self.apply({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": service}, slice_of_it)
+
+    def close(self) -> None:
+        """End what was started for this object, not the cluster."""
+        for forward in self._forwards.values():
+            forward.close()

@@ -1,0 +1,103 @@
+"""The node's programs: Kubernetes built from its Go module, the rest from Debian's packages.
+
+All of Kubernetes is one program here (``node/main.go``), kept below ``.cache/`` under a name that says what it was built from. Whoever
+needs it first builds it, others wait for that: ``make test`` starts the build beside the first suites.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from cluster.settings import ROOT, VERSION
+from services import docker_daemon, go_programs
+
+SOURCES = Path(__file__).resolve().parent / "node"
+NAMES = (
+    "kubectl", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "cluster-dns",
+)  # fmt: skip
+BUILD_SECONDS = 3000
+DEBIAN = {
+    "etcd": "etcd-server",
+    "containerd": "containerd",
+    "runc": "runc",
+    "docker-registry": "docker-registry",
+    "iptables": "iptables",
+    "ip": "iproute2",
+    "openssl": "openssl",
+    "nsenter": "util-linux",
+    "mount": "mount",
+}
+"""Program -> its package."""
+CNI = Path("/usr/lib/cni")
+CNI_PACKAGE = "containernetworking-plugins"
+
+
+class ClusterUnavailableError(Exception):
+    """There is no cluster and none can be started here. The message says why."""
+
+
+def folder() -> Path:
+    """The folder with Kubernetes' programs: one that the environment names, or what was built, or is built now.
+
+    Raises:
+        ClusterUnavailableError: they are not there and can not be built.
+    """
+    named = os.environ.get("RUNPLANE_TEST_CLUSTER_PROGRAMS")
+    if named:
+        return Path(named)
+    sources = sorted(p for p in SOURCES.rglob("*") if p.is_file())
+    digest = hashlib.sha256(b"\0".join(p.read_bytes() for p in sources)).hexdigest()[:12]
+    place = ROOT / ".cache" / "cluster" / "programs" / f"{VERSION}-{digest}"
+    with _only_one(place.parent):
+        if not (place / "ready").exists():
+            shutil.rmtree(place, ignore_errors=True)
+            _build(place)
+            for name in NAMES:
+                (place / name).symlink_to("kubernetes")
+            (place / "ready").touch()
+    return place
+
+
+def install_packages() -> None:
+    """Install what the node needs of Debian.
+
+    Raises:
+        ClusterUnavailableError: something is missing and can not be installed.
+    """
+    missing = [package for program, package in DEBIAN.items() if _find(program) is None]
+    missing += [] if (CNI / "ptp").exists() else [CNI_PACKAGE]
+    if not missing:
+        return
+    try:
+        docker_daemon.install(*missing)
+    except docker_daemon.DockerUnavailableError as error:
+        raise ClusterUnavailableError(str(error)) from error
+
+
+def _find(program: str) -> str | None:
+    return shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+
+
+@contextlib.contextmanager
+def _only_one(place: Path) -> Iterator[None]:
+    place.mkdir(parents=True, exist_ok=True)
+    with (place / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _build(place: Path) -> None:
+    version = f"-X k8s.io/component-base/version.gitVersion=v{VERSION}"
+    # Without debugging information: nobody debugs them here, and it is a good part of the compiler's and the linker's work.
+    leaner = ["-trimpath", "-buildvcs=false", "-gcflags=all=-dwarf=false", f"-ldflags=-s -w {version}"]
+    try:
+        for target in (".", "./pause"):
+            go_programs.run(["build", *leaner, "-o", f"{place}/", target], cwd=SOURCES, seconds=BUILD_SECONDS)
+    except go_programs.BuildFailedError as error:
+        raise ClusterUnavailableError(f"Kubernetes can not be built: {error}") from error
