@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from cluster import images, node, programs
+from cluster import images, lifecycle, programs
 from cluster.sandbox import Sandbox
 from cluster.settings import Settings
 
@@ -20,13 +20,13 @@ def main(arguments: list[str]) -> int:
             case ["build"]:
                 print(programs.folder())
             case ["up"]:
-                print(node.up(settings, kept=True))
+                print(lifecycle.up(settings, kept=True))
             case ["up", "--for-session"]:
-                print(node.up(settings, kept=False))
+                print(lifecycle.up(settings, kept=False))
             case ["down"]:
-                node.down(settings)
+                lifecycle.down(settings)
             case ["down", "--for-session"]:
-                node.down(settings, only_if_unused=True)
+                lifecycle.down(settings, only_if_unused=True)
             case ["load", image, *names] if len(names) <= 1:
                 _load(settings, image, names)
             case _:

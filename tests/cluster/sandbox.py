@@ -15,6 +15,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -204,7 +205,7 @@ def clean_up(settings: Settings) -> None:
     if Path("/sys/class/net", settings.interface).exists():
         subprocess.run(["ip", "link", "delete", settings.interface], check=False, capture_output=True)
     for hierarchy in cgroup_hierarchies():
-        wait_for("empty control groups", lambda h=hierarchy: _remove_cgroups(h / settings.cgroup), END_SECONDS)
+        wait_for("empty control groups", partial(_remove_cgroups, hierarchy / settings.cgroup), END_SECONDS)
     for folder in {
         str(settings.folder),
         read_note(settings).get("folder", str(settings.folder)),

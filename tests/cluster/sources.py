@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from cluster import images, node, programs
+from cluster import images, lifecycle, programs
 from cluster.clusters import Cluster
 from cluster.programs import ClusterUnavailableError
 from cluster.sandbox import Sandbox
@@ -105,7 +105,7 @@ def _node() -> Iterator[Cluster]:
             "no RUNPLANE_TEST_KUBECONFIG, no K3s from a registry, and only root can start a node"
         )
     try:
-        with node.used(settings):
+        with lifecycle.used(settings):
             _call("up")
             running = Sandbox.running(settings)
             if running is None:

@@ -14,7 +14,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from cluster import node, programs
+from cluster import lifecycle, programs
 from cluster.settings import Settings
 from services import browser, docker_daemon, images, s3
 
@@ -60,7 +60,7 @@ def main(arguments: list[str]) -> int:
     if arguments == ["up"]:
         return up()
     if arguments == ["down"]:
-        node.down(Settings.from_environment(), only_if_unused=True)
+        lifecycle.down(Settings.from_environment(), only_if_unused=True)
         docker_daemon.down()
         return 0
     if arguments == ["s3"]:

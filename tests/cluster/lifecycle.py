@@ -38,6 +38,7 @@ def up(settings: Settings, *, kept: bool) -> Path:
     with _lock(settings):
         if not is_up(settings):
             _down(settings)
+            settings.run.joinpath("kept").unlink(missing_ok=True)
             programs.install_packages()
             try:
                 _start(settings, programs.folder())
