@@ -166,7 +166,8 @@ def s3_bucket(s3_server: s3.S3Server) -> Iterator[str]:
 def runplane_image(docker: Any) -> str:
     _, base = images.bases()
     name = "runplane-test:latest"
-    images.build(name, images.ROOT, base=base, dockerfile=images.ROOT / "deploy" / "Dockerfile")
+    with images.one_at_a_time():
+        images.build(name, images.ROOT, base=base, dockerfile=images.ROOT / "deploy" / "Dockerfile")
     return name
 
 

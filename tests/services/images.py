@@ -6,10 +6,13 @@ no image registry is needed; elsewhere Docker pulls the public one.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 from services import docker_daemon
@@ -45,6 +48,16 @@ def services_image() -> str:
     if not exists(name):
         build(name, FOLDER / "image", base=base)
     return name
+
+
+@contextlib.contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Suites run side by side: the second one that builds an image finds its layers made."""
+    folder = ROOT / ".cache" / "services"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "image-lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def build(name: str, context: Path, *, base: str, dockerfile: Path | None = None, **arguments: str) -> None:
