@@ -20,10 +20,12 @@ import documents
 import event_log
 import in_process_ops
 import multiprocess_ops
+import notifications
 import plans
 import run_queue
 import scaling
 import start_up
+import step_start
 from comparison import DAGSTER_ENV, Bench, Figure, Row, line
 from databases import Databases
 from report import page
@@ -33,8 +35,10 @@ QUESTIONS: dict[str, tuple[str, Callable[[Bench], Iterator[Row]]]] = {
     "api_verbs": ("One step, one run, as a container starts them", api_verbs.rows),
     "in_process_ops": ("An op in the run's own process", in_process_ops.rows),
     "multiprocess_ops": ("An op in a process of its own", multiprocess_ops.rows),
+    "step_start": ("From a step's order to its first line", step_start.rows),
     "plans": ("Plans", plans.rows),
     "event_log": ("Events", event_log.rows),
+    "notifications": ("What it costs to wake readers", notifications.rows),
     "documents": ("Documents", documents.rows),
     "run_queue": ("The queue of runs", run_queue.rows),
     "scaling": ("From 1,000 to 10,000 ops", scaling.rows),

@@ -1,21 +1,20 @@
 """How long it takes from the order of a step to its first line of user code, by start method.
 
-    python bench/step_start.py [steps] [seconds that the import of the user's code takes]
-
-Steps are ordered one after another, as in a chain: each order finds children kept ready. One JSON object per start method.
+Steps are ordered one after another, as in a chain: each order finds children kept ready.
 """
 
 from __future__ import annotations
 
-import json
 import queue
-import resource
 import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from comparison import Bench, Figure, Row, Side, alone
 
 from runplane.engine.snapshot import StepPlan
 from runplane.events.run import Run
@@ -39,21 +38,25 @@ def load(import_s):
 if __name__ == "__main__":
     serve(load)
 """
+ASKED: dict[str, tuple[str, float | None, int]] = {
+    "template": ("forked from a template with children kept ready", 10, 200),
+    "spawn": ("a Python of its own (spawn)", None, 10),
+}
+"""Start method -> in words, the aim in ms, how many steps."""
+IMPORT_S = 0.5
+"""How long the import of the user's code takes: a template pays for it once."""
 METHODS: dict[str, dict[str, Any]] = {"template": {}, "spawn": {"fork": False, "import_here": False}}
 
 
-def measure(folder: Path, method: str, steps: int, import_s: float) -> dict[str, Any]:
+def measure(folder: Path, method: str, steps: int, import_s: float) -> Mapping[str, float]:
     """The figures of one start method."""
     program = folder / "program.py"
     program.write_text(PROGRAM)
     inbox: queue.SimpleQueue[RunnerSignal] = queue.SimpleQueue()
     processes = StepProcesses(ProcessSettings([sys.executable, str(program)], import_s, **METHODS[method]))
     runner = MultiprocessRunner(inbox.put, processes, "run", LocalComputeLogStore(folder))
-    began = time.perf_counter()
     runner.prepare()
-    prepared_s = time.perf_counter() - began
     starts = []
-    began = time.perf_counter()
     for i in range(steps):
         ordered = time.time()
         key = f"step_{i}"
@@ -62,31 +65,27 @@ def measure(folder: Path, method: str, steps: int, import_s: float) -> dict[str,
         while not isinstance(signal, StepWrote):
             signal = inbox.get()
         starts.append(1000 * (signal.events[0].body["began"] - ordered))
-    took_s = time.perf_counter() - began
     runner.close()
-    quantiles = statistics.quantiles(starts, n=100) if steps > 1 else starts * 99
-    return {
-        "start_method": method,
-        "steps": steps,
-        "import_s": import_s,
-        "prepared_ms": round(1000 * prepared_s, 1),
-        "start_median_ms": round(statistics.median(starts), 2),
-        "start_p90_ms": round(quantiles[89], 2),
-        "start_p99_ms": round(quantiles[98], 2),
-        "steps_per_s": round(steps / took_s, 1),
-        "coordinator_peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
-    }
+    quantiles = statistics.quantiles(starts, n=100)
+    return {"start_median_ms": statistics.median(starts), "start_p99_ms": quantiles[98]}
 
 
-def main() -> None:
-    """Measure and print."""
-    steps = int(sys.argv[1]) if len(sys.argv) > 1 else 200
-    import_s = float(sys.argv[2]) if len(sys.argv) > 2 else 0.5
-    for method in METHODS:
-        with tempfile.TemporaryDirectory() as folder:
-            fewer = steps if method == "template" else max(3, steps // 20)
-            print(json.dumps(measure(Path(folder), method, fewer, import_s)), flush=True)
+def rows(bench: Bench) -> Iterator[Row]:
+    """Ask."""
+    for method, (words, aim, steps) in ASKED.items():
+        figures = [
+            Figure(
+                "start_median_ms", f"from a step's order to its first line, {words}: median", "ms", aim, ours_only=True
+            ),
+            Figure("start_p99_ms", f"from a step's order to its first line, {words}: p99", "ms", ours_only=True),
+        ]
+
+        def once(_side: Side, _turn: int, method: str = method, steps: int = steps) -> Mapping[str, float]:
+            with tempfile.TemporaryDirectory(dir=bench.folder) as folder:
+                return measure(Path(folder), method, steps, IMPORT_S)
+
+        yield from bench.rows(figures, once, (3, 0))
 
 
 if __name__ == "__main__":
-    main()
+    alone(rows)
