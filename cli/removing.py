@@ -137,6 +137,7 @@ def _remove(instance: Instance, meant: Callable[[], Iterable[Run]], *, yes: bool
         _erase(lambda run=run: _count(tally, removal, run), tally, run.run_id)  # type: ignore[misc]
         if tally.deleted and tally.deleted % SAY_EVERY == 0:
             say(f"{tally.deleted} of {many}")
+    removal.remove_unused_plans()
     return tally
 
 

@@ -6,6 +6,7 @@ the note. See ``storage/deletion.py`` for what a ``kill -9`` in between leaves.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,6 +99,10 @@ class RunRemoval:
                 self._erase(one)
             done += len(left)
         return done
+
+    def remove_unused_plans(self) -> int:
+        """Erase the plans that no run has any more; how many. One that was used a day ago or later stays."""
+        return self._deletions.erase_unused_plans(time.time())
 
     def _erase(self, left: Remains) -> None:
         at_urls: set[str] = set()

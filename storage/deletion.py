@@ -23,6 +23,9 @@ from .rules import Rules
 ROWS_AT_ONCE = 2000
 """Rows that one transaction erases: some 10 ms on a slow disk."""
 NOTES_AT_ONCE = 100
+PLANS_AT_ONCE = 200
+UNUSED_S = 86400.0
+"""A plan that no run has is kept so long after its last use: a run that was compiled may be stored with it at any moment."""
 DELETABLE = (*sorted(FINAL), RunStatus.NOT_STARTED)
 LIVE = (*sorted(ACTIVE), RunStatus.QUEUED, RunStatus.NOT_STARTED)
 """A run at one of these may still load what another run of its group produced."""
@@ -156,6 +159,28 @@ class Deletions:
             ]
         )
 
+    def erase_unused_plans(self, now: float) -> int:
+        """Erase the plans that no run has any more and that were not used for ``UNUSED_S``; how many.
+
+        Args:
+            now: seconds since the epoch.
+        """
+        before = {"before": now - UNUSED_S}
+        some = self._rules.named(f"SELECT p.plan_id FROM {{plan}} p WHERE {_UNUSED} LIMIT :limit")
+        done = 0
+        while found := self._database.read(some, {**before, "limit": PLANS_AT_ONCE}):
+            these = {"plans": json.dumps([[plan] for (plan,) in found])}
+            listed = f"plan_id IN (SELECT v.plan FROM {self._rules.dialect.rows('plans', [('plan', 'text')])} v)"
+            is_gone = "NOT EXISTS (SELECT 1 FROM {plan} p WHERE p.plan_id = s.plan_id)"
+            erased, _steps = self._transact(
+                [
+                    (f"DELETE FROM {{plan}} AS p WHERE p.{listed} AND {_UNUSED}", {**these, **before}),
+                    (f"DELETE FROM {{plan_step}} AS s WHERE s.{listed} AND {is_gone}", these),
+                ]
+            )
+            done += erased.matched
+        return done
+
     def _transact(self, statements: Sequence[tuple[str, dict[str, Any]]]) -> list[Outcome]:
         return self._database.transact([Statement(self._rules.named(text), params) for text, params in statements])
 
@@ -170,6 +195,7 @@ _OLD_EVENTS_OF_ASSETS = (
     " WHERE n.asset_key = e.asset_key AND n.kind = e.kind AND n.check_name = e.check_name"
     " AND (n.at, n.run_id, n.seq) > (e.at, e.run_id, e.seq))"
 )
+_UNUSED = "p.used_at < :before AND NOT EXISTS (SELECT 1 FROM {run} r WHERE r.plan_id = p.plan_id)"
 _LIVE_RELATIVE = (
     "SELECT r.run_id FROM {run} r JOIN {run_head} o ON o.run_id = r.run_id WHERE r.root_run_id ="
     " (SELECT coalesce(t.root_run_id, t.run_id) FROM {run} t WHERE t.run_id = :run)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import zlib
 
 from ..engine.planned_step import planned_step_to_body, planned_steps
@@ -13,6 +14,7 @@ from .dialect import Statement
 from .rules import Rules
 
 PLANNED_STEP_VERSION = 1
+NOTED_EVERY_S = 3600.0
 _STEP_COLUMNS = (("step", "text"), ("reads", "text"), ("body", "text"))
 
 
@@ -30,14 +32,19 @@ class Plans:
         return found
 
     def storing(self, plan: PlanSnapshot) -> tuple[str, Statement]:
-        """The plan's id, and the statement of ``put`` for who does more in the same transaction."""
+        """The plan's id, and the statement of ``put`` for who does more in the same transaction.
+
+        That it is used is noted once an hour at most: those who submit runs of one job do not wait for each other.
+        """
+        now = time.time()
         body = plan_to_body(plan)
         found = plan_id(body)
         packed = zlib.compress(json.dumps(body, separators=(",", ":")).encode(), 1)
         sql = (
-            "INSERT INTO {plan} (plan_id, version, body) VALUES (:id, :version, :body) ON CONFLICT (plan_id) DO NOTHING"
+            "INSERT INTO {plan} AS p (plan_id, version, body, used_at) VALUES (:id, :version, :body, :now)"
+            " ON CONFLICT (plan_id) DO UPDATE SET used_at = excluded.used_at WHERE coalesce(p.used_at, 0) < :an_hour_ago"
         )
-        params = {"id": found, "version": PLAN_VERSION, "body": packed}
+        params = {"id": found, "version": PLAN_VERSION, "body": packed, "now": now, "an_hour_ago": now - NOTED_EVERY_S}
         return found, Statement(self._rules.named(sql), params)
 
     def get(self, found: str) -> PlanSnapshot:

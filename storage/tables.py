@@ -44,6 +44,7 @@ run = Table(
     Index("run_by_creation", "created_at", "run_id"),
     Index("run_by_job", "job_name", "created_at"),
     Index("run_by_root", "root_run_id"),
+    Index("run_by_plan", "plan_id"),
 )
 
 run_tag = Table(
@@ -62,6 +63,7 @@ plan = Table(
     Column("plan_id", String(40), primary_key=True),
     Column("version", Integer, nullable=False),
     Column("body", LargeBinary, nullable=False, comment="zlib of the JSON text"),
+    Column("used_at", Float(53), comment="when it was last stored for a run, an hour at most before; null: not known"),
 )
 
 plan_step = Table(
@@ -185,6 +187,7 @@ feed = Table(
     Column("at", Float(53), nullable=False),
     Column("body", Text, nullable=False),
     Index("feed_by_number", "number", unique=True),
+    Index("feed_by_run", "run_id"),
     Index("feed_unnumbered", "id", sqlite_where=text("number IS NULL"), postgresql_where=text("number IS NULL")),
 )
 

@@ -15,6 +15,7 @@ CREATE TABLE plan (
 	plan_id VARCHAR(40) NOT NULL,
 	version INTEGER NOT NULL,
 	body BYTEA NOT NULL,
+	used_at FLOAT(53),
 	PRIMARY KEY (plan_id)
 );
 CREATE TABLE plan_step (
@@ -170,6 +171,7 @@ CREATE TABLE launch (
 );
 CREATE INDEX asset_event_newest ON asset_event (asset_key, kind, check_name, at, run_id, seq);
 CREATE INDEX event_outputs ON event (run_id, step) WHERE kind = 'STEP_OUTPUT';
+CREATE INDEX feed_by_run ON feed (run_id);
 CREATE INDEX feed_unnumbered ON feed (id) WHERE number IS NULL;
 CREATE INDEX launch_by_daemon ON launch (daemon, at);
 CREATE INDEX queue_order ON queue (rank, at, run_id) WHERE parked IS NULL;
@@ -178,6 +180,7 @@ CREATE INDEX request_by_run ON request (run_id);
 CREATE INDEX request_open ON request (kind, at) WHERE done_at IS NULL;
 CREATE INDEX run_by_creation ON run (created_at, run_id);
 CREATE INDEX run_by_job ON run (job_name, created_at);
+CREATE INDEX run_by_plan ON run (plan_id);
 CREATE INDEX run_by_root ON run (root_run_id);
 CREATE INDEX run_head_by_status ON run_head (status);
 CREATE INDEX run_tag_by_value ON run_tag (key, value);
@@ -186,6 +189,7 @@ CREATE UNIQUE INDEX feed_by_number ON feed (number);
 COMMENT ON COLUMN run.body IS 'origin, run config, selections: kind run, version 1';
 COMMENT ON COLUMN run.handle IS 'where its worker is, as its launcher said; JSON';
 COMMENT ON COLUMN plan.body IS 'zlib of the JSON text';
+COMMENT ON COLUMN plan.used_at IS 'when it was last stored for a run, an hour at most before; null: not known';
 COMMENT ON COLUMN plan_step.reads IS 'steps whose outputs it reads first: [step, own mapping key only]';
 COMMENT ON COLUMN plan_step.body IS 'the step and what of the plan its inputs are made from, JSON';
 COMMENT ON COLUMN attempt.batch IS 'newest batch of the attempt''s own writer';
@@ -218,4 +222,4 @@ COMMENT ON COLUMN launch.at IS 'when it was taken from the queue';
 COMMENT ON COLUMN launch.daemon IS 'who launches it; null: nobody yet';
 INSERT INTO feed_head (id, last) VALUES (1, 0);
 INSERT INTO schema_serves (id, oldest) VALUES (1, '0001');
-INSERT INTO schema_version (version_num) VALUES ('0004');
+INSERT INTO schema_version (version_num) VALUES ('0005');

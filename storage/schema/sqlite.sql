@@ -15,6 +15,7 @@ CREATE TABLE "plan" (
 	plan_id VARCHAR(40) NOT NULL,
 	version INTEGER NOT NULL,
 	body BLOB NOT NULL,
+	used_at FLOAT,
 	PRIMARY KEY (plan_id)
 );
 CREATE TABLE plan_step (
@@ -172,6 +173,7 @@ CREATE TABLE launch (
 );
 CREATE INDEX asset_event_newest ON asset_event (asset_key, kind, check_name, at, run_id, seq);
 CREATE INDEX event_outputs ON event (run_id, step) WHERE kind = 'STEP_OUTPUT';
+CREATE INDEX feed_by_run ON feed (run_id);
 CREATE INDEX feed_unnumbered ON feed (id) WHERE number IS NULL;
 CREATE INDEX launch_by_daemon ON launch (daemon, at);
 CREATE INDEX queue_order ON queue (rank, at, run_id) WHERE parked IS NULL;
@@ -180,6 +182,7 @@ CREATE INDEX request_by_run ON request (run_id);
 CREATE INDEX request_open ON request (kind, at) WHERE done_at IS NULL;
 CREATE INDEX run_by_creation ON run (created_at, run_id);
 CREATE INDEX run_by_job ON run (job_name, created_at);
+CREATE INDEX run_by_plan ON run (plan_id);
 CREATE INDEX run_by_root ON run (root_run_id);
 CREATE INDEX run_head_by_status ON run_head (status);
 CREATE INDEX run_tag_by_value ON run_tag ("key", value);
@@ -187,4 +190,4 @@ CREATE INDEX slot_by_pool ON slot (pool);
 CREATE UNIQUE INDEX feed_by_number ON feed (number);
 INSERT INTO feed_head (id, last) VALUES (1, 0);
 INSERT INTO schema_serves (id, oldest) VALUES (1, '0001');
-INSERT INTO schema_version (version_num) VALUES ('0004');
+INSERT INTO schema_version (version_num) VALUES ('0005');

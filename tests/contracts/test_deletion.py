@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import secrets
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from storage_runs import Passing, StartedRun, event, log
 
+from engine_plans import plan_of, step
 from runplane.errors import ConflictError, NotFoundError
 from runplane.events.kinds import EventKind as K
 from runplane.events.run import Run
@@ -127,6 +129,64 @@ def test_a_run_is_kept_while_a_re_execution_may_load_its_outputs(database: Datab
 def test_a_run_that_is_not_there(database: Database) -> None:
     with pytest.raises(NotFoundError):
         Deletions(database).take_out("nobody")
+
+
+def plans_of(database: Database) -> set[str]:
+    rules = Rules(database.dialect)
+    of_plans = {str(row[0]) for row in database.read(rules.named("SELECT plan_id FROM {plan}"), {})}
+    of_steps = {str(row[0]) for row in database.read(rules.named("SELECT plan_id FROM {plan_step}"), {})}
+    assert of_steps <= of_plans, "steps of a plan that is not there"
+    return of_plans
+
+
+def test_a_plan_goes_when_no_run_has_it_and_nobody_is_about_to(database: Database) -> None:
+    journal, deletions = Journal(database), Deletions(database)
+    plan, other = plan_of(step("a")), plan_of(step("b"))
+    first, second = secrets.token_hex(16), secrets.token_hex(16)
+    for run_id in (first, second):
+        journal.create(Run(run_id=run_id, job_name="job", plan_id=journal.put_plan(plan)))
+    journal.put_steps(plan)
+    kept = journal.put_plan(other)
+    journal.create(Run(run_id=secrets.token_hex(16), job_name="job", plan_id=kept))
+    soon, later = time.time() + 3600, time.time() + 2 * deletion.UNUSED_S
+
+    deletions.take_out(first)
+    assert deletions.erase_unused_plans(later) == 0
+    deletions.take_out(second)
+    assert deletions.erase_unused_plans(soon) == 0
+    assert deletions.erase_unused_plans(later) == 1
+
+    assert plans_of(database) == {kept}
+
+
+def test_a_plan_that_is_stored_again_is_in_use(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal, now = Journal(database), time.time()
+    journal.put_plan(plan_of(step("a")))
+    later = now + 2 * deletion.UNUSED_S
+    monkeypatch.setattr("time.time", lambda: later - 60)
+
+    again = journal.put_plan(plan_of(step("a")))
+
+    assert Deletions(database).erase_unused_plans(later) == 0
+    assert plans_of(database) == {again}
+
+
+def test_plans_of_which_nobody_says_when_they_were_used_stay(database: Database) -> None:
+    """A version before this one stores them so."""
+    stored = Journal(database).put_plan(plan_of(step("a")))
+    database.transact([Statement(Rules(database.dialect).named("UPDATE {plan} SET used_at = NULL"), {})])
+
+    assert Deletions(database).erase_unused_plans(time.time() + 10 * deletion.UNUSED_S) == 0
+    assert plans_of(database) == {stored}
+
+
+def test_what_the_feed_has_of_a_run_is_found_by_the_run(tmp_path: Path) -> None:
+    database = SqliteDatabase(tmp_path / "one.db")
+
+    steps = database.read("EXPLAIN QUERY PLAN DELETE FROM feed WHERE run_id = :run", {"run": "r"})
+
+    database.close()
+    assert [row[3] for row in steps] == ["SEARCH feed USING INDEX feed_by_run (run_id=?)"]
 
 
 class Killed(BaseException):
