@@ -22,10 +22,12 @@ class Finished:
     Attributes:
         steps: keys of the steps that succeeded or were skipped; mapped ones with their own keys (``work[3]``).
         outputs: what the successes produced.
+        skipped: those of `steps` that were skipped.
     """
 
     steps: frozenset[str]
     outputs: tuple[StoredOutput, ...]
+    skipped: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ def finished_by(run_id: str, events: Iterable[Event]) -> Finished:
     """What a run finished, by its events. Outputs of attempts that did not succeed are left out."""
     produced: dict[tuple[str, int], list[StoredOutput]] = {}
     steps: set[str] = set()
+    skipped: set[str] = set()
     outputs: list[StoredOutput] = []
     for event in events:
         if event.step is None:
@@ -59,8 +62,8 @@ def finished_by(run_id: str, events: Iterable[Event]) -> Finished:
             steps.add(event.step)
             outputs += produced.get((event.step, event.n or 0), [])
         elif event.kind == EventKind.STEP_SKIPPED:
-            steps.add(event.step)
-    return Finished(frozenset(steps), tuple(outputs))
+            skipped.add(event.step)
+    return Finished(frozenset(steps | skipped), tuple(outputs), frozenset(skipped))
 
 
 def remainder_of(plan: PlanSnapshot, finished: Finished) -> Remainder:
@@ -68,9 +71,14 @@ def remainder_of(plan: PlanSnapshot, finished: Finished) -> Remainder:
     known = (*plan.known_outputs, *finished.outputs)
     mapping_keys = _mapping_keys(known)
     done = finished.steps | _taken(plan)
+    skipped = set(finished.skipped)
+    plans = {step.key: step for step in plan.steps}
     steps: list[str] = []
     again: set[str] = set()
     for step in plan.steps:
+        if _collects_nothing(step, plans, done - again, skipped, mapping_keys):
+            skipped.add(step.key)
+            continue
         unfinished = _unfinished(step, done, again, mapping_keys)
         steps += unfinished
         if unfinished:
@@ -118,6 +126,29 @@ def _taken(plan: PlanSnapshot) -> frozenset[str]:
     return frozenset(o.step for o in plan.known_outputs if mapping_key_of(o.step) is not None) | frozenset(
         plan.known_steps
     )
+
+
+def _collects_nothing(
+    step: StepPlan,
+    plans: Mapping[str, StepPlan],
+    done: Collection[str],
+    skipped: Collection[str],
+    mapping_keys: Mapping[OutputRef, Sequence[str]],
+) -> bool:
+    """Whether it would have been skipped, had the run lived to say so: what it collects was left out, or who makes it was skipped. (Of other
+    inputs the new run finds that by itself: they are not there. Nothing to collect may also be an empty list.)"""
+    for given in step.inputs:
+        for ref in given.sources if given.collect else ():
+            source = plans.get(ref.step)
+            made = source.mapped_over if source is not None and source.mapped_over is not None else ref
+            mapper = plans.get(made.step)
+            if ref.step in skipped or made.step in skipped:
+                return True
+            if mapper is None or made.step not in done or mapping_keys.get(made):
+                continue
+            if not mapper.output(made.output).required:
+                return True
+    return False
 
 
 def _unfinished(

@@ -153,3 +153,34 @@ def test_of_steps_that_are_chosen_nothing_is_known():
 
     assert left.step_keys == ("b", "c")
     assert [o.step for o in left.known_outputs] == ["maybe", "y", "z"]
+
+
+@op(out=DynamicOut(is_required=False))
+def perhaps_none():
+    yield from ()
+
+
+@op
+def after(x):
+    return x
+
+
+@job
+def nothing_to_collect():
+    found = perhaps_none()
+    after(total.alias("direct")(found.collect()))
+    total.alias("mapped")(found.map(work).collect())
+
+
+def test_killed_before_it_could_say_so_a_collector_of_an_optional_output_that_was_left_out_is_skipped_too():
+    plan = compile_plan(nothing_to_collect)
+
+    left = remainder_of(plan, Finished(frozenset({"perhaps_none"}), ()))
+
+    assert not {"direct", "mapped"} & set(left.step_keys), "it would run with an empty list"
+
+
+def test_a_collector_of_a_required_output_without_values_runs_with_an_empty_list():
+    left = remainder_of(compile_plan(dynamic), Finished(frozenset({"spread"}), ()))
+
+    assert left.step_keys == ("total",)
