@@ -5,33 +5,14 @@ Source: https://docs.dagster.io/api/dagster/io-managers (input_manager)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
-from contextlib import contextmanager
 from typing import Any
 
 from .errors import DagsterInvariantViolationError
 from .ins_outs import UNSET
-from .io_manager import InputContext, InputManager
-from .resources import InitResourceContext, ResourceDefinition
-
-
-class InputManagerDefinition(ResourceDefinition):
-    """How an input manager is made."""
-
-    @contextmanager
-    def open(self, context: InitResourceContext) -> Iterator[Any]:
-        """The input manager, closed at the end.
-
-        Raises:
-            DagsterInvariantViolationError: the function gave something that is none.
-        """
-        with super().open(context) as made:
-            if not hasattr(made, "load_input"):
-                raise DagsterInvariantViolationError(
-                    "the function of an input manager gave something that is none.", got=type(made).__name__
-                )
-            yield made
+from .io_manager import InputContext, InputManager, InputManagerDefinition
+from .resources import decorator
 
 
 class _OfFunction(InputManager):
@@ -67,13 +48,9 @@ def input_manager(
         raise DagsterInvariantViolationError(
             "config of single inputs is not supported in this version.", hint="Leave input_config_schema out."
         )
-    if callable(config_schema) and not isinstance(config_schema, type):
-        return InputManagerDefinition(_maker(config_schema), description=config_schema.__doc__)
-    return lambda fn: InputManagerDefinition(
-        _maker(fn), config_schema, description or fn.__doc__, required_resource_keys, version
-    )
+    return decorator(_definition_of, config_schema, description, required_resource_keys, version)
 
 
-def _maker(fn: Callable[..., Any]) -> Callable[[InitResourceContext], InputManager]:
+def _definition_of(fn: Callable[..., Any], *arguments: Any) -> InputManagerDefinition:
     takes_context = fn.__code__.co_argcount > 0
-    return lambda _context: _OfFunction(fn, takes_context)
+    return InputManagerDefinition(lambda _context: _OfFunction(fn, takes_context), *arguments)

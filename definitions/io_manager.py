@@ -16,7 +16,7 @@ from typing import Any
 from ..events.asset_key import AssetKey
 from .errors import DagsterInvariantViolationError
 from .ins_outs import UNSET
-from .resources import InitResourceContext, ResourceDefinition, Resources
+from .resources import InitResourceContext, ResourceDefinition, Resources, decorator
 from .value_type import ANY, ValueType
 
 
@@ -286,21 +286,14 @@ class IOManager(InputManager):
         """Keep the value `obj`."""
 
 
-class IOManagerDefinition(ResourceDefinition):
-    """How an IO manager is made."""
+class InputManagerDefinition(ResourceDefinition):
+    """How something that loads inputs is made."""
 
-    def __init__(self, resource_fn: Callable[..., Any], *, in_memory_only: bool = False, **arguments: Any) -> None:
-        super().__init__(resource_fn, **arguments)
-        self.in_memory_only = in_memory_only
-
-    @staticmethod
-    def hardcoded_io_manager(value: IOManager, description: str | None = None) -> IOManagerDefinition:
-        """A definition that gives `value`."""
-        return IOManagerDefinition(lambda: value, description=description)
+    what = "an input manager"
 
     @contextmanager
     def open(self, context: InitResourceContext) -> Iterator[Any]:
-        """The IO manager, closed at the end.
+        """The manager, closed at the end.
 
         Raises:
             DagsterInvariantViolationError: the function gave something that is none.
@@ -308,11 +301,28 @@ class IOManagerDefinition(ResourceDefinition):
         with super().open(context) as made:
             if not hasattr(made, "load_input"):
                 raise DagsterInvariantViolationError(
-                    "the function of an IO manager gave something that is none.",
+                    f"the function of {self.what} gave something that is none.",
                     got=type(made).__name__,
-                    expected="an IOManager",
+                    expected=self.what,
                 )
             yield made
+
+
+class IOManagerDefinition(InputManagerDefinition):
+    """How an IO manager is made."""
+
+    what = "an IO manager"
+
+    def __init__(
+        self, resource_fn: Callable[..., Any], *arguments: Any, in_memory_only: bool = False, **more: Any
+    ) -> None:
+        super().__init__(resource_fn, *arguments, **more)
+        self.in_memory_only = in_memory_only
+
+    @staticmethod
+    def hardcoded_io_manager(value: IOManager, description: str | None = None) -> IOManagerDefinition:
+        """A definition that gives `value`."""
+        return IOManagerDefinition(lambda: value, description=description)
 
 
 def io_manager(
@@ -340,19 +350,7 @@ def io_manager(
             "config of single outputs and inputs is not supported in this version.",
             hint="Leave output_config_schema and input_config_schema out.",
         )
-    if callable(config_schema) and not isinstance(config_schema, type):
-        return IOManagerDefinition(config_schema, description=config_schema.__doc__)
-
-    def wrap(fn: Callable[..., Any]) -> IOManagerDefinition:
-        return IOManagerDefinition(
-            fn,
-            config_schema=config_schema,
-            description=description or fn.__doc__,
-            required_resource_keys=required_resource_keys,
-            version=version,
-        )
-
-    return wrap
+    return decorator(IOManagerDefinition, config_schema, description, required_resource_keys, version)
 
 
 def build_output_context(**facts: Any) -> OutputContext:

@@ -205,9 +205,22 @@ def resource(
         required_resource_keys: other resources that it uses by ``context.resources``.
         version: kept.
     """
+    return decorator(ResourceDefinition, config_schema, description, required_resource_keys, version)
+
+
+def decorator(
+    make: Callable[..., ResourceDefinition], config_schema: Any, description: str | None, *options: Any
+) -> Any:
+    """What a decorator of functions that make resources gives.
+
+    Args:
+        make: gives the definition; its arguments are the function, then those of ``ResourceDefinition``.
+        config_schema: the function itself, where the decorator stands without parentheses: then the definition is given at once.
+        *options: the further arguments.
+    """
     if callable(config_schema) and not isinstance(config_schema, type):
-        return ResourceDefinition(config_schema, description=config_schema.__doc__)
-    return lambda fn: ResourceDefinition(fn, config_schema, description or fn.__doc__, required_resource_keys, version)
+        return make(config_schema, UNSET, config_schema.__doc__)
+    return lambda fn: make(fn, config_schema, description or fn.__doc__, *options)
 
 
 @contextmanager

@@ -15,9 +15,10 @@ from ..hooks import HookDefinition, checked_hooks
 from ..ins_outs import Out
 from ..results import DEFAULT_OUTPUT
 from ..retry_policy import RetryPolicy
-from .assets_definition import AssetsDefinition, own_io_manager, refuse_later_of
+from .assets_definition import AssetsDefinition
 from .decorated import NOTHING_IN, check_out, inputs_of, op_of, ordering_inputs, outputs_of_checks, value_annotation
-from .refusals import refuse_later
+from .refusals import refuse_later, refuse_later_of
+from .source_asset import own_io_manager
 from .spec import AssetCheckSpec, AssetDep, AssetSpec, key_of
 
 

@@ -11,16 +11,18 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from ...errors.base import UnsupportedError
 from ...errors.suggest import nearest
 from ...events.asset_key import AssetCheckKey, AssetKey
-from ..composition import PendingNode, Source
+from ..composition import PendingNode
 from ..errors import DagsterInvalidDefinitionError, DagsterInvalidSubsetError, DagsterInvariantViolationError
 from ..hooks import HookDefinition, checked_hooks
 from ..ins_outs import DEFAULT_IO_MANAGER
 from ..job import GraphDefinition
 from ..op import OpDefinition
-from ..results import DEFAULT_OUTPUT
+from .nodes import NodeAssets, assets_of_node, ops_of, output_of_node
+from .refusals import refuse_later_of
+from .said_of_assets import SaidOfAssets
+from .source_asset import SourceAsset
 from .spec import (
     DEFAULT_GROUP_NAME,
     IO_MANAGER_METADATA,
@@ -33,7 +35,7 @@ from .spec import (
 
 
 @dataclass(frozen=True, eq=False)
-class AssetsDefinition:
+class AssetsDefinition(SaidOfAssets):
     """Some assets and checks, and what makes them.
 
     Made by ``@asset``, ``@multi_asset``, ``@graph_asset``, ``@asset_check``, ``from_op`` or ``from_graph``.
@@ -121,21 +123,20 @@ class AssetsDefinition:
             metadata_by_output_name, tags_by_output_name, descriptions_by_output_name, code_versions_by_output_name: by output.
             partitions_def, **later: not supported yet; refused unless None.
         """
-        return node_to_assets(
+        refuse_later_of(op_def, {"partitions_def": partitions_def, **later})
+        assets = assets_of_node(
             op_def,
             keys_by_input_name or {},
             keys_by_output_name or {},
             key_prefix=key_prefix,
             internal_asset_deps=internal_asset_deps,
             group_name=group_name,
-            resource_defs=resource_defs,
-            metadata_by_output_name=metadata_by_output_name,
-            tags_by_output_name=tags_by_output_name,
-            descriptions_by_output_name=descriptions_by_output_name,
-            code_versions_by_output_name=code_versions_by_output_name,
-            can_subset=can_subset,
-            later={"partitions_def": partitions_def, **later},
+            metadata=metadata_by_output_name,
+            tags=tags_by_output_name,
+            descriptions=descriptions_by_output_name,
+            code_versions=code_versions_by_output_name,
         )
+        return _of_node(op_def, assets, resource_defs, can_subset=can_subset)
 
     @staticmethod
     def from_graph(
@@ -156,21 +157,20 @@ class AssetsDefinition:
         **later: Any,
     ) -> AssetsDefinition:
         """Assets of a graph that exists already. The arguments are those of ``from_op``."""
-        return node_to_assets(
+        refuse_later_of(graph_def, {"partitions_def": partitions_def, **later})
+        assets = assets_of_node(
             graph_def,
             keys_by_input_name or {},
             keys_by_output_name or {},
             key_prefix=key_prefix,
             internal_asset_deps=internal_asset_deps,
             group_name=group_name,
-            resource_defs=resource_defs,
-            metadata_by_output_name=metadata_by_output_name,
-            tags_by_output_name=tags_by_output_name,
-            descriptions_by_output_name=descriptions_by_output_name,
-            code_versions_by_output_name=code_versions_by_output_name,
-            can_subset=can_subset,
-            later={"partitions_def": partitions_def, **later},
+            metadata=metadata_by_output_name,
+            tags=tags_by_output_name,
+            descriptions=descriptions_by_output_name,
+            code_versions=code_versions_by_output_name,
         )
+        return _of_node(graph_def, assets, resource_defs, can_subset=can_subset)
 
     # What it is -----------------------------------------------------------------------------------------------------------
 
@@ -302,46 +302,6 @@ class AssetsDefinition:
         return self.keys_by_input_name.keys()
 
     @property
-    def dependency_keys(self) -> set[AssetKey]:
-        """The assets that its own are made from."""
-        return {dep.asset_key for spec in self.specs for dep in spec.deps}
-
-    @property
-    def asset_deps(self) -> Mapping[AssetKey, AbstractSet[AssetKey]]:
-        """By asset, what it is made from."""
-        return {key: {dep.asset_key for dep in spec.deps} for key, spec in self.specs_by_key.items()}
-
-    @property
-    def group_names_by_key(self) -> Mapping[AssetKey, str]:
-        """By asset, its group."""
-        return {spec.key: spec.group_name or DEFAULT_GROUP_NAME for spec in self.specs}
-
-    @property
-    def descriptions_by_key(self) -> Mapping[AssetKey, str]:
-        """By asset, its description, where it has one."""
-        return {spec.key: spec.description for spec in self.specs if spec.description}
-
-    @property
-    def metadata_by_key(self) -> Mapping[AssetKey, Mapping[str, Any]]:
-        """By asset, its metadata."""
-        return {spec.key: spec.metadata for spec in self.specs}
-
-    @property
-    def tags_by_key(self) -> Mapping[AssetKey, Mapping[str, str]]:
-        """By asset, its tags."""
-        return {spec.key: spec.tags for spec in self.specs}
-
-    @property
-    def owners_by_key(self) -> Mapping[AssetKey, Sequence[str]]:
-        """By asset, its owners."""
-        return {spec.key: spec.owners for spec in self.specs}
-
-    @property
-    def code_versions_by_key(self) -> Mapping[AssetKey, str | None]:
-        """By asset, the version of its code."""
-        return {spec.key: spec.code_version for spec in self.specs}
-
-    @property
     def partitions_def(self) -> None:
         """None: partitions come later."""
         return None
@@ -352,7 +312,7 @@ class AssetsDefinition:
         if self.node is None:
             return frozenset()
         found = {self.get_io_manager_key_for_asset_key(key) for key in self.specs_by_key}
-        for op in _ops_of(self.node):
+        for op in ops_of(self.node):
             found |= op.required_resource_keys
         return frozenset(found)
 
@@ -503,7 +463,7 @@ class AssetsDefinition:
     def to_source_asset(self, key: Any = None) -> Any:
         """One of its assets as one that other code makes: what another code location says of it."""
         from_key = key_of(key) if key is not None else self.key
-        return SourceAsset._of(self.specs_by_key[from_key], self.get_io_manager_key_for_asset_key(from_key))
+        return SourceAsset.of_spec(self.specs_by_key[from_key], self.get_io_manager_key_for_asset_key(from_key))
 
     def to_source_assets(self) -> Sequence[Any]:
         """Each of its assets as one that other code makes."""
@@ -526,177 +486,8 @@ class AssetChecksDefinition(AssetsDefinition):
         return f"<AssetChecksDefinition {', '.join(sorted(k.to_user_string() for k in self.check_keys))}>"
 
 
-class SourceAsset:
-    """An asset that other code makes, and that ours takes.
-
-    Args:
-        key: its key.
-        metadata, description, group_name, tags: as of ``AssetSpec``.
-        io_manager_key: the resource that loads it.
-        io_manager_def: an IO manager of its own, in place of a key.
-        resource_defs: resources that came with it.
-        partitions_def, observe_fn, **later: not supported yet; refused unless None.
-    """
-
-    def __init__(
-        self,
-        key: Any,
-        metadata: Mapping[str, Any] | None = None,
-        io_manager_key: str | None = None,
-        io_manager_def: Any = None,
-        description: str | None = None,
-        partitions_def: None = None,
-        group_name: str | None = None,
-        resource_defs: Mapping[str, Any] | None = None,
-        observe_fn: None = None,
-        tags: Mapping[str, str] | None = None,
-        **later: Any,
-    ) -> None:
-        refuse_later_of(self, {"partitions_def": partitions_def, "observe_fn": observe_fn, **later})
-        self.spec = AssetSpec(key, metadata=metadata, description=description, group_name=group_name, tags=tags)
-        own = own_io_manager(self.spec.key, io_manager_key, io_manager_def)
-        self.io_manager_key = own[0]
-        self.resource_defs: Mapping[str, Any] = {**(resource_defs or {}), **own[1]}
-
-    @classmethod
-    def _of(cls, spec: AssetSpec, io_manager_key: str) -> SourceAsset:
-        return cls(
-            spec.key,
-            metadata=spec.metadata,
-            io_manager_key=io_manager_key,
-            description=spec.description,
-            group_name=spec.group_name,
-            tags=spec.tags,
-        )
-
-    @property
-    def key(self) -> AssetKey:
-        """Its key."""
-        return self.spec.key
-
-    @property
-    def group_name(self) -> str:
-        """Its group."""
-        return self.spec.group_name or DEFAULT_GROUP_NAME
-
-    @property
-    def description(self) -> str | None:
-        """For people."""
-        return self.spec.description
-
-    @property
-    def metadata(self) -> Mapping[str, Any]:
-        """Shown with it."""
-        return self.spec.metadata
-
-    @property
-    def tags(self) -> Mapping[str, str]:
-        """Text to text."""
-        return self.spec.tags
-
-    @property
-    def is_observable(self) -> bool:
-        """False: observing comes later."""
-        return False
-
-    def get_io_manager_key(self) -> str:
-        """The resource that loads it."""
-        return self.io_manager_key or DEFAULT_IO_MANAGER
-
-    def with_attributes(self, key: Any = None, group_name: str | None = None) -> SourceAsset:
-        """The same under another key, or in another group."""
-        parts = {"key": key_of(key) if key is not None else self.key, "group_name": group_name or self.spec.group_name}
-        made = SourceAsset._of(self.spec.replace_attributes(**parts), self.get_io_manager_key())
-        made.io_manager_key, made.resource_defs = self.io_manager_key, self.resource_defs
-        return made
-
-    def __repr__(self) -> str:
-        return f"<SourceAsset {self.key.to_user_string()}>"
-
-
-def own_io_manager(key: AssetKey, io_manager_key: str | None, io_manager_def: Any) -> tuple[str | None, dict[str, Any]]:
-    """The key under which an asset's IO manager is found, and the resource that came with it.
-
-    Raises:
-        DagsterInvalidDefinitionError: key and definition were both given.
-    """
-    if io_manager_def is None:
-        return io_manager_key, {}
-    if io_manager_key is not None:
-        raise DagsterInvalidDefinitionError(
-            "Both io_manager_def and io_manager_key were provided. Please provide one or the other."
-        )
-    name = f"{key.to_python_identifier()}__io_manager"
-    return name, {name: io_manager_def}
-
-
-def refuse_later_of(what: object, arguments: Mapping[str, Any]) -> None:
-    """As ``refuse_later``, for arguments that came by ``**``.
-
-    Raises:
-        UnsupportedError: one is not None.
-    """
-    for name, value in arguments.items():
-        if value is not None:
-            raise UnsupportedError(
-                f"{name} is not supported in this version.", where=type(what).__name__, hint="Leave it out."
-            )
-
-
-def _ops_of(node: Any) -> Iterable[OpDefinition]:
-    if isinstance(node, OpDefinition):
-        yield node
-    else:
-        for inner in node.node_dict.values():
-            yield from _ops_of(inner.definition)
-
-
-def output_of_node(node: Any, output: str, prefix: str = "") -> tuple[str, Any]:
-    """The op inside a node whose output an output of the node is: its path below `prefix` (empty for an op), and the output."""
-    if isinstance(node, OpDefinition):
-        return prefix, node.output_dict[output]
-    source: Source = node.output_sources[output]
-    inner = node.node_dict[source.node or ""]
-    path = f"{prefix}.{inner.name}" if prefix else inner.name
-    return output_of_node(inner.definition, source.name, path)
-
-
-def node_to_assets(
-    node: Any,
-    keys_by_input: Mapping[str, Any],
-    keys_by_output: Mapping[str, Any],
-    *,
-    key_prefix: str | Sequence[str] | None,
-    internal_asset_deps: Mapping[str, AbstractSet[AssetKey]] | None,
-    group_name: str | None,
-    resource_defs: Mapping[str, Any] | None,
-    metadata_by_output_name: Mapping[str, Mapping[str, Any]] | None,
-    tags_by_output_name: Mapping[str, Mapping[str, str]] | None,
-    descriptions_by_output_name: Mapping[str, str] | None,
-    code_versions_by_output_name: Mapping[str, str] | None,
-    can_subset: bool,
-    later: Mapping[str, Any],
+def _of_node(
+    node: Any, assets: NodeAssets, resource_defs: Mapping[str, Any] | None, *, can_subset: bool
 ) -> AssetsDefinition:
-    """The assets of an op or graph. See ``AssetsDefinition.from_op``."""
-    refuse_later_of(node, later)
-    inputs = {name: key_of(keys_by_input.get(name, name)) for name in node.input_dict}
-    outputs = {}
-    for name in node.output_dict:
-        named = keys_by_output.get(name)
-        key = key_of(named if named is not None else (node.name if name == DEFAULT_OUTPUT else name))
-        outputs[name] = key.with_prefix(key_prefix) if key_prefix is not None else key
-    specs = {}
-    for name, key in outputs.items():
-        deps = (internal_asset_deps or {}).get(name, set(inputs.values()))
-        specs[key] = AssetSpec(
-            key,
-            deps=sorted(deps),
-            description=(descriptions_by_output_name or {}).get(name)
-            or (node.description if len(outputs) == 1 else None),
-            metadata=(metadata_by_output_name or {}).get(name),
-            skippable=not node.output_dict[name].is_required,
-            group_name=group_name,
-            code_version=(code_versions_by_output_name or {}).get(name),
-            tags=(tags_by_output_name or {}).get(name),
-        )
-    return AssetsDefinition(node, specs, outputs, {}, inputs, dict(resource_defs or {}), can_subset=can_subset)
+    specs, by_output, by_input = assets
+    return AssetsDefinition(node, specs, by_output, {}, by_input, dict(resource_defs or {}), can_subset=can_subset)

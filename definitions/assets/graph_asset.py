@@ -17,10 +17,10 @@ from ..ins_outs import GraphIn, GraphOut
 from ..job import GraphDefinition
 from ..results import DEFAULT_OUTPUT
 from .asset import asset_key_of
-from .assets_definition import AssetsDefinition, refuse_later_of
+from .assets_definition import AssetsDefinition
 from .decorated import inputs_of, outputs_of_checks
 from .ins_outs import AssetOut
-from .refusals import refuse_later
+from .refusals import refuse_later, refuse_later_of
 from .spec import AssetCheckSpec, AssetDep, AssetSpec
 
 

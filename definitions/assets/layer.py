@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from ...events.asset_key import AssetCheckKey, AssetKey
 from ..step_assets import NO_ASSETS, AssetSource, StepAssets
 from ..wiring import WiredOp
-from .assets_definition import AssetsDefinition, output_of_node
+from .assets_definition import AssetsDefinition
+from .nodes import output_of_node
 from .spec import AssetCheckSpec
 from .step import AssetStep
 

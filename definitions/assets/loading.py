@@ -14,8 +14,9 @@ from typing import Any
 
 from ...events.asset_key import AssetKey
 from ..errors import DagsterInvalidDefinitionError
-from .assets_definition import AssetChecksDefinition, AssetsDefinition, SourceAsset
+from .assets_definition import AssetChecksDefinition, AssetsDefinition
 from .refusals import refuse_later
+from .source_asset import SourceAsset
 from .spec import AssetSpec
 
 Prefix = str | Sequence[str] | None

@@ -15,10 +15,10 @@ from ..hooks import HookDefinition, checked_hooks
 from ..ins_outs import Out
 from ..retry_policy import RetryPolicy
 from ..value_type import Nothing
-from .assets_definition import AssetsDefinition, refuse_later_of
+from .assets_definition import AssetsDefinition
 from .decorated import NOTHING_IN, check_out, inputs_of, op_of, ordering_inputs, outputs_of_checks
 from .ins_outs import AssetOut
-from .refusals import refuse_later
+from .refusals import refuse_later, refuse_later_of
 from .spec import AssetCheckSpec, AssetDep, AssetSpec, in_group
 
 
