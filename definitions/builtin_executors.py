@@ -115,6 +115,7 @@ k8s_job_executor = ExecutorDefinition(
         "per_step_k8s_config": Field(Permissive(), default_value={}),
         "enable_owner_references": Field(bool, default_value=False),
         "step_dependency_config": STEP_DEPENDENCY_CONFIG,
+        "runplane": _MAP,
     },
     module="runplane.executors.k8s_job",
     class_name="K8sJobExecutor",

@@ -218,6 +218,11 @@ class KubeClient:
         """The events about an object, as far as the cluster remembers them (an hour, mostly)."""
         return list(self._list("events", namespace, {"fieldSelector": f"involvedObject.uid={uid}"}, cached=True).items)
 
+    def failed_creates(self, namespace: str) -> list[Json]:
+        """The events that say why the Job controller could not create a pod, of all Jobs there."""
+        fields = "reason=FailedCreate,involvedObject.kind=Job"
+        return list(self._list("events", namespace, {"fieldSelector": fields}, cached=True).items)
+
     def can_i(self, verb: str, resource: str, namespace: str, *, group: str = "", subresource: str = "") -> bool:
         """Whether our role allows this (SelfSubjectAccessReview)."""
         attributes = {"verb": verb, "resource": resource, "namespace": namespace, "group": group}

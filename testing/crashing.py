@@ -25,6 +25,8 @@ from ..storage.database import Database
 from ..storage.dialect import Dialect, Outcome, Statement
 
 CRASH_AT_ENV = "RUNPLANE_CRASH_AT"
+STEP_CRASH_ENV = "RUNPLANE_STEP_CRASH_AT"
+"""``<step key>:<number>``: the first attempt of that step dies at this numbered call of its database."""
 
 
 class CrashingDatabase:

@@ -27,10 +27,8 @@ from ..executors.contract import RunnerSignal, StepGone, StepOrder
 from ..executors.settings import DriverSettings, ExecutorContext, driver_settings
 from ..storage.contract import AttemptRef
 from ..storage.liveness import start_time
-from .crashing import CRASH_AT_ENV
+from .crashing import CRASH_AT_ENV, STEP_CRASH_ENV
 
-STEP_CRASH_ENV = "RUNPLANE_STEP_CRASH_AT"
-"""``<step key>:<number>``: the first attempt of that step dies at this numbered call of its database."""
 LOOK_S = 0.05
 
 

@@ -10,12 +10,13 @@ import json
 import os
 import time
 
-from ..definitions.builtin_executors import in_process_executor, multiprocess_executor
+from ..definitions.builtin_executors import in_process_executor, k8s_job_executor, multiprocess_executor
 from ..definitions.ins_outs import DynamicOut, Out
 from ..definitions.job import graph
 from ..definitions.op import op
 from ..definitions.op_context import OpExecutionContext
 from ..definitions.results import DynamicOutput, Output, RetryRequested
+from .crashing import STEP_CRASH_ENV
 from .step_workers import step_worker_executor
 
 LOG_ENV = "RUNPLANE_TIER_A_LOG"
@@ -103,6 +104,12 @@ def tier_a() -> None:
 
 
 tier_a_step_workers = tier_a.to_job(name="tier_a_step_workers", executor_def=step_worker_executor)
+tier_a_k8s = tier_a.to_job(
+    name="tier_a_k8s",
+    executor_def=k8s_job_executor.configured(
+        {"job_image": "tier-a", "max_concurrent": 3, "env_vars": [LOG_ENV, NAP_ENV, WIDTH_ENV, STEP_CRASH_ENV]}
+    ),
+)
 tier_a_in_process = tier_a.to_job(name="tier_a_in_process", executor_def=in_process_executor)
 tier_a_multiprocess = tier_a.to_job(
     name="tier_a_multiprocess", executor_def=multiprocess_executor.configured({"max_concurrent": 2})

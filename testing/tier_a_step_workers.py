@@ -13,7 +13,7 @@ import pytest
 
 from ..events.kinds import EventKind
 from ..events.status import RunStatus
-from .step_workers import STEP_CRASH_ENV
+from .crashing import STEP_CRASH_ENV
 from .tier_a import BODIES, WORKER_TIMEOUT_S, Place, Runs, check_events, check_no_success_ran_again
 
 CRASHING_STEPS = ("first", "nothing", "spread", "flaky", "collect", "mapped[1]", "gather")

@@ -36,7 +36,7 @@ class ProcessPods:
         pod.scheduled()
         if command[:1] and command[0] in OURS:
             command[:1] = [sys.executable, "-m", "runplane"]
-        env = {**os.environ, **self._environment, **pod.environment(), "HOSTNAME": pod.name}
+        env = {**os.environ, **self._environment, **self.environment_of(pod), "HOSTNAME": pod.name}
         output = self._folder / pod.uid
         try:
             with output.open("wb") as file:
@@ -61,6 +61,10 @@ class ProcessPods:
         killer = threading.Timer(max(grace_s, 0.0), process.kill)
         killer.daemon = True
         killer.start()
+
+    def environment_of(self, pod: FakePod) -> dict[str, str]:
+        """What the pod's own process sees beside what the image brings."""
+        return pod.environment()
 
     def processes(self) -> list[int]:
         """Process ids of the pods that run."""

@@ -1,0 +1,99 @@
+"""The executor called ``k8s``: each step is a Kubernetes Job, under any launcher.
+
+Source: https://docs.dagster.io/api/libraries/dagster-k8s (k8s_job_executor) and
+https://docs.dagster.io/deployment/oss/deployment-options/kubernetes/kubernetes-and-celery
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..kube.access import ClusterAccess, cluster_access
+from ..kube.client import KubeClient
+from ..kube.create_limit import CreateLimit
+from ..kube.own_job import ownership
+from ..kube.settings import (
+    ExecutorSettings,
+    LauncherSettings,
+    executor_settings,
+    launcher_settings,
+    resolved_launcher_config,
+)
+from .contract import RunnerSignal
+from .k8s_runner import K8sJobRunner
+from .k8s_step_jobs import StepJobs
+from .settings import DriverSettings, ExecutorContext, driver_settings
+
+SELECTOR = "dagster/run-id={run_id},app.kubernetes.io/component=step_worker"
+
+
+class K8sJobExecutor:
+    """See the module.
+
+    Args:
+        settings: limits and retries.
+        context: run and instance.
+        config: the executor's config.
+    """
+
+    def __init__(self, settings: DriverSettings, context: ExecutorContext, config: Mapping[str, Any]) -> None:
+        self.settings = settings
+        self._context = context
+        self._executor = executor_settings(_given(config), os.environ)
+        self._launcher = _launcher_settings(context.instance)
+        self._access = _access(config, context.instance)
+        epoch = context.instance.journal.head(context.run.run_id).epoch
+        self._jobs = StepJobs(context, self._launcher, self._executor, os.environ, epoch)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], context: ExecutorContext) -> K8sJobExecutor:
+        """Made from validated config; every key of ``k8s_job_executor``.
+
+        Raises:
+            ConfigErrors: a key that Kubernetes does not know, a value that it would not take, no image.
+            NotFoundError: no way to a cluster.
+        """
+        return cls(driver_settings(config, max_concurrent=config.get("max_concurrent") or None), context, config)
+
+    def prepare(self) -> None:
+        """See that the configuration makes a Job. Raises ``ConfigErrors``. The code is imported in the pods."""
+        self._jobs.sample()
+
+    def make_runner(self, report: Callable[[RunnerSignal], None]) -> K8sJobRunner:
+        """See ``Executor``."""
+        client = KubeClient(self._access, limit=_limit(self._executor))
+        namespace = self._jobs.sample().namespace
+        jobs, why_unowned = self._jobs, ""
+        if self._executor.owner_references:
+            owned = ownership(client, namespace, os.environ)
+            jobs, why_unowned = jobs.owned_by(owned.owner), owned.why_not
+        selector = SELECTOR.format(run_id=self._context.run.run_id)
+        return K8sJobRunner(report, client, jobs, namespace, selector, why_unowned=why_unowned)
+
+
+def _launcher_settings(instance: Any) -> LauncherSettings:
+    """Of the instance's launcher, if it is one that makes Jobs; a process on a laptop may drive steps in a cluster as well."""
+    found = getattr(instance.launcher, "settings", None)
+    if isinstance(found, LauncherSettings):
+        return found
+    config = resolved_launcher_config({"job_namespace": "default"}, os.environ, where="defaults of K8sRunLauncher")
+    return launcher_settings(config, os.environ)
+
+
+def _access(config: Mapping[str, Any], instance: Any) -> ClusterAccess:
+    in_cluster, file = config.get("load_incluster_config"), config.get("kubeconfig_file")
+    found = getattr(instance.launcher, "access", None)
+    if isinstance(found, ClusterAccess) and in_cluster is None and file is None:
+        return found
+    return cluster_access(load_incluster_config=in_cluster, kubeconfig_file=file)
+
+
+def _limit(settings: ExecutorSettings) -> CreateLimit:
+    return CreateLimit(float(settings.creates_per_second))
+
+
+def _given(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the person gave, without the keys that say nothing."""
+    return {key: value for key, value in config.items() if value is not None}

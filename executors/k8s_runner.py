@@ -1,0 +1,533 @@
+"""Steps as Kubernetes Jobs: creates them, sees what becomes of them, ends them.
+
+One thread decides (``_work``): it takes what is asked, what the watch has seen and what calls have answered, one after the other, and
+looks at the attempt that it is about (``_look``). Calls to the API are made by other threads, so that one that hangs holds up nobody
+else. Outcomes come through the database; here only ends are seen, and why. What is gone is told once, when it is proven.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import queue
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+from ..errors import ConfigErrors
+from ..events.causes import FailureCause
+from ..events.event import NewEvent
+from ..events.kinds import EventKind
+from ..kube.adoption import NameTakenError, Placed, is_over, place_job
+from ..kube.client import KubeClient
+from ..kube.errors import KubeError, KubeForbiddenError, KubeQuotaError, KubeRefusedError, KubeUnavailableError
+from ..kube.evidence import explained
+from ..kube.follower import Pace
+from ..kube.health import judge
+from ..kube.observed import Observed
+from ..kube.printed import without_secrets
+from ..kube.verdict import Health, Verdict
+from ..kube.watch import JobWatch
+from ..storage.contract import AttemptRef
+from .contract import PartFailed, Report, RunnerNote, StepGone, StepOrder, StepRefused
+from .k8s_attempt import Attempt, End
+from .k8s_refused_creates import READ_S, RefusedCreates
+from .k8s_step_jobs import StepJobs
+
+IN_FLIGHT = 32
+"""Calls at a time."""
+NOTE_S = 60.0
+"""Between two events that say why an attempt has not started."""
+NO_POD_S = 3.0
+"""From when on a Job without a pod is remarkable."""
+CHECK_S = 30.0
+"""Between two consistent reads of something that is ending, or that the watch does not show."""
+LINGER_S = 1.0
+"""How long after a good end the outcome may be on its way."""
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 15.0
+FORBIDDEN_TRIES = 3
+ABSENCES = frozenset({"job gone", "pod deleted", "suspended in mid-run", "job not seen"})
+"""Rows that stand on something not being there: a consistent read has to confirm that."""
+GOOD_ENDS = frozenset({"ended without an outcome", "job complete"})
+"""Most likely the outcome is stored; if it is not, this is the evidence."""
+
+
+class K8sJobRunner:
+    """See ``StepRunner``.
+
+    Args:
+        report: takes signals; called from this runner's thread.
+        client: the cluster.
+        jobs: makes the Jobs.
+        namespace, selector: where they are, and the labels of this run's.
+        pace: of the watches.
+        why_unowned: why Jobs have no owner though they are to have one.
+    """
+
+    def __init__(
+        self,
+        report: Report,
+        client: KubeClient,
+        jobs: StepJobs,
+        namespace: str,
+        selector: str,
+        pace: Pace | None = None,
+        why_unowned: str = "",
+    ) -> None:
+        self._why_unowned = why_unowned
+        self._report = report
+        self._client = client
+        self._jobs = jobs
+        self._namespace = namespace
+        self._attempts: dict[AttemptRef, Attempt] = {}
+        self._by_name: dict[str, Attempt] = {}
+        self._told: set[AttemptRef] = set()
+        self._creates = RefusedCreates(client, namespace)
+        self._inbox: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._timers: list[tuple[float, int, AttemptRef]] = []
+        self._count = itertools.count()
+        self._closed = threading.Event()
+        self._calls = ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="kube-call")
+        self._watch = JobWatch(client, namespace, selector, self._changed, pace)
+        self._watch.start()
+        self._thread = threading.Thread(target=self._work, name="k8s-jobs", daemon=True)
+        self._thread.start()
+
+    # StepRunner -------------------------------------------------------------------------------------------------------------------
+
+    def start(self, order: StepOrder) -> None:
+        """See ``StepRunner``."""
+        self._inbox.put(lambda: self._on_start(order))
+
+    def stop(self, ref: AttemptRef, grace_s: float, cause: FailureCause) -> None:
+        """See ``StepRunner``. Its Job is deleted with its pods, until neither is there any more."""
+        self._inbox.put(lambda: self._on_stop(ref, grace_s, cause))
+
+    def probe(self, ref: AttemptRef) -> None:
+        """See ``StepRunner``. A Job that is there is this coordinator's from now on."""
+        self._inbox.put(lambda: self._on_probe(ref))
+
+    def close(self) -> None:
+        """Jobs that run go on: another coordinator adopts them."""
+        if self._closed.is_set():
+            return
+        self._closed.set()
+        self._inbox.put(None)
+        self._thread.join()
+        self._watch.close()
+        self._calls.shutdown(wait=False, cancel_futures=True)
+        self._client.close()
+
+    # Announces --------------------------------------------------------------------------------------------------------------------
+
+    def opening(self, step_keys: Sequence[str]) -> Sequence[NewEvent]:
+        """See ``Announces``."""
+        events = [_engine_event("Starting execution with step handler K8sStepHandler.", {})]
+        if self._why_unowned:
+            text = f"The Jobs of steps have no owner though enable_owner_references is set: {self._why_unowned}."
+            events.append(_engine_event(f"{text} The daemon's reaper deletes what a lost run leaves.", {}))
+        return events
+
+    def closing(self) -> Sequence[NewEvent]:
+        """See ``Announces``."""
+        return []
+
+    def launching(self, ref: AttemptRef) -> Sequence[NewEvent]:
+        """See ``Announces``."""
+        name = self._jobs.name(ref)
+        body = {
+            "message": f'Executing step "{ref.step}" in Kubernetes job {name}.',
+            "metadata": {"Kubernetes Job name": name},
+            "marker_start": "step_process_start",
+        }
+        return [NewEvent(EventKind.STEP_WORKER_STARTING, ref.step, ref.n, body, time.time())]
+
+    # What is asked ----------------------------------------------------------------------------------------------------------------
+
+    def _on_start(self, order: StepOrder) -> None:
+        attempt = self._new(order.ref)
+        attempt.order = order
+        self._look(attempt)
+
+    def _on_stop(self, ref: AttemptRef, grace_s: float, cause: FailureCause) -> None:
+        if ref in self._told:
+            return
+        attempt = self._attempts.get(ref) or self._adopted(ref)
+        if attempt.end is None:
+            attempt.end = End(cause)
+            attempt.grace_s = grace_s
+            if attempt.is_placed:
+                self._note(attempt, f"Deleting Kubernetes job {attempt.job_name} for step")
+        elif attempt.deleted_at is not None:
+            attempt.deleted_at, attempt.not_before = None, 0.0
+        self._look(attempt)
+
+    def _on_probe(self, ref: AttemptRef) -> None:
+        if ref not in self._attempts and ref not in self._told:
+            self._look(self._adopted(ref))
+
+    def _adopted(self, ref: AttemptRef) -> Attempt:
+        attempt = self._new(ref)
+        attempt.is_adopted = True
+        return attempt
+
+    def _new(self, ref: AttemptRef) -> Attempt:
+        attempt = Attempt(ref, self._jobs.name(ref), time.monotonic())
+        self._attempts[ref] = self._by_name[attempt.job_name] = attempt
+        return attempt
+
+    # The thread -------------------------------------------------------------------------------------------------------------------
+
+    def _changed(self, job_name: str) -> None:
+        self._inbox.put(lambda: self._on_changed(job_name))
+
+    def _on_changed(self, job_name: str) -> None:
+        if (attempt := self._by_name.get(job_name)) is not None:
+            self._look(attempt)
+
+    def _work(self) -> None:
+        try:
+            while self._turn():
+                pass
+        except BaseException as error:  # noqa: BLE001 - the run ends with it
+            self._report(PartFailed(error))
+
+    def _turn(self) -> bool:
+        wait = max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
+        try:
+            task = self._inbox.get(timeout=wait)
+        except queue.Empty:
+            due, _, ref = heapq.heappop(self._timers)
+            attempt = self._attempts.get(ref)
+            if attempt is not None and attempt.due == due:
+                attempt.due = None
+                self._look(attempt)
+            return True
+        if task is None:
+            return False
+        task()
+        return True
+
+    def _again(self, attempt: Attempt, seconds: float) -> None:
+        """Look at it after some seconds, or when it was to be looked at anyhow if that is sooner."""
+        at = time.monotonic() + seconds
+        if attempt.due is None or at < attempt.due:
+            attempt.due = at
+            heapq.heappush(self._timers, (at, next(self._count), attempt.ref))
+
+    def _call(self, attempt: Attempt, what: Callable[[], Any], then: Callable[[Any], None]) -> None:
+        """Make a call elsewhere; `then` gets its result, or the KubeError, in this runner's thread."""
+        attempt.is_busy = True
+
+        def made() -> None:
+            try:
+                result = what()
+            except (KubeError, ConfigErrors) as error:
+                result = error
+            except BaseException as error:  # noqa: BLE001 - a fault of ours: the run ends with it
+                self._report(PartFailed(error))
+                return
+            self._inbox.put(lambda: answered(result))
+
+        def answered(result: Any) -> None:
+            attempt.is_busy = False
+            if attempt.ref not in self._told:
+                then(result)
+
+        if not self._closed.is_set():
+            self._calls.submit(made)
+
+    # One attempt ------------------------------------------------------------------------------------------------------------------
+
+    def _look(self, attempt: Attempt) -> None:
+        """Do what is to be done for this attempt now, if anything is."""
+        if attempt.is_busy:
+            return
+        if not attempt.is_placed:
+            self._look_at_order(attempt)
+            return
+        observed = attempt.confirmed or self._observed(attempt)
+        attempt.confirmed = None
+        verdict = judge(observed)
+        if verdict.health is Health.GONE and (observed.confirmed or verdict.row not in ABSENCES):
+            self._gone(attempt, observed, verdict)
+        elif verdict.health in (Health.GONE, Health.UNKNOWN):
+            self._confirm(attempt)
+        elif attempt.end is not None:
+            self._delete(attempt)
+        elif verdict.health is Health.NEVER:
+            self._end(attempt, End(FailureCause.LAUNCH_REFUSED, self._worded(attempt, verdict), is_refusal=True))
+        elif verdict.health is Health.ENDING:
+            self._check_later(attempt)
+        elif verdict.health is Health.NOT_YET:
+            self._not_yet(attempt, verdict)
+        else:
+            attempt.has_started = True
+
+    def _observed(self, attempt: Attempt) -> Observed:
+        observed = self._watch.observed(attempt.job_name, events=self._creates.of(attempt.job_name))
+        attempt.was_seen = attempt.was_seen or observed.job is not None
+        self._found(attempt, observed)
+        if not attempt.was_seen and attempt.job is not None:
+            return replace(observed, job=attempt.job)
+        return observed
+
+    # Creating ---------------------------------------------------------------------------------------------------------------------
+
+    def _look_at_order(self, attempt: Attempt) -> None:
+        if attempt.end is not None and not attempt.may_be_there:
+            self._tell(attempt, attempt.end.evidence or "it was to be stopped before its Job was created")
+        elif attempt.end is not None:
+            # A create had no answer: there may be a Job. What is there is looked for, and ended.
+            attempt.is_adopted = True
+            self._confirm(attempt)
+        elif (left := attempt.not_before - time.monotonic()) > 0:
+            self._again(attempt, left)
+        else:
+            self._call(attempt, lambda: self._placed(attempt), lambda result: self._on_placed(attempt, result))
+
+    def _placed(self, attempt: Attempt) -> Placed:
+        assert attempt.order is not None
+        if attempt.manifest is None:
+            attempt.start_timeout_s = self._jobs.start_timeout_s(attempt.order.step)
+            attempt.manifest = self._jobs.render(attempt.order).manifest
+        return place_job(self._client, self._namespace, attempt.manifest)
+
+    def _on_placed(self, attempt: Attempt, result: Placed | KubeError | ConfigErrors) -> None:
+        if isinstance(result, Placed):
+            attempt.job, attempt.pause_s = result.job, 0.0
+            if attempt.end is not None:
+                self._note(attempt, f"Deleting Kubernetes job {attempt.job_name} for step")
+            self._look(attempt)
+        elif isinstance(result, (KubeUnavailableError, KubeQuotaError)):
+            attempt.may_be_there = attempt.may_be_there or isinstance(result, KubeUnavailableError)
+            self._try_later(attempt, result)
+        elif (isinstance(result, KubeForbiddenError) and self._may_change(attempt, result)) or (
+            isinstance(result, KubeRefusedError) and attempt.may_be_there and not isinstance(result, NameTakenError)
+        ):
+            self._try_later(attempt, result)
+        else:
+            end = attempt.end or End(FailureCause.LAUNCH_REFUSED, is_refusal=True)
+            attempt.end = replace(end, evidence=end.evidence or f"Its Job can not be created: {result}")
+            attempt.may_be_there = False
+            self._look(attempt)
+
+    def _may_change(self, attempt: Attempt, error: KubeForbiddenError) -> bool:
+        """A role that was taken away for a moment, and not an admission check that says no."""
+        attempt.refusals += 1
+        return error.hint is not None and attempt.refusals < FORBIDDEN_TRIES
+
+    def _try_later(self, attempt: Attempt, error: KubeError) -> None:
+        asked = error.retry_after_s if isinstance(error, KubeUnavailableError) else None
+        attempt.not_before = time.monotonic() + (asked or self._next_pause(attempt))
+        if attempt.end is None:
+            self._waits(attempt, f"its Job is not created yet: {error}")
+        self._look(attempt)
+
+    def _next_pause(self, attempt: Attempt) -> float:
+        attempt.pause_s = min(max(FIRST_PAUSE_S, 2 * attempt.pause_s), LONGEST_PAUSE_S)
+        return attempt.pause_s * random.uniform(0.75, 1.25)
+
+    # Waiting to start -------------------------------------------------------------------------------------------------------------
+
+    def _not_yet(self, attempt: Attempt, verdict: Verdict) -> None:
+        now = time.monotonic()
+        if verdict.row == "suspended":
+            attempt.held_since = attempt.held_since or now
+        elif attempt.held_since is not None:
+            attempt.held_s += now - attempt.held_since
+            attempt.held_since = None
+        if verdict.row in ("no pod yet", "quota full") and now - attempt.since > NO_POD_S:
+            self._read_events()
+        if not self._waits(attempt, verdict.evidence):
+            return
+        left = NOTE_S - (now - (attempt.noted_at or attempt.since))
+        if attempt.start_timeout_s is not None and attempt.held_since is None:
+            left = min(left, attempt.start_timeout_s - attempt.waited_s(now))
+        if verdict.row in ("no pod yet", "quota full"):
+            left = min(left, READ_S if now - attempt.since > NO_POD_S else NO_POD_S)
+        if verdict.row == "container config not there yet":
+            left = min(left, READ_S)
+        self._again(attempt, max(left, 0.05))
+
+    def _waits(self, attempt: Attempt, why: str) -> bool:
+        """Say now and then why it does not start. False when its time is over."""
+        now = time.monotonic()
+        if attempt.start_timeout_s is not None and attempt.waited_s(now) >= attempt.start_timeout_s:
+            limit = f"it did not start within {attempt.start_timeout_s:.0f} seconds: {why}"
+            self._end(attempt, End(FailureCause.START_TIMED_OUT, limit))
+            return False
+        if now - (attempt.noted_at or attempt.since) >= NOTE_S:
+            attempt.noted_at = now
+            self._note(
+                attempt, f"Step {attempt.ref.step} has not started after {now - attempt.since:.0f} seconds: {why}"
+            )
+        return True
+
+    def _read_events(self) -> None:
+        if self._creates.are_due() and not self._closed.is_set():
+            self._calls.submit(
+                self._creates.read, lambda names: self._inbox.put(lambda: self._on_refused_creates(names))
+            )
+
+    def _on_refused_creates(self, names: Sequence[str]) -> None:
+        for name in names:
+            self._on_changed(name)
+
+    # Ending -----------------------------------------------------------------------------------------------------------------------
+
+    def _end(self, attempt: Attempt, end: End) -> None:
+        attempt.end = end
+        self._look(attempt)
+
+    def _delete(self, attempt: Attempt) -> None:
+        if attempt.deleted_at is not None:
+            self._check_later(attempt)
+        elif (left := attempt.not_before - time.monotonic()) > 0:
+            self._again(attempt, left)
+        else:
+            self._call(attempt, lambda: self._deleted(attempt), lambda result: self._on_deleted(attempt, result))
+
+    def _deleted(self, attempt: Attempt) -> Observed:
+        """The Job is deleted, and its pods are asked to end: by its garbage collector some time, by us now."""
+        self._client.delete_job(self._namespace, attempt.job_name)
+        for pod in self._pods_of(attempt):
+            meta, grace_s = pod["metadata"], int(attempt.grace_s)
+            if meta.get("deletionGracePeriodSeconds", grace_s + 1) > grace_s:
+                self._client.delete_pod(self._namespace, meta["name"], uid=meta["uid"], grace_s=grace_s)
+        return self._confirmed(attempt)
+
+    def _on_deleted(self, attempt: Attempt, result: Observed | KubeError) -> None:
+        if isinstance(result, KubeError):
+            attempt.not_before = time.monotonic() + self._next_pause(attempt)
+        else:
+            attempt.deleted_at, attempt.confirmed, attempt.pause_s = time.monotonic(), result, 0.0
+        self._look(attempt)
+
+    def _check_later(self, attempt: Attempt) -> None:
+        """The watch tells when it is over; if that is deaf, a consistent read does."""
+        left = attempt.not_before - time.monotonic()
+        if attempt.not_before and left <= 0:
+            attempt.not_before = 0.0
+            self._confirm(attempt)
+            return
+        if not attempt.not_before:
+            attempt.not_before = time.monotonic() + CHECK_S
+        self._again(attempt, attempt.not_before - time.monotonic())
+
+    def _confirm(self, attempt: Attempt) -> None:
+        if (left := attempt.not_before - time.monotonic()) > 0 and attempt.pause_s:
+            self._again(attempt, left)
+            return
+        self._call(attempt, lambda: self._confirmed(attempt), lambda result: self._on_confirmed(attempt, result))
+
+    def _confirmed(self, attempt: Attempt) -> Observed:
+        if not self._closed.is_set():
+            self._watch.wait_until_synced(CHECK_S)
+        job = self._client.get_job(self._namespace, attempt.job_name)
+        return self._watch.confirmed(attempt.job_name, job, self._pods_of(attempt))
+
+    def _pods_of(self, attempt: Attempt) -> Sequence[dict[str, Any]]:
+        return self._client.list_pods(self._namespace, f"job-name={attempt.job_name}").items
+
+    def _on_confirmed(self, attempt: Attempt, result: Observed | KubeError) -> None:
+        if isinstance(result, KubeError):
+            # Unknown is not gone.
+            attempt.not_before = time.monotonic() + self._next_pause(attempt)
+            self._again(attempt, attempt.not_before - time.monotonic())
+            return
+        attempt.pause_s = attempt.not_before = 0.0
+        self._found(attempt, result)
+        attempt.confirmed = result
+        self._look(attempt)
+
+    def _found(self, attempt: Attempt, observed: Observed) -> None:
+        """An adopted Job is owned by this coordinator's Job from now on, so that it does not go with the former one's."""
+        if attempt.job is not None or observed.job is None:
+            return
+        attempt.job = observed.job
+        owner = self._jobs.owner
+        if owner is None or is_over(attempt.job):
+            return
+        patch = {"metadata": {"ownerReferences": [dict(owner)]}}
+        self._calls.submit(self._patched, attempt, patch)
+
+    def _patched(self, attempt: Attempt, patch: dict[str, Any]) -> None:
+        try:
+            self._client.patch_job(self._namespace, attempt.job_name, patch)
+        except KubeError as error:
+            text = f"Kubernetes job {attempt.job_name} could not be given its new owner; it may go with the former one: {error}"
+            self._note(attempt, text)
+
+    def _gone(self, attempt: Attempt, observed: Observed, verdict: Verdict) -> None:
+        now = time.monotonic()
+        if attempt.end is not None:
+            self._tell(attempt, attempt.end.evidence or f"it was told to stop; {verdict.evidence}", observed)
+        elif verdict.row in GOOD_ENDS and attempt.lingers_until is None:
+            attempt.lingers_until = now + LINGER_S
+            self._again(attempt, LINGER_S)
+        elif verdict.row in GOOD_ENDS:
+            if (left := (attempt.lingers_until or 0.0) - now) > 0:
+                self._again(attempt, left)
+                return
+            self._tell_verdict(attempt, observed, verdict, self._worded(attempt, verdict))
+        else:
+            self._call(
+                attempt,
+                lambda: explained(self._client, self._namespace, observed, verdict, without_secrets),
+                lambda text: self._tell_verdict(
+                    attempt, observed, verdict, self._worded(attempt, replace(verdict, evidence=str(text)))
+                ),
+            )
+
+    def _worded(self, attempt: Attempt, verdict: Verdict) -> str:
+        about = f"Kubernetes job {attempt.job_name} for step {attempt.ref.step}"
+        if verdict.row == "job gone":
+            return f"{about} could not be found."
+        return f"Discovered failed {about} ({verdict.row}): {verdict.evidence}"
+
+    def _tell_verdict(self, attempt: Attempt, observed: Observed, verdict: Verdict, evidence: str) -> None:
+        # It may have been told to stop while its evidence was read.
+        attempt.end = (
+            replace(attempt.end, evidence=evidence) if attempt.end else End(verdict.cause or FailureCause.LOST)
+        )
+        self._tell(attempt, evidence, observed)
+
+    def _tell(self, attempt: Attempt, evidence: str, observed: Observed | None = None) -> None:
+        """Once for each attempt."""
+        end = attempt.end
+        assert end is not None
+        self._told.add(attempt.ref)
+        del self._attempts[attempt.ref]
+        self._by_name.pop(attempt.job_name, None)
+        self._watch.forget(attempt.job_name)
+        if (
+            observed is not None
+            and observed.job is not None
+            and not is_over(observed.job)
+            and not self._closed.is_set()
+        ):
+            # Else the Job controller may put another pod in place of the one that ended.
+            self._calls.submit(self._tidied, attempt)
+        self._report(
+            StepRefused(attempt.ref, evidence) if end.is_refusal else StepGone(attempt.ref, end.cause, evidence)
+        )
+
+    def _tidied(self, attempt: Attempt) -> None:
+        try:
+            self._client.delete_job(self._namespace, attempt.job_name)
+        except KubeError as error:
+            self._note(attempt, f"Kubernetes job {attempt.job_name} could not be deleted: {error}")
+
+    def _note(self, attempt: Attempt, message: str) -> None:
+        event = _engine_event(message, {"Kubernetes Job name": attempt.job_name}, attempt.ref)
+        self._report(RunnerNote([event]))
+
+
+def _engine_event(message: str, metadata: dict[str, Any], ref: AttemptRef | None = None) -> NewEvent:
+    step, n = (ref.step, ref.n) if ref is not None else (None, None)
+    return NewEvent(EventKind.ENGINE_EVENT, step, n, {"message": message, "metadata": metadata}, time.time())

@@ -1,0 +1,98 @@
+"""What the Job of an attempt looks like: configuration and the attempt's document, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..engine.snapshot import StepPlan
+from ..errors import ConfigErrors, Problem
+from ..events.requests import ExecuteStepArgs, IssuedAttempt, RetryMode
+from ..events.wire import to_compressed
+from ..kube.job_manifest import RenderedJob, StepFacts, Surroundings, facts_of, step_job
+from ..kube.names import step_job_name
+from ..kube.settings import ExecutorSettings, LauncherSettings
+from ..storage.contract import AttemptRef
+from .contract import StepOrder
+from .settings import ExecutorContext
+
+START_TIMEOUT_TAG = "runplane/start_timeout"
+
+
+@dataclass(frozen=True)
+class StepJobs:
+    """Makes the Jobs of one run's steps.
+
+    Attributes:
+        context: run and instance.
+        launcher, executor: the configuration's two layers.
+        env: this process' environment.
+        epoch: of this coordinator.
+        owner: an entry for ``ownerReferences``, or None.
+    """
+
+    context: ExecutorContext
+    launcher: LauncherSettings
+    executor: ExecutorSettings
+    env: Mapping[str, str]
+    epoch: int
+    owner: Mapping[str, Any] | None = None
+
+    def owned_by(self, owner: Mapping[str, Any] | None) -> StepJobs:
+        """The same, with an owner."""
+        return replace(self, owner=owner)
+
+    def name(self, ref: AttemptRef) -> str:
+        """The Job's name. It needs no configuration, so that an attempt of another coordinator can be looked for."""
+        return step_job_name(self.context.run.run_id, ref.step, ref.n - 1)
+
+    def render(self, order: StepOrder) -> RenderedJob:
+        """The Job for an attempt.
+
+        Raises:
+            ConfigErrors: the configuration makes no Job that Kubernetes would take.
+        """
+        return self._render(order.step, order.ref, self._document(order))
+
+    def sample(self) -> RenderedJob:
+        """The Job of a first step, to see that the configuration can be used, and where Jobs are made.
+
+        Raises:
+            ConfigErrors: it can not.
+        """
+        step = self.context.plan.steps[0]
+        return self._render(step, AttemptRef(step.key, 1), "")
+
+    def start_timeout_s(self, step: StepPlan) -> float | None:
+        """How long the attempt may take to start."""
+        given = step.tags.get(START_TIMEOUT_TAG)
+        if given is None:
+            return self.executor.start_timeout_s
+        try:
+            seconds = float(given)
+        except ValueError:
+            seconds = 0.0
+        if not 0 < seconds < float("inf"):
+            problem = Problem(START_TIMEOUT_TAG, "is no time limit", got=repr(given), expected="seconds above 0")
+            raise ConfigErrors([problem], where=f"tags of op {step.op_name}")
+        return seconds
+
+    def _render(self, step: StepPlan, ref: AttemptRef, document: str) -> RenderedJob:
+        around = Surroundings(self.env, getattr(self.context.instance, "instance_id", None))
+        facts = StepFacts(ref.step, step.op_name, document, op_tags=step.tags, attempt=ref.n, owner=self.owner)
+        return step_job(self.launcher, self.executor, facts_of(self.context.run), facts, around)
+
+    def _document(self, order: StepOrder) -> str:
+        run, instance = self.context.run, self.context.instance
+        assert run.origin is not None, "the driver takes runs whose code can be found only"
+        args = ExecuteStepArgs(
+            None if self.launcher.mounts_instance else instance.ref,
+            run.origin,
+            run.run_id,
+            (order.ref.step,),
+            retry_mode=RetryMode.DEFERRED if order.retries_enabled else RetryMode.DISABLED,
+            should_verify_step=True,
+            issued=IssuedAttempt(order.ref.n, self.epoch),
+        )
+        return to_compressed(args)

@@ -1,0 +1,91 @@
+"""Creating a Job so that it may be asked again: after a lost answer the one that is there is ours, and only then it is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .client import Json, KubeClient
+from .errors import KubeConflictError, KubeRefusedError
+from .observed import condition, is_being_deleted
+
+IDENTITY_LABELS = ("dagster/run-id", "runplane/instance-id", "runplane/attempt", "app.kubernetes.io/component")
+STEP_ANNOTATION = "runplane/step-key"
+
+
+class NameTakenError(KubeRefusedError):
+    """A Job of that name is there, and it is somebody else's, or an older one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A Job that is there.
+
+    Attributes:
+        job: as the API server has it.
+        is_new: whether this call made it.
+        is_over: it is the right one, and it has finished or is being deleted: what came of it has to be found out.
+    """
+
+    job: Json
+    is_new: bool
+    is_over: bool = False
+
+
+def place_job(client: KubeClient, namespace: str, manifest: Mapping[str, Any]) -> Placed:
+    """Create the Job; when its name is taken by a Job of the same attempt, take that one.
+
+    Raises:
+        NameTakenError: the name belongs to another run, instance, step or attempt; the text says whose it is.
+        KubeUnavailableError: no answer; call this again.
+        KubeRefusedError: it can not be created.
+    """
+    name = str(manifest["metadata"]["name"])
+    try:
+        return Placed(client.create_job(namespace, manifest), is_new=True)
+    except KubeConflictError as conflict:
+        found = client.get_job(namespace, name)
+        if found is None:
+            # Gone between the two calls; it was in the way, so it was another one's: try again.
+            return Placed(client.create_job(namespace, manifest), is_new=True)
+        if not is_same_attempt(found, manifest):
+            raise NameTakenError(
+                f"there is a Job of this name already, and it is not this attempt's: {whose(found)}",
+                where=f"Job {name} in namespace {namespace}",
+                status=409,
+                reason=conflict.reason,
+                hint="Delete it, if nobody needs it any more.",
+            ) from conflict
+        return Placed(found, is_new=False, is_over=is_over(found))
+
+
+def is_same_attempt(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Whether two Jobs are for the same attempt of the same thing, of one instance."""
+    return identity(found) == identity(wanted)
+
+
+def identity(job: Mapping[str, Any]) -> tuple[str | None, ...]:
+    """What tells attempts apart."""
+    meta = job["metadata"]
+    labels, annotations = meta.get("labels") or {}, meta.get("annotations") or {}
+    return (*(labels.get(label) for label in IDENTITY_LABELS), annotations.get(STEP_ANNOTATION))
+
+
+def is_over(job: Mapping[str, Any]) -> bool:
+    """Whether it has finished, or is being deleted."""
+    return is_being_deleted(job) or any(condition(job, kind) for kind in ("Complete", "Failed"))
+
+
+def whose(job: Mapping[str, Any]) -> str:
+    """Whom a Job belongs to, for a person."""
+    labels = job["metadata"].get("labels") or {}
+    annotations = job["metadata"].get("annotations") or {}
+    told = {
+        "run": labels.get(IDENTITY_LABELS[0]),
+        "step": annotations.get(STEP_ANNOTATION),
+        "attempt": labels.get("runplane/attempt"),
+        "instance": labels.get("runplane/instance-id"),
+    }
+    words = ", ".join(f"{what} {value}" for what, value in told.items() if value)
+    return words or "it has none of runplane's labels"

@@ -1,0 +1,492 @@
+"""The runner of steps as Jobs, on a cluster in memory whose pods do what a test says."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from runplane.engine.snapshot import StepPlan
+from runplane.events.causes import FailureCause
+from runplane.events.kinds import EventKind
+from runplane.events.run import Run
+from runplane.executors import k8s_refused_creates, k8s_runner
+from runplane.executors.contract import RunnerNote, StepGone, StepOrder, StepRefused
+from runplane.executors.k8s_runner import K8sJobRunner
+from runplane.kube import client as client_module
+from runplane.kube.client import KubeClient
+from runplane.kube.follower import Pace
+from runplane.storage.contract import AttemptRef
+from runplane.testing import StepRunnerContract
+from runplane.testing.fake_cluster import FakeCluster, FakePod, Fault
+from runplane.testing.fake_cluster.pods import Script, runs
+from runplane.testing.step_runner_contract import Heard
+
+NS = "default"
+RUN = Run("2b5a9f0e-63c5-4f6e-8f3e-7f4f2f1d9a11", "alone")
+SELECTOR = "dagster/run-id=r"
+PACE = Pace(stall_s=5.0, list_s=0.2, first_pause_s=0.02, longest_pause_s=0.2)
+
+
+@dataclass(frozen=True)
+class Rendered:
+    manifest: Mapping[str, Any]
+
+
+@dataclass
+class Jobs:
+    """In place of the configuration: what the runner asks of ``StepJobs``."""
+
+    owner: Mapping[str, Any] | None = None
+    start_timeout: float | None = None
+    spec: dict[str, Any] = field(default_factory=dict)
+    instance: str = "i"
+
+    def name(self, ref: AttemptRef) -> str:
+        return f"job-{ref.step}-{ref.n}"
+
+    def start_timeout_s(self, step: StepPlan) -> float | None:
+        return self.start_timeout
+
+    def render(self, order: StepOrder) -> Rendered:
+        return Rendered(self.manifest(order.ref))
+
+    def manifest(self, ref: AttemptRef) -> dict[str, Any]:
+        labels = {"dagster/run-id": "r", "runplane/attempt": str(ref.n), "runplane/instance-id": self.instance}
+        meta = {"labels": labels, "annotations": {"runplane/step-key": ref.step}}
+        template = {"metadata": meta, "spec": {"containers": [{"name": "dagster", "image": "i"}]}}
+        return {
+            "metadata": {"name": self.name(ref), **meta},
+            "spec": {"backoffLimit": 0, "template": template, **self.spec},
+        }
+
+
+def order(step: str = "a", n: int = 1) -> StepOrder:
+    return StepOrder(RUN, StepPlan(step, step, step), AttemptRef(step, n))
+
+
+A = AttemptRef("a", 1)
+
+
+class Bench:
+    """A runner, what it told, and the cluster it speaks to."""
+
+    def __init__(self, cluster: FakeCluster, client: KubeClient, jobs: Jobs) -> None:
+        self.cluster, self.client, self.jobs = cluster, client, jobs
+        self.heard = Heard()
+        self.runner = K8sJobRunner(self.heard.inbox.put, client, jobs, NS, SELECTOR, PACE)  # type: ignore[arg-type]
+        assert self.runner._watch.wait_until_synced(20)
+
+    def starts(self, step: str = "a") -> FakePod:
+        """Start it and wait until its pod runs."""
+        self.runner.start(order(step))
+        name = self.jobs.name(AttemptRef(step, 1))
+        is_there = lambda: any(
+            p["metadata"]["labels"]["job-name"] == name and p["status"]["phase"] == "Running"
+            for p in self.cluster.all_pods()
+        )
+        self.cluster.wait_for("its pod", is_there)
+        return self.cluster.pod_of(name)
+
+    def gone(self, ref: AttemptRef = A) -> StepGone:
+        self.heard.until(lambda: bool(self.heard.gone(ref)))
+        assert len(self.heard.gone(ref)) == 1
+        return self.heard.gone(ref)[0]
+
+    def refused(self) -> StepRefused:
+        found = lambda: [s for s in self.heard.signals if isinstance(s, StepRefused)]
+        self.heard.until(lambda: bool(found()), 12)
+        return found()[0]
+
+    def notes(self) -> list[str]:
+        self.heard.take()
+        told = [e for s in self.heard.signals if isinstance(s, RunnerNote) for e in s.events]
+        assert {e.kind for e in told} <= {EventKind.ENGINE_EVENT}
+        return [e.body["message"] for e in told]
+
+    def nothing_is_told(self, ref: AttemptRef = A) -> None:
+        """Another attempt's end is told, and so this one's would have been: what is told is in order."""
+        pod = self.starts("other")
+        pod.exited(3)
+        self.gone(AttemptRef("other", 1))
+        assert not self.heard.ended(ref)
+
+
+@pytest.fixture(autouse=True)
+def short_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "FIRST_DELAY_S", 0.01)
+    monkeypatch.setattr(k8s_runner, "FIRST_PAUSE_S", 0.02)
+    monkeypatch.setattr(k8s_runner, "LONGEST_PAUSE_S", 0.2)
+    monkeypatch.setattr(k8s_runner, "LINGER_S", 0.05)
+    monkeypatch.setattr(k8s_runner, "CHECK_S", 1.0)
+    monkeypatch.setattr(k8s_runner, "NOTE_S", 0.3)
+    monkeypatch.setattr(k8s_runner, "NO_POD_S", 0.1)
+    monkeypatch.setattr(k8s_runner, "READ_S", 0.2)
+    monkeypatch.setattr(k8s_refused_creates, "READ_S", 0.2)
+
+
+@pytest.fixture
+def jobs() -> Jobs:
+    return Jobs()
+
+
+@pytest.fixture
+def bench(cluster: FakeCluster, client: KubeClient, jobs: Jobs) -> Iterator[Bench]:
+    made = Bench(cluster, client, jobs)
+    yield made
+    made.runner.close()
+
+
+class TestContract(StepRunnerContract):
+    attempts_stand_for_themselves = True
+
+    @pytest.fixture
+    def make_runner(self, cluster: FakeCluster, client: KubeClient, jobs: Jobs) -> Any:
+        def does(pod: FakePod) -> None:
+            runs(pod)
+            step = pod.annotations["runplane/step-key"]
+            if step != "hangs":
+                pod.exited(0 if step == "succeeds" else 3)
+
+        cluster.program = lambda pod: Script(does)
+        return lambda report: K8sJobRunner(report, client, jobs, NS, SELECTOR, PACE)
+
+    def order(self, what: str) -> StepOrder:
+        return order(what)
+
+
+# Creating ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_create_whose_answer_is_lost_makes_one_job_and_it_is_taken(bench: Bench) -> None:
+    bench.cluster.fault(Fault("create", "jobs", times=1, lose_answer=True))
+
+    pod = bench.starts()
+
+    assert len(bench.cluster.all_jobs()) == 1
+    pod.exited(137, "OOMKilled")
+    assert bench.gone().cause is FailureCause.OUT_OF_MEMORY
+
+
+def test_creates_that_get_no_answer_are_tried_until_there_is_one(bench: Bench) -> None:
+    bench.cluster.fault(Fault("create", "jobs", times=5, status=503))
+    bench.cluster.fault(Fault("create", "jobs", times=2, status=429, retry_after=0))
+
+    bench.starts()
+
+    assert not bench.heard.ended(A)
+
+
+def taken_by(kind: str, jobs: Jobs, cluster: FakeCluster, client: KubeClient) -> None:
+    """A Job of the name that the attempt is going to have."""
+    manifest = jobs.manifest(A)
+    labels = manifest["metadata"]["labels"]
+    if kind == "an older attempt":
+        labels["runplane/attempt"] = "0"
+    elif kind == "another instance":
+        labels["runplane/instance-id"] = "another"
+    elif kind == "another step":
+        manifest["metadata"]["annotations"]["runplane/step-key"] = "b"
+    elif kind == "nobody of ours":
+        labels.clear()
+    if kind == "terminating":
+        cluster.program = lambda pod: Script(runs, lambda p: None)
+    elif kind == "failed":
+        cluster.program = lambda pod: Script(lambda p: (runs(p), p.exited(3)))
+    client.create_job(NS, manifest)
+    if kind == "failed":
+        failed = lambda: "'Failed'" in str(cluster.all_jobs()[0].get("status"))
+        cluster.wait_for("its end", failed)
+    if kind == "terminating":
+        cluster.wait_for("its pod", lambda: bool(cluster.all_pods()))
+        client.delete_job(NS, jobs.name(A), propagation="Foreground")
+
+
+@pytest.mark.parametrize("kind", ["an older attempt", "another instance", "another step", "nobody of ours"])
+def test_a_name_that_is_taken_by_another_job_is_refused_with_whose_it_is(
+    cluster: FakeCluster, client: KubeClient, jobs: Jobs, kind: str
+) -> None:
+    taken_by(kind, jobs, cluster, client)
+    bench = Bench(cluster, client, jobs)
+
+    bench.runner.start(order())
+
+    assert "is not this attempt's" in bench.refused().evidence
+    assert len(cluster.all_jobs()) == 1, "what is somebody else's is left alone"
+    bench.runner.close()
+
+
+def test_a_job_of_this_very_attempt_that_failed_is_gone_and_not_waited_for(
+    cluster: FakeCluster, client: KubeClient, jobs: Jobs
+) -> None:
+    taken_by("failed", jobs, cluster, client)
+    bench = Bench(cluster, client, jobs)
+
+    bench.runner.start(order())
+
+    assert bench.gone().cause is FailureCause.CRASHED
+    bench.runner.close()
+
+
+def test_a_job_of_this_very_attempt_that_is_being_deleted_is_waited_for(bench: Bench) -> None:
+    taken_by("terminating", bench.jobs, bench.cluster, bench.client)
+
+    bench.runner.start(order())
+    pod = bench.cluster.pod_of(bench.jobs.name(A))
+    bench.nothing_is_told()
+    pod.exited(0)
+
+    assert bench.gone().cause is FailureCause.LOST
+
+
+def test_a_pod_that_its_job_left_behind_is_waited_for(bench: Bench) -> None:
+    pod = bench.starts()
+    bench.client.delete_job(NS, bench.jobs.name(A), propagation="Orphan")
+    bench.nothing_is_told()
+
+    pod.exited(0)
+
+    assert bench.gone().cause is FailureCause.LOST
+
+
+def test_a_job_that_is_denied_is_refused(bench: Bench) -> None:
+    bench.cluster.fault(Fault("create", "jobs", status=422, reason="Invalid"))
+
+    bench.runner.start(order())
+
+    assert "Its Job can not be created" in bench.refused().evidence
+
+
+def test_a_role_that_comes_back_is_waited_for_and_one_that_does_not_is_told(bench: Bench) -> None:
+    bench.cluster.fault(Fault("create", "jobs", times=2, status=403, reason="Forbidden"))
+    bench.starts()
+    bench.cluster.api.denied.add(("create", "jobs"))
+
+    bench.runner.start(order("b"))
+
+    assert "kubectl auth can-i" in bench.refused().evidence
+
+
+# What becomes of it -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_job_that_is_failing_is_not_gone_while_its_pod_runs(bench: Bench) -> None:
+    bench.cluster.program = lambda pod: Script(runs, lambda p: None)
+    pod = bench.starts()
+    bench.client.delete_pod(NS, pod.name)
+    conditions = lambda: str(bench.cluster.store.get("jobs", NS, bench.jobs.name(A))["status"].get("conditions"))
+    bench.cluster.wait_for("FailureTarget", lambda: "FailureTarget" in conditions())
+
+    bench.nothing_is_told()
+
+    pod.exited(143)
+    assert bench.gone().cause is FailureCause.INTERRUPTED
+
+
+def test_why_it_died_is_told_with_its_last_lines_without_secrets(bench: Bench) -> None:
+    pod = bench.starts()
+    pod.log(lambda: "one\npostgresql://me:hunter2@db/x\nlast words\n")
+    pod.event("BackOff", "restarting failed container")
+
+    pod.exited(3)
+
+    evidence = bench.gone().evidence
+    for words in (
+        "Discovered failed Kubernetes job job-a-1 for step a",
+        "exit code 3",
+        pod.name,
+        "last words",
+        "BackOff",
+    ):
+        assert words in evidence
+    assert "hunter2" not in evidence
+
+
+def test_a_job_that_is_deleted_is_gone_when_its_pod_is(bench: Bench) -> None:
+    bench.starts()
+
+    bench.client.delete_job(NS, bench.jobs.name(A))
+
+    assert bench.gone().cause in (FailureCause.LOST, FailureCause.INTERRUPTED)
+
+
+def test_absence_that_only_a_cache_tells_is_not_believed(bench: Bench) -> None:
+    bench.starts()
+    watch = bench.runner._watch
+    bench.cluster.wait_for("its pod in the watch", lambda: bool(watch.observed(bench.jobs.name(A)).pods))
+
+    for resource in ("jobs", "pods"):
+        watch.replace(resource, client_module.Listing([], "999999"))
+
+    bench.nothing_is_told()
+
+
+def test_an_image_that_is_missing_ends_the_attempt_and_its_job(bench: Bench) -> None:
+    def refuses(pod: FakePod) -> None:
+        pod.scheduled()
+        for _ in range(3):
+            pod.waiting("ErrImagePull", "manifest unknown: not found")
+            pod.waiting("ImagePullBackOff", "back-off")
+
+    bench.cluster.program = lambda pod: Script(refuses)
+
+    bench.runner.start(order())
+
+    assert "refused the image again and again" in bench.refused().evidence
+    assert bench.cluster.all_jobs() == []
+
+
+def test_a_full_quota_is_waited_for_and_said(bench: Bench) -> None:
+    full = ['pods "x" is forbidden: exceeded quota: q, requested: pods=1']
+    bench.cluster.jobs.refusal = lambda job: full[0] if full else None
+
+    bench.runner.start(order())
+
+    bench.cluster.wait_for("the note", lambda: any("exceeded quota" in note for note in bench.notes()))
+    full.clear()
+    bench.cluster.wait_for("its pod", lambda: bool(bench.cluster.all_pods()))
+    assert not bench.heard.ended(A)
+
+
+def test_an_admission_check_that_says_no_is_believed(bench: Bench) -> None:
+    bench.cluster.jobs.refusal = lambda job: 'pods "x" is forbidden: violates PodSecurity "restricted:latest"'
+
+    bench.runner.start(order())
+
+    assert "violates PodSecurity" in bench.refused().evidence
+
+
+def test_what_does_not_start_in_time_is_ended(bench: Bench) -> None:
+    bench.jobs.start_timeout = 0.5
+    bench.cluster.program = lambda pod: Script(
+        lambda p: p.condition("PodScheduled", "False", "Unschedulable", "0/3 nodes are available")
+    )
+
+    bench.runner.start(order())
+
+    told = bench.gone()
+    assert told.cause is FailureCause.START_TIMED_OUT
+    assert "0/3 nodes are available" in told.evidence
+    assert bench.cluster.all_jobs() == []
+
+
+def test_a_suspended_job_is_pending_and_its_start_clock_stands_still(bench: Bench) -> None:
+    bench.jobs.start_timeout = 0.6
+    bench.jobs.spec["suspend"] = True
+    bench.runner.start(order())
+    bench.cluster.wait_for("the note", lambda: sum("is suspended" in note for note in bench.notes()) >= 3)
+
+    bench.client.patch_job(NS, bench.jobs.name(A), {"spec": {"suspend": False}})
+
+    bench.cluster.wait_for("its pod", lambda: bool(bench.cluster.all_pods()))
+    bench.jobs.spec["suspend"] = False
+    bench.nothing_is_told()
+
+
+def test_a_job_that_is_suspended_in_mid_run_is_preempted(bench: Bench) -> None:
+    bench.starts()
+
+    bench.client.patch_job(NS, bench.jobs.name(A), {"spec": {"suspend": True}})
+
+    assert bench.gone().cause in (FailureCause.PREEMPTED, FailureCause.INTERRUPTED)
+
+
+def test_an_api_server_that_is_away_ends_nothing(bench: Bench) -> None:
+    pod = bench.starts()
+    away = bench.cluster.fault(Fault(status=503))
+    bench.cluster.cut_watches()
+    began = bench.cluster.counts()["watch pods"]
+    bench.runner.start(order("b"))
+    bench.cluster.wait_for("some tries", lambda: bench.cluster.counts()["watch pods"] > began + 3)
+    pod.exited(0)
+
+    bench.heard.take()
+    assert not bench.heard.ended(A)
+    bench.cluster.faults.end(away)
+    assert bench.gone().cause is FailureCause.LOST
+    bench.cluster.wait_for("the other", lambda: len(bench.cluster.all_jobs()) == 2)
+
+
+# Stopping and taking over -------------------------------------------------------------------------------------------------------
+
+
+def test_a_stop_is_over_when_neither_job_nor_pod_is_there(bench: Bench) -> None:
+    ending = threading.Event()
+    bench.cluster.program = lambda pod: Script(runs, lambda p: ending.set())
+    pod = bench.starts()
+
+    bench.runner.stop(A, 7.0, FailureCause.CANCELED)
+    assert ending.wait(20)
+    bench.cluster.program = lambda pod: Script(runs)
+    bench.nothing_is_told()
+
+    found = [p for p in bench.cluster.all_pods() if p["metadata"]["name"] == pod.name]
+    assert found[0]["metadata"]["deletionGracePeriodSeconds"] == 7
+    pod.exited(143)
+    assert bench.gone().cause is FailureCause.CANCELED
+    assert any("Deleting Kubernetes job job-a-1 for step" in note for note in bench.notes())
+
+
+def test_a_stop_before_the_create_has_its_answer_leaves_no_job(bench: Bench) -> None:
+    slow = bench.cluster.fault(Fault("create", "jobs", times=1, latency_s=0.5))
+    bench.runner.start(order())
+    bench.cluster.wait_for("the create", lambda: bench.cluster.counts()["create jobs"] == 1)
+
+    bench.runner.stop(A, 1.0, FailureCause.CANCELED)
+
+    assert bench.gone().cause is FailureCause.CANCELED
+    assert bench.cluster.all_jobs() == []
+    assert slow.times == 0
+
+
+def test_a_stop_while_the_api_server_is_away_is_done_when_it_is_back(bench: Bench) -> None:
+    bench.starts()
+    away = bench.cluster.fault(Fault("delete", "", status=503))
+    bench.runner.stop(A, 1.0, FailureCause.CANCELED)
+    bench.cluster.wait_for("some tries", lambda: bench.cluster.counts()["delete jobs"] > 4)
+    bench.heard.take()
+    assert not bench.heard.ended(A)
+
+    bench.cluster.faults.end(away)
+
+    assert bench.gone().cause is FailureCause.CANCELED
+
+
+def test_a_live_job_of_a_former_coordinator_is_adopted_and_owned(
+    cluster: FakeCluster, client: KubeClient, jobs: Jobs, bench: Bench
+) -> None:
+    bench.starts()
+    bench.runner._closed.set()  # it is killed: nothing is closed in order
+    owner = {"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": cluster.all_pods()[0]["metadata"]["uid"]}
+    second = Bench(cluster, client, Jobs(owner=owner))
+
+    second.runner.probe(A)
+
+    owners = lambda: cluster.store.get("jobs", NS, jobs.name(A))["metadata"].get("ownerReferences") or []
+    cluster.wait_for("the new owner", lambda: [o["uid"] for o in owners()] == [owner["uid"]])
+    assert not second.heard.ended(A)
+    cluster.pod_of(jobs.name(A)).exited(3)
+    assert second.gone().cause is FailureCause.CRASHED
+    second.runner.close()
+    bench.runner._closed.clear()
+
+
+def test_close_leaves_jobs_that_run(bench: Bench) -> None:
+    bench.starts()
+
+    bench.runner.close()
+
+    assert len(bench.cluster.all_jobs()) == len(bench.cluster.all_pods()) == 1
+
+
+def test_a_job_whose_pod_ended_before_its_backoff_limit_gets_no_other_pod(bench: Bench) -> None:
+    bench.jobs.spec["backoffLimit"] = 3
+    bench.cluster.jobs.pod_backoff_s = 30.0
+    bench.starts().exited(3)
+
+    assert bench.gone().cause is FailureCause.CRASHED
+
+    bench.cluster.wait_for("the Job's end", lambda: bench.cluster.all_jobs() == [])
