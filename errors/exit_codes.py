@@ -29,4 +29,5 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
     """Ctrl-C."""
     TERMINATED = 143
-    """``api`` verbs: SIGTERM before any step ran here; a run that was claimed is given up, so that another worker may have it."""
+    """``api`` verbs: SIGTERM before any step ran here; a run that was claimed is given up, so that another worker may have it; or an attempt of
+    a step was told to end while nobody had canceled the run: it has no outcome."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -102,7 +102,8 @@ def _execute_one(
     instance.wait_for_ever()
     sink = EventSink(instance.journal, run.run_id, ref, claimed, instance.disconnect)
     printed = workers.printed_events.PrintedEvents(run, sink) if args.print_serialized_events else None
-    take = printed.take if printed else sink.take
+    interrupts = _Interrupts(instance, run, printed.take if printed else sink.take)
+    take = interrupts.take
     loaded = job
     capture = LogCapture(usable_logs(instance, run), run.run_id, [key])
     with _signals_as_before():
@@ -135,6 +136,11 @@ def _execute_one(
     if not kept:
         return StepOutcome(
             ExitCode.REVOKED, f"Attempt {ref.n} of step {key} was sealed while it ran; its outcome was not taken."
+        ), loaded
+    if interrupts.is_handed_on:
+        return StepOutcome(
+            ExitCode.TERMINATED,
+            f"Attempt {ref.n} of step {key} was told to end, and nobody had canceled the run: no outcome.",
         ), loaded
     if printed:
         printed.print()
@@ -181,6 +187,26 @@ def _left(ref: AttemptRef, claimed: NotClaimed) -> StepOutcome:
 
 def _load(args: ExecuteStepArgs, run: Run) -> JobDefinition:
     return load_job(args.origin.repository_origin.code_pointer, args.origin.job_name).for_run(run)
+
+
+class _Interrupts:
+    """Keeps back that an attempt failed by an interrupt while the run goes on: a drain, a deploy, a preemption, a time limit.
+
+    Without an outcome, whoever sees the end of the process decides by its cause; what the user's retry policy allows is not spent.
+    """
+
+    def __init__(self, instance: Instance, run: Run, take: Callable[[NewEvent], None]) -> None:
+        self._instance = instance
+        self._run = run
+        self._take = take
+        self.is_handed_on = False
+
+    def take(self, event: NewEvent) -> None:
+        failed = event.kind == EventKind.STEP_FAILURE and event.body.get("cause") == FailureCause.CANCELED
+        if failed and self._instance.journal.head(self._run.run_id).intent == "none":
+            self.is_handed_on = True
+            return
+        self._take(event)
 
 
 def _started(ref: AttemptRef) -> NewEvent:

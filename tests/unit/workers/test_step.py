@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -29,6 +33,7 @@ from runplane import job, op
 
 @op
 def one():
+    pass
     return 1
 
 @op
@@ -82,14 +87,14 @@ class Room:
 @pytest.fixture
 def room(tmp_path: Path) -> Iterator[Callable[..., Room]]:
     """Make the room; `planned=False`: the run has no plan yet."""
-    (tmp_path / "counting.py").write_text(CODE)
     (tmp_path / "home").mkdir()
     pointer = FileCodePointer(str(tmp_path / "counting.py"), "counting", str(tmp_path))
     origin = JobOrigin("counting", RepositoryOrigin("python", pointer))
     with Instance.from_home(tmp_path / "home") as instance:
         asked = instance.__dict__["database"] = Asked(instance.database)
 
-        def make(*, planned: bool = True) -> Room:
+        def make(*, planned: bool = True, op: str = "pass") -> Room:
+            (tmp_path / "counting.py").write_text(CODE.replace("pass", op))
             plan = compile_plan(load_job(pointer, "counting")) if planned else None
             run = instance.create(RunRequest("counting", origin, plan))
             claim = instance.journal.claim_run(
@@ -123,6 +128,27 @@ def test_a_document_of_nobody_runs_all_steps_of_the_plan(room: Callable[..., Roo
 
     assert outcome.code is ExitCode.OK
     assert here.kinds().count("STEP_SUCCESS") == 2
+
+
+@pytest.mark.parametrize("is_canceled", [False, True])
+def test_sigterm_is_an_outcome_only_if_the_run_is_canceled(
+    room: Callable[..., Room], monkeypatch: pytest.MonkeyPatch, is_canceled: bool
+) -> None:
+    here = room(op="import surroundings; surroundings.tell_to_end()")
+    document = here.issue(1, "one")
+
+    def tell_to_end() -> None:
+        if is_canceled:
+            canceling, canceled = (NewEvent(kind, None, None, {}, 0.0) for kind in (K.RUN_CANCELING, K.RUN_CANCELED))
+            here.instance.journal.intend(here.run_id, "cancel", canceling, canceled)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setitem(sys.modules, "surroundings", SimpleNamespace(tell_to_end=tell_to_end))  # type: ignore[arg-type]
+
+    outcome = execute_step(here.instance, document)
+
+    assert outcome.code is (ExitCode.OK if is_canceled else ExitCode.TERMINATED)
+    assert (K.STEP_FAILURE in here.kinds()) is is_canceled
 
 
 def test_the_plan_of_a_run_that_has_none_is_made_and_kept(room: Callable[..., Room]) -> None:
