@@ -218,7 +218,7 @@ def monitor_loop_of(instance: Instance) -> MonitorLoop | None:
     if not given.enabled:
         return None
     settings = MonitorSettings(
-        start_timeout_s=given.start_timeout_seconds,
+        start_timeout_s=instance.start_timeout_s,
         cancel_timeout_s=given.cancel_timeout_seconds,
         max_runtime_s=given.max_runtime_seconds,
         poll_s=given.poll_interval_seconds,

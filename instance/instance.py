@@ -269,6 +269,12 @@ class Instance:
         return DEFAULT_RESUMES if configured is None else configured
 
     @property
+    def start_timeout_s(self) -> int:
+        """How long a run's worker may take to start, in seconds: as its launcher is configured, else as ``run_monitoring`` is."""
+        own = self._wiring.launchers_start_timeout_s()
+        return self.settings.run_monitoring.start_timeout_seconds if own is None else own
+
+    @property
     def max_runtime_s(self) -> float | None:
         """The default time limit of a run in seconds, or None."""
         return float(self.config.settings(self._env).run_monitoring.max_runtime_seconds) or None

@@ -104,11 +104,24 @@ class Wiring:
         if part.known is None:
             return build_third_party_launcher(part, self._env, instance)
         name = part.known.target(where=self._at(part)).class_name
+        built: RunLauncher
+        if name == "K8sRunLauncher":
+            built = _class_of("instance.kubernetes_launching", "KubernetesLaunching").launcher(part, instance)
+            return built
         if name == "InProcessRunLauncher":
             return InProcessRunLauncher(_run_here[0] if _run_here else None)
         # Most workers launch nothing.
-        built: RunLauncher = _class_of("launchers.process", "DefaultRunLauncher")(self.home() / "storage" / "workers")
+        built = _class_of("launchers.process", "DefaultRunLauncher")(self.home() / "storage" / "workers")
         return built
+
+    def launchers_start_timeout_s(self) -> int | None:
+        """What a launcher of Jobs is configured to give a pod for its start."""
+        part = self._config.parts.get("run_launcher")
+        if part is None or part.class_name != "K8sRunLauncher" or part.known is None:
+            return None
+        config = resolve(part.known.schema, part.config, self._env, where=self._config.where, path=part.path)
+        found: int | None = (config.get("runplane") or {}).get("start_timeout_seconds")
+        return found
 
     def coordinator(self, journal: Journal, runs: Runs, launch: Callable[[Run], WorkerHandle]) -> RunCoordinator:
         """The run coordinator. Where the file names none, runs are launched at once (a documented difference)."""

@@ -43,10 +43,8 @@ class LauncherSettings:
         allowed: what those above may set.
         mounts_instance: whether pods read the instance from the ConfigMap, and not from their arguments.
         refuses_secrets: whether a secret that would stand in a Job in plain is an error, and not a warning.
-        keep_failed: how many failed Jobs stay when finished ones are deleted; None: all stay until Kubernetes deletes them.
-        start_timeout_s: how long a pod may take to start; None: the instance's ``run_monitoring`` says it.
-        creates_per_second: how many Jobs this process makes in a second at most.
-        config_path: where the configuration stands in the document.
+        keep_failed: the Jobs of how many failed runs stay when those of others are deleted; None: all stay until Kubernetes deletes them.
+        creates_per_second: how many Jobs this launcher makes in a second at most; None: the process' own limit.
     """
 
     context: Context
@@ -60,9 +58,7 @@ class LauncherSettings:
     mounts_instance: bool = False
     refuses_secrets: bool = False
     keep_failed: int | None = None
-    start_timeout_s: int | None = None
-    creates_per_second: int = 50
-    config_path: str = "run_launcher.config"
+    creates_per_second: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +72,7 @@ class ExecutorSettings:
         owner_references: whether the run worker's Job owns the steps' Jobs.
         start_timeout_s: how long a step's pod may take to start, or None.
         postgres_secret: of steps' pods, where it is not the run worker's.
-        refuses_secrets, keep_failed, creates_per_second: as in ``LauncherSettings``.
+        refuses_secrets: as in ``LauncherSettings``.
     """
 
     context: Context = field(default_factory=lambda: Context(UserConfig()))
@@ -86,8 +82,6 @@ class ExecutorSettings:
     start_timeout_s: int | None = None
     postgres_secret: str | None = None
     refuses_secrets: bool = False
-    keep_failed: int | None = None
-    creates_per_second: int = 50
 
 
 def launcher_settings(
@@ -127,9 +121,7 @@ def launcher_settings(
         mounts_instance=mounts,
         refuses_secrets=own.get("secrets") == "refuse",
         keep_failed=(own.get("retention") or {}).get("keep_failed"),
-        start_timeout_s=own.get("start_timeout_seconds"),
-        creates_per_second=own.get("creates_per_second", 50),
-        config_path=path,
+        creates_per_second=own.get("creates_per_second"),
     )
 
 
@@ -162,8 +154,6 @@ def executor_settings(
         start_timeout_s=own.get("step_start_timeout_seconds"),
         postgres_secret=own.get("step_postgres_secret"),
         refuses_secrets=own.get("secrets") == "refuse",
-        keep_failed=(own.get("retention") or {}).get("keep_failed"),
-        creates_per_second=own.get("creates_per_second", 50),
     )
 
 

@@ -92,7 +92,7 @@ LAYER = Shape(_LAYER)
 """The six sections and how they are merged: a tag, `step_k8s_config`, `run_k8s_config` of a location."""
 
 RETENTION = Shape({"keep_failed": Field(Int(minimum=0), default=20)}, nullable=True)
-"""With it, a finished Job is deleted as soon as its outcome and cause are stored; the last `keep_failed` that failed stay."""
+"""With it, the Jobs of runs that are over are deleted; those of the last `keep_failed` runs that failed stay."""
 _SECRETS = Text(choices=("warn", "refuse"))
 
 LAUNCHER_OWN = Shape(
@@ -101,18 +101,16 @@ LAUNCHER_OWN = Shape(
         "secrets": Field(_SECRETS, default="warn"),
         "retention": Field(RETENTION, default=None),
         "start_timeout_seconds": Int(minimum=1),
-        "creates_per_second": Field(Int(minimum=1), default=50),
+        "creates_per_second": Int(minimum=1),
     }
 )
 """`run_launcher.config.runplane`: keys that Dagster does not have."""
 EXECUTOR_OWN = Shape(
     {
         "secrets": Field(_SECRETS, default="warn"),
-        "retention": Field(RETENTION, default=None),
         "step_start_timeout_seconds": Int(minimum=1),
         "step_service_account": _NAME,
         "step_postgres_secret": _NAME,
-        "creates_per_second": Field(Int(minimum=1), default=50),
     }
 )
 """`execution.config.runplane`: keys that Dagster does not have."""

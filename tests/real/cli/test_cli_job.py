@@ -210,7 +210,7 @@ def test_a_launch_that_fails_is_1_and_the_run_says_why(home: Path, jobs_file: Pa
     assert runs(runplane)[0]["status"] == "FAILURE"
 
 
-def test_a_launcher_that_is_not_built_yet_is_refused_before_a_run_is_made(
+def test_a_launcher_whose_pods_could_not_reach_the_database_is_refused_before_a_run_is_made(
     home: Path, jobs_file: Path, runplane
 ) -> None:
     (home / "dagster.yaml").write_text(
@@ -221,7 +221,7 @@ def test_a_launcher_that_is_not_built_yet_is_refused_before_a_run_is_made(
     done = runplane("job", "launch", "-f", jobs_file, "-j", "doubling")
 
     assert done.exit_code == 2
-    assert "K8sRunLauncher" in done.stderr
+    assert "pods can not reach this database (got SQLite" in done.stderr
     assert runs(runplane) == []
 
 

@@ -130,9 +130,9 @@ def test_classes_that_are_not_there(plugin: str) -> None:
 
 
 def test_one_of_dagsters_that_is_not_built_yet_is_refused_by_name() -> None:
-    text = (Path(__file__).resolve().parents[2] / "fixtures" / "description" / "text2.yaml").read_text()
+    text = "run_launcher: {module: dagster_celery_k8s, class: CeleryK8sRunLauncher}"
 
-    with pytest.raises(UnsupportedError, match=r"K8sRunLauncher is known .* Use DefaultRunLauncher"):
+    with pytest.raises(UnsupportedError, match=r"CeleryK8sRunLauncher is known .* Use DefaultRunLauncher"):
         find_class(from_yaml(text, Path("/h"), {}).run_launcher)
 
 

@@ -1,0 +1,100 @@
+"""A launcher that makes Jobs, built for an instance. Loaded where it is needed only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from types import SimpleNamespace
+from typing import Any
+
+from ..config.schema import resolve
+from ..errors import ConfigErrors, Problem
+from ..events.status import RunStatus
+from ..kube.access import cluster_access
+from ..kube.client import KubeClient
+from ..kube.create_limit import OF_PROCESS, CreateLimit
+from ..kube.job_manifest import Surroundings
+from ..kube.settings import launcher_settings
+from ..launchers.k8s import K8sRunLauncher
+from ..storage.contract import RunFilter
+from .check import literal_secrets
+from .config import InstanceConfig
+from .parts import Part
+from .storage_location import PostgresLocation, SqliteLocation, storage_location
+
+
+class KubernetesLaunching:
+    """What the launcher sees of its instance, and how it is built.
+
+    Args:
+        instance: an ``Instance``.
+    """
+
+    def __init__(self, instance: Any) -> None:
+        self._instance = instance
+
+    @classmethod
+    def launcher(cls, part: Part, instance: Any) -> K8sRunLauncher:
+        """The launcher of `part`.
+
+        Raises:
+            ConfigErrors: its configuration is not right; pods could not reach the instance's database.
+        """
+        env: Mapping[str, str] = instance.env
+        assert part.known is not None
+        config = resolve(part.known.schema, part.config, env, where=part.where, path=part.path)
+        settings = launcher_settings(config, env, path=part.path, where=part.where)
+        refuse_local_database(instance.config, env)
+
+        def connect() -> KubeClient:
+            access = cluster_access(
+                load_incluster_config=config.get("load_incluster_config"), kubeconfig_file=config["kubeconfig_file"]
+            )
+            own = settings.creates_per_second
+            return KubeClient(access, limit=OF_PROCESS if own is None else CreateLimit(own))
+
+        return K8sRunLauncher(settings, connect, cls(instance))
+
+    @cached_property
+    def surroundings(self) -> Surroundings:
+        """See ``LaunchingInstance``."""
+        return Surroundings(self._instance.env, literal_secrets=literal_secrets(self._instance.config))
+
+    def note(
+        self, run_id: str, message: str, metadata: Mapping[str, Any] | None = None, error: BaseException | None = None
+    ) -> None:
+        """See ``LaunchingInstance``."""
+        data = SimpleNamespace(metadata=metadata or {}, error=error)
+        self._instance.report_engine_event(message, run_id=run_id, engine_event_data=data, cls=K8sRunLauncher)
+
+    def statuses(self, run_ids: Sequence[str]) -> Mapping[str, RunStatus]:
+        """See ``LaunchingInstance``."""
+        page = self._instance.runs.page(RunFilter(run_ids=tuple(run_ids)), limit=max(len(run_ids), 1))
+        return {run.run_id: run.status for run in page.runs}
+
+    def add_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """See ``LaunchingInstance``."""
+        self._instance.runs.put_tags(run_id, tags)
+
+
+def refuse_local_database(config: InstanceConfig, env: Mapping[str, str]) -> None:
+    """Raise ConfigErrors when the database is one that pods can not reach: a file, or this machine's own address."""
+    location = storage_location(config, env)
+    if isinstance(location, SqliteLocation):
+        got = "SQLite"
+    elif isinstance(location, PostgresLocation) and all(map(_is_local, location.host.split(","))):
+        got = f"Postgres at {location.host or 'a socket'}"
+    else:
+        return
+    problem = Problem(
+        "storage",
+        "pods can not reach this database",
+        got,
+        "storage: {postgres: ...} at a name that the cluster resolves",
+    )
+    raise ConfigErrors([problem], where=config.where)
+
+
+def _is_local(host: str) -> bool:
+    name = host.strip("[]").lower()
+    return name in ("", "localhost", "localhost.localdomain", "::1", "0.0.0.0") or name.startswith(("127.", "/"))

@@ -1,0 +1,286 @@
+"""Each run is a Kubernetes Job: its worker is the Job's only pod.
+
+Launching is idempotent: the Job's name follows from the run and the number of its worker, and a Job that is there already is taken over
+only if it is this run's. Health comes from ``kube.health``, with three answers; what the cluster does not tell is unknown, not gone.
+Source: https://docs.dagster.io/deployment/oss/deployment-options/kubernetes/deploying-to-kubernetes
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+from ..errors import ConflictError, RunplaneError
+from ..events.requests import ExecuteRunArgs, ResumeRunArgs
+from ..events.status import RunStatus
+from ..events.wire import from_text, to_text
+from ..kube.client import KubeClient
+from ..kube.errors import KubeConflictError, KubeError, KubeNotFoundError, KubeQuotaError, KubeUnavailableError
+from ..kube.health import judge
+from ..kube.job_manifest import INSTANCE_LABEL, RUN_LABEL, RenderedJob, Surroundings, facts_of, run_job
+from ..kube.observed import Observed, is_being_deleted, name_of
+from ..kube.settings import LauncherSettings
+from ..kube.verdict import Health as JobHealth
+from ..kube.verdict import Verdict
+from .contract import Health, HealthState, LaunchRequest, TerminateResult, WorkerHandle
+from .k8s_retention import Retention, is_finished
+
+KIND = "k8s"
+IMAGE_TAG = "dagster/image"
+PATIENCE_S = 45.0
+"""How long a launch waits for an API that is away. A queue's daemon gives a launcher 60 seconds."""
+FIRST_DELAY_S = 0.5
+LONGEST_DELAY_S = 5.0
+_LOG_LINES = 25
+_JOB_UID_LABEL = "batch.kubernetes.io/controller-uid"
+_STATES = {
+    JobHealth.ALIVE: HealthState.ALIVE,
+    JobHealth.NOT_YET: HealthState.ALIVE,
+    JobHealth.ENDING: HealthState.ALIVE,
+    JobHealth.GONE: HealthState.GONE,
+    # It can not start, and waiting does not help: whoever asks ends the run, and with it the Job.
+    JobHealth.NEVER: HealthState.GONE,
+    JobHealth.UNKNOWN: HealthState.UNKNOWN,
+}
+_log = logging.getLogger(__name__)
+
+
+class LaunchingInstance(Protocol):
+    """What the launcher needs of the instance that it belongs to."""
+
+    @property
+    def surroundings(self) -> Surroundings:
+        """What Jobs are made with beside configuration."""
+
+    def note(
+        self, run_id: str, message: str, metadata: Mapping[str, Any] | None = None, error: BaseException | None = None
+    ) -> None:
+        """Write an event into the run's log."""
+
+    def add_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Set tags of a run."""
+
+    def statuses(self, run_ids: Sequence[str]) -> Mapping[str, RunStatus]:
+        """Where these runs stand, as far as they are known."""
+
+
+class K8sRunLauncher:
+    """Makes a Job for each run.
+
+    Args:
+        settings: its configuration.
+        connect: makes the client; called at the first use.
+        instance: its instance.
+        sleep, clock: the time.
+    """
+
+    def __init__(
+        self,
+        settings: LauncherSettings,
+        connect: Callable[[], KubeClient],
+        instance: LaunchingInstance,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.settings = settings
+        self._connect = connect
+        self._instance = instance
+        self._sleep = sleep
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._client: KubeClient | None = None
+        keep = settings.keep_failed
+        self._retention = None if keep is None else Retention(keep, instance.statuses, clock)
+
+    @property
+    def client(self) -> KubeClient:
+        """The client of the cluster. Raises NotFoundError, UnsupportedError: there is no way into one."""
+        with self._lock:
+            if self._client is None:
+                self._client = self._connect()
+            return self._client
+
+    def launch(self, request: LaunchRequest) -> WorkerHandle:
+        """See ``RunLauncher.launch``.
+
+        Raises:
+            ConfigErrors: the Job can not be made as it is configured; nothing was created.
+            ConflictError: there is a Job of its name that is not this run's.
+            KubeError: the API refused it, or did not answer for ``PATIENCE_S``.
+        """
+        return self._start(request, resumes=False)
+
+    def resume(self, request: LaunchRequest) -> WorkerHandle:
+        """See ``Resumes.resume``; raises as ``launch``."""
+        return self._start(request, resumes=True)
+
+    def terminate(self, run_id: str, handle: WorkerHandle) -> TerminateResult:
+        """Delete the Job of that very worker, and look whether it is on its way out. A Job that is over stays for people to see."""
+        namespace, name, uid = _place(handle)
+        try:
+            job = self._own_job(namespace, name, uid)
+            if job is None or is_finished(job):
+                return TerminateResult.NOT_FOUND
+            if is_being_deleted(job):
+                return TerminateResult.DELIVERED
+            deleted = self.client.delete_job(namespace, name, uid=uid)
+            left = self._own_job(namespace, name, uid) if deleted else None
+        except KubeConflictError:
+            return TerminateResult.NOT_FOUND  # another one of that name
+        except KubeError as error:
+            self._instance.note(
+                run_id, "Run was not terminated successfully; encountered error in delete_job", error=error
+            )
+            return TerminateResult.UNKNOWN
+        if not deleted:
+            self._instance.note(run_id, "Run was not terminated successfully; delete_job returned False")
+            return TerminateResult.NOT_FOUND
+        if left is not None and not is_being_deleted(left):
+            return TerminateResult.UNKNOWN
+        self._instance.note(run_id, "Run was terminated successfully.")
+        return TerminateResult.DELIVERED
+
+    def check(self, run_id: str, handle: WorkerHandle) -> Health:
+        """See ``ChecksHealth.check``. What is gone comes with its cause and the last lines that it printed."""
+        namespace, name, uid = _place(handle)
+        try:
+            observed = self._observe(namespace, name, uid)
+            verdict = judge(observed)
+            state = _STATES[verdict.health]
+            evidence = verdict.evidence
+            if state is HealthState.GONE:
+                evidence = (
+                    f"Job {name} in namespace {namespace}: {evidence}{self._last_lines(namespace, observed, verdict)}"
+                )
+        except KubeError as error:
+            return Health(HealthState.UNKNOWN, f"the cluster can not be asked: {error}")
+        return Health(state, evidence)
+
+    def close(self) -> None:
+        """See ``Closes.close``."""
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    # Launching ------------------------------------------------------------------------------------------------------------------
+
+    def _start(self, request: LaunchRequest, *, resumes: bool) -> WorkerHandle:
+        run_id = request.run.run_id
+        job = run_job(
+            self.settings,
+            facts_of(request.run),
+            self._document(request.document),
+            self._instance.surroundings,
+            resume_attempt=request.resume_attempt,
+            resumes=resumes,
+        )
+        for warning in job.warnings:
+            _log.warning("run %s: %s", run_id, warning)
+        self._instance.add_tags(run_id, {IMAGE_TAG: job.image})
+        metadata = {"Kubernetes Job name": job.name, "Kubernetes Namespace": job.namespace, "Run ID": run_id}
+        self._instance.note(run_id, "Creating Kubernetes run worker job", metadata)
+        created = self._create(job, run_id)
+        self._instance.note(run_id, "Kubernetes run worker job created")
+        if self._retention is not None:
+            self._retention.tidy(self.client, job.namespace)
+        return WorkerHandle(KIND, {"namespace": job.namespace, "job": job.name, "uid": created["metadata"]["uid"]})
+
+    def _document(self, text: str) -> str:
+        """The worker's document, with what this launcher's configuration says about it."""
+        if not self.settings.mounts_instance and not self.settings.fail_pod_on_run_failure:
+            return text
+        args = from_text(text)
+        if not isinstance(args, (ExecuteRunArgs, ResumeRunArgs)):
+            raise RunplaneError("a launcher is given a run's document", got=type(args).__name__)
+        ref = None if self.settings.mounts_instance else args.instance
+        fails = args.set_exit_code_on_failure or self.settings.fail_pod_on_run_failure
+        return to_text(replace(args, instance=ref, set_exit_code_on_failure=fails))
+
+    def _create(self, job: RenderedJob, run_id: str) -> Mapping[str, Any]:
+        """The Job as the API has it: just created, or by an earlier try whose answer was lost."""
+        end, delay = self._clock() + PATIENCE_S, FIRST_DELAY_S
+        while True:
+            try:
+                return self.client.create_job(job.namespace, job.manifest)
+            except KubeConflictError:
+                found = self._adopted(job, run_id)
+                if found is not None:
+                    return found
+                last: KubeError | None = None
+            except (KubeUnavailableError, KubeQuotaError) as error:
+                last = error
+            except KubeNotFoundError as error:
+                error.hint = f"Is there a namespace {job.namespace}? Who named it: runplane k8s render run --explain."
+                raise
+            pause = getattr(last, "retry_after_s", None) or delay
+            if self._clock() + pause > end:
+                raise last or ConflictError("a Job of that name is being deleted, and stays", where=job.name)
+            self._sleep(pause)
+            delay = min(delay * 2, LONGEST_DELAY_S)
+
+    def _adopted(self, job: RenderedJob, run_id: str) -> Mapping[str, Any] | None:
+        """The Job of that name that is there already, if it is this run's; None: it is on its way out, or went meanwhile.
+
+        Raises:
+            ConflictError: it is somebody else's.
+        """
+        found = self.client.get_job(job.namespace, job.name)
+        if found is None:
+            return None
+        labels = found["metadata"].get("labels") or {}
+        ours = job.manifest["metadata"]["labels"]
+        if labels.get(RUN_LABEL) != ours[RUN_LABEL] or labels.get(INSTANCE_LABEL) != ours.get(INSTANCE_LABEL):
+            raise ConflictError(
+                "there is a Job of that name, and it is not this run's",
+                where=f"Job {job.name} in namespace {job.namespace}",
+                got=f"run {labels.get(RUN_LABEL)}, instance {labels.get(INSTANCE_LABEL)}",
+                expected=f"run {run_id}",
+                hint=f"Delete it if nobody needs it: kubectl -n {job.namespace} delete job {job.name}",
+            )
+        return None if is_being_deleted(found) else found
+
+    # Looking --------------------------------------------------------------------------------------------------------------------
+
+    def _own_job(self, namespace: str, name: str, uid: str) -> dict[str, Any] | None:
+        """The Job with that uid; a newer one of the same name is another worker."""
+        found = self.client.get_job(namespace, name)
+        return found if found is not None and found["metadata"]["uid"] == uid else None
+
+    def _observe(self, namespace: str, name: str, uid: str) -> Observed:
+        job = self._own_job(namespace, name, uid)
+        # Pods outlive their Job by their grace period, and code may run in them.
+        pods = self.client.list_pods(namespace, f"{_JOB_UID_LABEL}={uid}").items
+        events = [
+            event for one in (uid, *(pod["metadata"]["uid"] for pod in pods)) for event in self._events(namespace, one)
+        ]
+        return Observed(job, pods, events=events, confirmed=job is None)
+
+    def _events(self, namespace: str, uid: str) -> list[dict[str, Any]]:
+        """What the cluster says about an object; nothing, where the role may not read events."""
+        try:
+            return self.client.events_of(namespace, uid)
+        except KubeUnavailableError:
+            raise
+        except KubeError:
+            return []
+
+    def _last_lines(self, namespace: str, observed: Observed, verdict: Verdict) -> str:
+        """The end of what the pod printed, where there is a pod that ran."""
+        pod = observed.last
+        if pod is None or verdict.health is not JobHealth.GONE:
+            return ""
+        try:
+            text = self.client.pod_log(namespace, name_of(pod), tail_lines=_LOG_LINES).strip()
+        except KubeError:
+            return ""  # the pod is deleted, or the role may not read logs: the cause is told all the same
+        return f"\nThe last lines of pod {name_of(pod)}:\n{text}" if text else ""
+
+
+def _place(handle: WorkerHandle) -> tuple[str, str, str]:
+    return handle.data["namespace"], handle.data["job"], handle.data["uid"]

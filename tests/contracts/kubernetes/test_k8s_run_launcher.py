@@ -1,0 +1,351 @@
+"""K8sRunLauncher: its conformance suite with real workers in the pods of a fake cluster, and what it does when the cluster does not do its part."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runplane.errors import ConfigErrors, ConflictError
+from runplane.events.origin import JobOrigin, ModuleCodePointer, RepositoryOrigin
+from runplane.events.run import Run
+from runplane.events.status import RunStatus
+from runplane.instance import kubernetes_launching
+from runplane.instance.instance import Instance
+from runplane.kube.access import cluster_access
+from runplane.kube.client import KubeClient
+from runplane.kube.create_limit import CreateLimit
+from runplane.kube.errors import KubeForbiddenError, KubeNotFoundError, KubeUnavailableError
+from runplane.kube.job_manifest import Surroundings
+from runplane.kube.settings import launcher_settings, resolved_launcher_config
+from runplane.launchers.contract import HealthState, LaunchRequest, TerminateResult, WorkerHandle
+from runplane.launchers.k8s import K8sRunLauncher
+from runplane.testing import RunLauncherContract
+from runplane.testing.fake_cluster import FakeCluster, FakePod, Fault, ProcessPods
+from runplane.testing.fake_cluster.pods import Script, runs
+from runplane.testing.run_launcher_contract import Place
+
+RUN_ID = "3c58b39d-8a58-44ef-bca2-0e4ca8100b7a"
+OTHER_ID = "aaa0b6f8-b717-4aef-a4aa-4e1c590b960f"
+
+
+class TestK8sRunLauncher(RunLauncherContract):
+    @pytest.fixture
+    def place(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+        # These pods are processes of this machine: they do reach a SQLite file of it.
+        monkeypatch.setattr(kubernetes_launching, "refuse_local_database", lambda *_: None)
+        monkeypatch.setenv("RUNPLANE_LEASE_TTL", "2")
+        (tmp_path / "home").mkdir()
+        pods = ProcessPods()
+        with FakeCluster(lambda _: pods) as cluster:
+            config = {"job_image": "img:1", "kubeconfig_file": str(cluster.kubeconfig(tmp_path))}
+            made = Place(tmp_path, {"module": "dagster_k8s", "class": "K8sRunLauncher", "config": config})
+            yield made
+            made.open_gate()
+            made.leave()
+            pods.close()
+            assert cluster.errors == []
+
+    def test_the_log_says_what_was_made_and_the_run_what_image_it_has(self, place: Place) -> None:
+        place.open_gate()
+        run_id = place.launch()
+        place.until(lambda: place.status(run_id).is_final, "the run ends")
+
+        said = [event.body.get("message", "") for event in place.instance.tail(run_id)]
+        assert "[K8sRunLauncher] Creating Kubernetes run worker job" in said
+        assert "[K8sRunLauncher] Kubernetes run worker job created" in said
+        assert place.instance.runs.get(run_id).tags["dagster/image"] == "img:1"
+
+
+class Told:
+    """Stands for the instance: remembers what it is told."""
+
+    def __init__(self) -> None:
+        self.surroundings = Surroundings({})
+        self.notes: list[str] = []
+        self.tags: dict[str, str] = {}
+        self.known: dict[str, RunStatus] = {}
+
+    def note(
+        self, run_id: str, message: str, metadata: Mapping[str, Any] | None = None, error: BaseException | None = None
+    ) -> None:
+        self.notes.append(message)
+
+    def add_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
+        self.tags.update(tags)
+
+    def statuses(self, run_ids: Sequence[str]) -> Mapping[str, RunStatus]:
+        return {run_id: self.known[run_id] for run_id in run_ids if run_id in self.known}
+
+
+@pytest.fixture
+def told() -> Told:
+    return Told()
+
+
+Make = Callable[..., K8sRunLauncher]
+
+
+@pytest.fixture
+def make(cluster: FakeCluster, told: Told, tmp_path: Path) -> Iterator[Make]:
+    made: list[K8sRunLauncher] = []
+    file = str(cluster.kubeconfig(tmp_path))
+
+    def launcher(**config: Any) -> K8sRunLauncher:
+        resolved = resolved_launcher_config({"job_image": "img:1", **config}, {}, where="test")
+        made.append(
+            K8sRunLauncher(
+                launcher_settings(resolved, {}),
+                lambda: KubeClient(cluster_access(kubeconfig_file=file), limit=CreateLimit(None), request_timeout_s=2),
+                told,
+                sleep=lambda _: None,
+            )
+        )
+        return made[-1]
+
+    yield launcher
+    for one in made:
+        one.close()
+
+
+def request(run_id: str = RUN_ID, resume_attempt: int = 0) -> LaunchRequest:
+    origin = JobOrigin("j", RepositoryOrigin("python", ModuleCodePointer("m", "j")))
+    return LaunchRequest(Run(run_id, "j", origin), "{}", resume_attempt)
+
+
+def running(cluster: FakeCluster, job: str) -> FakePod:
+    """Wait until the pod of a Job runs."""
+
+    def runs_now() -> bool:
+        pods = [pod for pod in cluster.all_pods() if pod["metadata"]["labels"].get("job-name") == job]
+        return any(pod["status"].get("phase") == "Running" for pod in pods)
+
+    cluster.wait_for("its pod runs", runs_now)
+    return cluster.pod_of(job)
+
+
+def until_gone(cluster: FakeCluster, launcher: K8sRunLauncher, handle: WorkerHandle) -> str:
+    """Wait until the worker is gone; the evidence."""
+    cluster.wait_for("it is gone", lambda: launcher.check(RUN_ID, handle).state is HealthState.GONE)
+    return launcher.check(RUN_ID, handle).evidence
+
+
+def test_a_launch_whose_answer_was_lost_makes_one_job(cluster: FakeCluster, make: Make) -> None:
+    cluster.fault(Fault("create", "jobs", times=1, lose_answer=True))
+
+    handle = make().launch(request())
+
+    (job,) = cluster.all_jobs()
+    assert handle == WorkerHandle(
+        "k8s", {"namespace": "default", "job": job["metadata"]["name"], "uid": job["metadata"]["uid"]}
+    )
+
+
+def test_to_launch_twice_makes_one_job(cluster: FakeCluster, make: Make) -> None:
+    launcher = make()
+
+    assert launcher.launch(request()) == launcher.launch(request())
+    assert len(cluster.all_jobs()) == 1
+
+
+def test_an_api_that_is_away_is_waited_for(cluster: FakeCluster, make: Make) -> None:
+    cluster.fault(Fault("create", "jobs", times=5, status=503))
+
+    make().launch(request())
+
+    assert len(cluster.all_jobs()) == 1
+
+
+def test_an_api_that_stays_away_fails_the_launch(cluster: FakeCluster, make: Make, monkeypatch: Any) -> None:
+    monkeypatch.setattr("runplane.launchers.k8s.PATIENCE_S", 0.0)
+    cluster.fault(Fault("create", "jobs", status=503))
+
+    with pytest.raises(KubeUnavailableError):
+        make().launch(request())
+
+
+def test_a_job_of_somebody_else_is_left_alone_and_it_is_said_whose_it_is(cluster: FakeCluster, make: Make) -> None:
+    launcher = make()
+    launcher.launch(request())
+    (job,) = cluster.all_jobs()
+    launcher.client.patch_job(
+        "default", job["metadata"]["name"], {"metadata": {"labels": {"dagster/run-id": OTHER_ID}}}
+    )
+
+    with pytest.raises(ConflictError) as refused:
+        launcher.launch(request())
+
+    assert OTHER_ID in str(refused.value)
+    assert len(cluster.all_jobs()) == 1
+
+
+def test_a_namespace_that_is_not_there_and_a_role_without_the_verb(cluster: FakeCluster, make: Make) -> None:
+    with pytest.raises(KubeNotFoundError) as missing:
+        make(job_namespace="nowhere").launch(request())
+    cluster.fault(Fault("create", "jobs", status=403, reason="Forbidden"))
+    with pytest.raises(KubeForbiddenError):
+        make().launch(request())
+
+    assert "nowhere" in str(missing.value)
+    assert "--explain" in str(missing.value.hint)
+
+
+def test_nothing_is_made_when_the_job_can_not_be(cluster: FakeCluster, make: Make, told: Told) -> None:
+    with pytest.raises(ConfigErrors):
+        make(job_image=None).launch(request())
+
+    assert cluster.all_jobs() == []
+    assert told.notes == []
+
+
+def test_a_further_worker_has_a_job_of_its_own(cluster: FakeCluster, make: Make) -> None:
+    launcher = make()
+    first = launcher.launch(request())
+
+    second = launcher.resume(request(resume_attempt=1))
+
+    assert second.data["job"] == first.data["job"] + "-1"
+    args = cluster.store.get("jobs", "default", second.data["job"])["spec"]["template"]["spec"]["containers"][0]["args"]
+    assert args[1:3] == ["api", "resume_run"]
+
+
+def test_terminate_deletes_that_very_job_and_says_so_once(cluster: FakeCluster, make: Make, told: Told) -> None:
+    launcher = make()
+    handle = launcher.launch(request())
+    other = launcher.launch(request(OTHER_ID))
+    told.notes.clear()
+
+    assert launcher.terminate(RUN_ID, handle) is TerminateResult.DELIVERED
+    until_gone(cluster, launcher, handle)
+
+    assert launcher.terminate(RUN_ID, handle) is TerminateResult.NOT_FOUND
+    assert told.notes == ["Run was terminated successfully."]
+    assert launcher.check(OTHER_ID, other).state is HealthState.ALIVE
+
+
+def test_terminate_leaves_a_newer_job_of_the_same_name(cluster: FakeCluster, make: Make) -> None:
+    launcher = make()
+    handle = launcher.launch(request())
+    older = WorkerHandle("k8s", {**handle.data, "uid": "another"})
+
+    assert launcher.terminate(RUN_ID, older) is TerminateResult.NOT_FOUND
+    assert launcher.check(RUN_ID, handle).state is HealthState.ALIVE
+
+
+def test_a_job_that_is_over_stays_for_people_to_see(cluster: FakeCluster, make: Make) -> None:
+    launcher = make()
+    handle = launcher.launch(request())
+    running(cluster, handle.data["job"]).exited(0)
+    cluster.wait_for("it is over", lambda: "conditions" in cluster.all_jobs()[0]["status"])
+
+    assert launcher.terminate(RUN_ID, handle) is TerminateResult.NOT_FOUND
+    assert len(cluster.all_jobs()) == 1
+
+
+def test_a_cluster_that_does_not_answer_is_unknown_and_never_gone(cluster: FakeCluster, make: Make, told: Told) -> None:
+    launcher = make()
+    handle = launcher.launch(request())
+    cluster.fault(Fault(status=503))
+
+    health = launcher.check(RUN_ID, handle)
+
+    assert health.state is HealthState.UNKNOWN
+    assert launcher.terminate(RUN_ID, handle) is TerminateResult.UNKNOWN
+    assert "encountered error in delete_job" in told.notes[-1]
+
+
+def test_what_is_gone_is_told_with_cause_and_last_lines(cluster: FakeCluster, make: Make) -> None:
+    launcher = make()
+    handle = launcher.launch(request())
+    pod = running(cluster, handle.data["job"])
+    pod.log(lambda: "line before the end\n")
+    pod.exited(137, "OOMKilled")
+
+    evidence = until_gone(cluster, launcher, handle)
+
+    for words in (pod.name, "137", "OOMKilled", "line before the end", handle.data["job"]):
+        assert words in evidence
+
+
+def test_a_job_that_somebody_deleted_is_gone_when_its_pod_is(cluster: FakeCluster, make: Make) -> None:
+    cluster.program = lambda _: Script(runs, stop=lambda pod: None)  # it takes its time
+    launcher = make()
+    handle = launcher.launch(request())
+    pod = running(cluster, handle.data["job"])
+    launcher.client.delete_job("default", handle.data["job"])
+    cluster.wait_for("the Job is gone", lambda: launcher.client.get_job("default", handle.data["job"]) is None)
+
+    still_there = launcher.check(RUN_ID, handle)
+    pod.exited(143)
+
+    assert still_there.state is HealthState.ALIVE
+    until_gone(cluster, launcher, handle)
+
+
+def test_many_launches_at_once(cluster: FakeCluster, make: Make) -> None:
+    launcher = make()
+    ids = [f"{n:08d}-8a58-44ef-bca2-0e4ca8100b7a" for n in range(20)]
+    threads = [threading.Thread(target=launcher.launch, args=(request(run_id),)) for run_id in ids]
+
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(cluster.all_jobs()) == 20
+
+
+def test_jobs_of_runs_that_are_over_are_deleted_but_for_the_last_that_failed(
+    cluster: FakeCluster, make: Make, told: Told
+) -> None:
+    launcher = make(runplane={"retention": {"keep_failed": 1}})
+    plain = make()
+    ids = [f"{n:08d}-8a58-44ef-bca2-0e4ca8100b7a" for n in range(5)]
+    for run_id in ids:
+        plain.launch(request(run_id))
+        running(cluster, f"dagster-run-{run_id}").exited(0)
+    cluster.wait_for("all are over", lambda: all("conditions" in job.get("status", {}) for job in cluster.all_jobs()))
+    told.known = {
+        ids[0]: RunStatus.SUCCESS,
+        ids[1]: RunStatus.FAILURE,
+        ids[2]: RunStatus.CANCELED,
+        ids[3]: RunStatus.STARTED,
+    }
+
+    launcher.launch(request())
+
+    cluster.wait_for("two are deleted", lambda: len(cluster.all_jobs()) == 4)
+    left = {job["metadata"]["labels"]["dagster/run-id"] for job in cluster.all_jobs()}
+    assert left == {ids[1], ids[3], ids[4], RUN_ID}
+
+
+@pytest.mark.parametrize(
+    ("storage", "words"),
+    [
+        ("", "SQLite"),
+        ("storage: {postgres: {postgres_url: 'postgresql://u@localhost/d'}}", "localhost"),
+        ("storage: {postgres: {postgres_url: 'postgresql://u@127.0.0.1:5433/d'}}", "127.0.0.1"),
+    ],
+)
+def test_a_database_that_pods_can_not_reach_is_refused_before_anything_is_stored(
+    tmp_path: Path, storage: str, words: str
+) -> None:
+    text = f"run_launcher: {{module: dagster_k8s, class: K8sRunLauncher}}\n{storage}"
+
+    with Instance.from_yaml(text, tmp_path) as instance, pytest.raises(ConfigErrors) as refused:
+        _ = instance.launcher
+
+    assert words in str(refused.value)
+
+
+def test_a_start_timeout_of_the_launcher_wins_over_that_of_the_monitoring(tmp_path: Path) -> None:
+    monitoring = "run_monitoring: {enabled: true, start_timeout_seconds: 300}\n"
+    launcher = (
+        "run_launcher: {module: dagster_k8s, class: K8sRunLauncher, config: {runplane: {start_timeout_seconds: 60}}}"
+    )
+
+    assert Instance.from_yaml(monitoring + launcher, tmp_path).start_timeout_s == 60
+    assert Instance.from_yaml(monitoring, tmp_path).start_timeout_s == 300
