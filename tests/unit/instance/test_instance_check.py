@@ -232,9 +232,9 @@ def test_a_document_is_checked_like_a_file() -> None:
 
 
 def test_pods_and_sqlite_do_not_go_together() -> None:
-    assert [w.message for w in check((DESCRIPTION / "text2.yaml").read_text()).warnings][
-        0
-    ] == "SQLite can not be shared by pods"
+    (warning,) = check((DESCRIPTION / "text2.yaml").read_text()).warnings
+
+    assert warning.message == "SQLite can not be shared by pods"
 
 
 def test_a_storage_that_comes_later_is_a_warning() -> None:
