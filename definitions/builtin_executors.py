@@ -114,7 +114,6 @@ k8s_job_executor = ExecutorDefinition(
         "step_k8s_config": _MAP,
         "per_step_k8s_config": Field(Permissive(), default_value={}),
         "enable_owner_references": Field(bool, default_value=False),
-        "runplane": _MAP,
         "step_dependency_config": STEP_DEPENDENCY_CONFIG,
         "runplane": _MAP,
     },

@@ -84,9 +84,10 @@ def _launcher_settings(instance: Any) -> LauncherSettings:
 
 def _access(config: Mapping[str, Any], instance: Any) -> ClusterAccess:
     in_cluster, file = config.get("load_incluster_config"), config.get("kubeconfig_file")
-    found = getattr(instance.launcher, "access", None)
-    if isinstance(found, ClusterAccess) and in_cluster is None and file is None:
-        return found
+    if in_cluster is None and file is None:
+        found = getattr(instance.launcher, "access", None)
+        if isinstance(found, ClusterAccess):
+            return found
     return cluster_access(load_incluster_config=in_cluster, kubeconfig_file=file)
 
 

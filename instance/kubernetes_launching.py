@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from types import SimpleNamespace
 from typing import Any
@@ -10,8 +11,7 @@ from typing import Any
 from ..config.schema import resolve
 from ..errors import ConfigErrors, Problem
 from ..events.status import RunStatus
-from ..kube.access import cluster_access
-from ..kube.client import KubeClient
+from ..kube.access import ClusterAccess, cluster_access
 from ..kube.create_limit import OF_PROCESS, CreateLimit
 from ..kube.job_manifest import Surroundings
 from ..kube.settings import launcher_settings
@@ -46,14 +46,15 @@ class KubernetesLaunching:
         settings = launcher_settings(config, env, path=part.path, where=part.where)
         refuse_local_database(instance.config, env)
 
-        def connect() -> KubeClient:
+        def find_access() -> ClusterAccess:
             access = cluster_access(
                 load_incluster_config=config.get("load_incluster_config"), kubeconfig_file=config["kubeconfig_file"]
             )
-            own = settings.creates_per_second
-            return KubeClient(access, limit=OF_PROCESS if own is None else CreateLimit(own))
+            return _trusting(access, config["k8s_api_ssl_ca_cert_file"])
 
-        return K8sRunLauncher(settings, connect, cls(instance))
+        own = settings.creates_per_second
+        limit = OF_PROCESS if own is None else CreateLimit(own)
+        return K8sRunLauncher(settings, find_access, cls(instance), limit=limit)
 
     @cached_property
     def surroundings(self) -> Surroundings:
@@ -75,6 +76,19 @@ class KubernetesLaunching:
     def add_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
         """See ``LaunchingInstance``."""
         self._instance.runs.put_tags(run_id, tags)
+
+
+def _trusting(access: ClusterAccess, authority: str | None) -> ClusterAccess:
+    """The same, with another certificate authority of the API if there is one."""
+    if authority is None:
+        return access
+
+    def load() -> Any:
+        configuration = access.load()
+        configuration.ssl_ca_cert = authority
+        return configuration
+
+    return replace(access, load=load)
 
 
 def refuse_local_database(config: InstanceConfig, env: Mapping[str, str]) -> None:

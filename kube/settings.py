@@ -73,6 +73,7 @@ class ExecutorSettings:
         start_timeout_s: how long a step's pod may take to start, or None.
         postgres_secret: of steps' pods, where it is not the run worker's.
         refuses_secrets: as in ``LauncherSettings``.
+        creates_per_second: how many Jobs the run's worker makes in a second at most.
     """
 
     context: Context = field(default_factory=lambda: Context(UserConfig()))
@@ -82,6 +83,7 @@ class ExecutorSettings:
     start_timeout_s: int | None = None
     postgres_secret: str | None = None
     refuses_secrets: bool = False
+    creates_per_second: int = 50
 
 
 def launcher_settings(
@@ -154,6 +156,7 @@ def executor_settings(
         start_timeout_s=own.get("step_start_timeout_seconds"),
         postgres_secret=own.get("step_postgres_secret"),
         refuses_secrets=own.get("secrets") == "refuse",
+        creates_per_second=own.get("creates_per_second", 50),
     )
 
 

@@ -111,6 +111,7 @@ EXECUTOR_OWN = Shape(
         "step_start_timeout_seconds": Int(minimum=1),
         "step_service_account": _NAME,
         "step_postgres_secret": _NAME,
+        "creates_per_second": Field(Int(minimum=1), default=50),
     }
 )
 """`execution.config.runplane`: keys that Dagster does not have."""

@@ -12,17 +12,30 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, Protocol
 
 from ..errors import ConflictError, RunplaneError
 from ..events.requests import ExecuteRunArgs, ResumeRunArgs
 from ..events.status import RunStatus
 from ..events.wire import from_text, to_text
+from ..kube.access import ClusterAccess
+from ..kube.adoption import place_job
 from ..kube.client import KubeClient
-from ..kube.errors import KubeConflictError, KubeError, KubeNotFoundError, KubeQuotaError, KubeUnavailableError
+from ..kube.create_limit import OF_PROCESS, CreateLimit
+from ..kube.errors import (
+    KubeConflictError,
+    KubeError,
+    KubeNotFoundError,
+    KubeQuotaError,
+    KubeRefusedError,
+    KubeUnavailableError,
+)
+from ..kube.evidence import explained
 from ..kube.health import judge
-from ..kube.job_manifest import INSTANCE_LABEL, RUN_LABEL, RenderedJob, Surroundings, facts_of, run_job
-from ..kube.observed import Observed, is_being_deleted, name_of
+from ..kube.job_manifest import RenderedJob, Surroundings, facts_of, run_job
+from ..kube.observed import Observed, is_being_deleted
+from ..kube.printed import without_secrets
 from ..kube.settings import LauncherSettings
 from ..kube.verdict import Health as JobHealth
 from ..kube.verdict import Verdict
@@ -35,7 +48,6 @@ PATIENCE_S = 45.0
 """How long a launch waits for an API that is away. A queue's daemon gives a launcher 60 seconds."""
 FIRST_DELAY_S = 0.5
 LONGEST_DELAY_S = 5.0
-_LOG_LINES = 25
 _JOB_UID_LABEL = "batch.kubernetes.io/controller-uid"
 _STATES = {
     JobHealth.ALIVE: HealthState.ALIVE,
@@ -73,23 +85,26 @@ class K8sRunLauncher:
 
     Args:
         settings: its configuration.
-        connect: makes the client; called at the first use.
+        find_access: finds the way into the cluster; called at the first use.
         instance: its instance.
+        limit: how fast it creates.
         sleep, clock: the time.
     """
 
     def __init__(
         self,
         settings: LauncherSettings,
-        connect: Callable[[], KubeClient],
+        find_access: Callable[[], ClusterAccess],
         instance: LaunchingInstance,
         *,
+        limit: CreateLimit = OF_PROCESS,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings = settings
-        self._connect = connect
+        self._find_access = find_access
         self._instance = instance
+        self._limit = limit
         self._sleep = sleep
         self._clock = clock
         self._lock = threading.Lock()
@@ -97,12 +112,17 @@ class K8sRunLauncher:
         keep = settings.keep_failed
         self._retention = None if keep is None else Retention(keep, instance.statuses, clock)
 
+    @cached_property
+    def access(self) -> ClusterAccess:
+        """The way into the cluster. Raises NotFoundError when there is none."""
+        return self._find_access()
+
     @property
     def client(self) -> KubeClient:
-        """The client of the cluster. Raises NotFoundError, UnsupportedError: there is no way into one."""
+        """The client of the cluster. Raises as ``access``."""
         with self._lock:
             if self._client is None:
-                self._client = self._connect()
+                self._client = KubeClient(self.access, limit=self._limit)
             return self._client
 
     def launch(self, request: LaunchRequest) -> WorkerHandle:
@@ -110,7 +130,8 @@ class K8sRunLauncher:
 
         Raises:
             ConfigErrors: the Job can not be made as it is configured; nothing was created.
-            ConflictError: there is a Job of its name that is not this run's.
+            NameTakenError: there is a Job of its name that is not this run's.
+            ConflictError: one is being deleted, and stays.
             KubeError: the API refused it, or did not answer for ``PATIENCE_S``.
         """
         return self._start(request, resumes=False)
@@ -149,17 +170,14 @@ class K8sRunLauncher:
         """See ``ChecksHealth.check``. What is gone comes with its cause and the last lines that it printed."""
         namespace, name, uid = _place(handle)
         try:
-            observed = self._observe(namespace, name, uid)
-            verdict = judge(observed)
-            state = _STATES[verdict.health]
+            observed, verdict = self._judged(namespace, name, uid)
             evidence = verdict.evidence
-            if state is HealthState.GONE:
-                evidence = (
-                    f"Job {name} in namespace {namespace}: {evidence}{self._last_lines(namespace, observed, verdict)}"
-                )
+            if verdict.health in (JobHealth.GONE, JobHealth.NEVER):
+                told = explained(self.client, namespace, observed, verdict, without_secrets)
+                evidence = f"Job {name} in namespace {namespace}: {told}"
         except KubeError as error:
             return Health(HealthState.UNKNOWN, f"the cluster can not be asked: {error}")
-        return Health(state, evidence)
+        return Health(_STATES[verdict.health], evidence)
 
     def close(self) -> None:
         """See ``Closes.close``."""
@@ -185,7 +203,7 @@ class K8sRunLauncher:
         self._instance.add_tags(run_id, {IMAGE_TAG: job.image})
         metadata = {"Kubernetes Job name": job.name, "Kubernetes Namespace": job.namespace, "Run ID": run_id}
         self._instance.note(run_id, "Creating Kubernetes run worker job", metadata)
-        created = self._create(job, run_id)
+        created = self._create(job)
         self._instance.note(run_id, "Kubernetes run worker job created")
         if self._retention is not None:
             self._retention.tidy(self.client, job.namespace)
@@ -202,48 +220,27 @@ class K8sRunLauncher:
         fails = args.set_exit_code_on_failure or self.settings.fail_pod_on_run_failure
         return to_text(replace(args, instance=ref, set_exit_code_on_failure=fails))
 
-    def _create(self, job: RenderedJob, run_id: str) -> Mapping[str, Any]:
+    def _create(self, job: RenderedJob) -> Mapping[str, Any]:
         """The Job as the API has it: just created, or by an earlier try whose answer was lost."""
         end, delay = self._clock() + PATIENCE_S, FIRST_DELAY_S
         while True:
+            last: RunplaneError = ConflictError(
+                "a Job of that name is being deleted, and stays", where=f"Job {job.name}"
+            )
             try:
-                return self.client.create_job(job.namespace, job.manifest)
-            except KubeConflictError:
-                found = self._adopted(job, run_id)
-                if found is not None:
-                    return found
-                last: KubeError | None = None
-            except (KubeUnavailableError, KubeQuotaError) as error:
+                placed = place_job(self.client, job.namespace, job.manifest)
+                if not is_being_deleted(placed.job):
+                    return placed.job
+            except (KubeUnavailableError, KubeQuotaError, KubeConflictError) as error:
                 last = error
             except KubeNotFoundError as error:
                 error.hint = f"Is there a namespace {job.namespace}? Who named it: runplane k8s render run --explain."
                 raise
             pause = getattr(last, "retry_after_s", None) or delay
             if self._clock() + pause > end:
-                raise last or ConflictError("a Job of that name is being deleted, and stays", where=job.name)
+                raise last
             self._sleep(pause)
             delay = min(delay * 2, LONGEST_DELAY_S)
-
-    def _adopted(self, job: RenderedJob, run_id: str) -> Mapping[str, Any] | None:
-        """The Job of that name that is there already, if it is this run's; None: it is on its way out, or went meanwhile.
-
-        Raises:
-            ConflictError: it is somebody else's.
-        """
-        found = self.client.get_job(job.namespace, job.name)
-        if found is None:
-            return None
-        labels = found["metadata"].get("labels") or {}
-        ours = job.manifest["metadata"]["labels"]
-        if labels.get(RUN_LABEL) != ours[RUN_LABEL] or labels.get(INSTANCE_LABEL) != ours.get(INSTANCE_LABEL):
-            raise ConflictError(
-                "there is a Job of that name, and it is not this run's",
-                where=f"Job {job.name} in namespace {job.namespace}",
-                got=f"run {labels.get(RUN_LABEL)}, instance {labels.get(INSTANCE_LABEL)}",
-                expected=f"run {run_id}",
-                hint=f"Delete it if nobody needs it: kubectl -n {job.namespace} delete job {job.name}",
-            )
-        return None if is_being_deleted(found) else found
 
     # Looking --------------------------------------------------------------------------------------------------------------------
 
@@ -252,34 +249,24 @@ class K8sRunLauncher:
         found = self.client.get_job(namespace, name)
         return found if found is not None and found["metadata"]["uid"] == uid else None
 
-    def _observe(self, namespace: str, name: str, uid: str) -> Observed:
+    def _judged(self, namespace: str, name: str, uid: str) -> tuple[Observed, Verdict]:
         job = self._own_job(namespace, name, uid)
         # Pods outlive their Job by their grace period, and code may run in them.
         pods = self.client.list_pods(namespace, f"{_JOB_UID_LABEL}={uid}").items
-        events = [
-            event for one in (uid, *(pod["metadata"]["uid"] for pod in pods)) for event in self._events(namespace, one)
-        ]
-        return Observed(job, pods, events=events, confirmed=job is None)
+        observed = Observed(job, pods, confirmed=job is None)
+        verdict = judge(observed)
+        if verdict.health is not JobHealth.ALIVE:
+            about = (uid, *(pod["metadata"]["uid"] for pod in pods))
+            observed = replace(observed, events=[event for one in about for event in self._events(namespace, one)])
+            verdict = judge(observed)
+        return observed, verdict
 
     def _events(self, namespace: str, uid: str) -> list[dict[str, Any]]:
         """What the cluster says about an object; nothing, where the role may not read events."""
         try:
             return self.client.events_of(namespace, uid)
-        except KubeUnavailableError:
-            raise
-        except KubeError:
+        except KubeRefusedError:
             return []
-
-    def _last_lines(self, namespace: str, observed: Observed, verdict: Verdict) -> str:
-        """The end of what the pod printed, where there is a pod that ran."""
-        pod = observed.last
-        if pod is None or verdict.health is not JobHealth.GONE:
-            return ""
-        try:
-            text = self.client.pod_log(namespace, name_of(pod), tail_lines=_LOG_LINES).strip()
-        except KubeError:
-            return ""  # the pod is deleted, or the role may not read logs: the cause is told all the same
-        return f"\nThe last lines of pod {name_of(pod)}:\n{text}" if text else ""
 
 
 def _place(handle: WorkerHandle) -> tuple[str, str, str]:

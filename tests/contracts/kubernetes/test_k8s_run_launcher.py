@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from runplane.errors import ConfigErrors, ConflictError
+from runplane.errors import ConfigErrors
 from runplane.events.origin import JobOrigin, ModuleCodePointer, RepositoryOrigin
 from runplane.events.run import Run
 from runplane.events.status import RunStatus
 from runplane.instance import kubernetes_launching
 from runplane.instance.instance import Instance
 from runplane.kube.access import cluster_access
-from runplane.kube.client import KubeClient
+from runplane.kube.adoption import NameTakenError
 from runplane.kube.create_limit import CreateLimit
 from runplane.kube.errors import KubeForbiddenError, KubeNotFoundError, KubeUnavailableError
 from runplane.kube.job_manifest import Surroundings
@@ -99,8 +99,9 @@ def make(cluster: FakeCluster, told: Told, tmp_path: Path) -> Iterator[Make]:
         made.append(
             K8sRunLauncher(
                 launcher_settings(resolved, {}),
-                lambda: KubeClient(cluster_access(kubeconfig_file=file), limit=CreateLimit(None), request_timeout_s=2),
+                lambda: cluster_access(kubeconfig_file=file),
                 told,
+                limit=CreateLimit(None),
                 sleep=lambda _: None,
             )
         )
@@ -175,7 +176,7 @@ def test_a_job_of_somebody_else_is_left_alone_and_it_is_said_whose_it_is(cluster
         "default", job["metadata"]["name"], {"metadata": {"labels": {"dagster/run-id": OTHER_ID}}}
     )
 
-    with pytest.raises(ConflictError) as refused:
+    with pytest.raises(NameTakenError) as refused:
         launcher.launch(request())
 
     assert OTHER_ID in str(refused.value)
@@ -339,6 +340,22 @@ def test_a_database_that_pods_can_not_reach_is_refused_before_anything_is_stored
         _ = instance.launcher
 
     assert words in str(refused.value)
+
+
+def test_the_way_into_the_cluster_is_the_configured_one(cluster: FakeCluster, tmp_path: Path) -> None:
+    file = cluster.kubeconfig(tmp_path, "team")
+    text = (
+        "storage: {postgres: {postgres_url: 'postgresql://u@db.example/d'}}\n"
+        "run_launcher: {module: dagster_k8s, class: K8sRunLauncher, config: "
+        f"{{kubeconfig_file: {file}, k8s_api_ssl_ca_cert_file: /ca.crt}}}}"
+    )
+
+    with Instance.from_yaml(text, tmp_path) as instance:
+        launcher = instance.launcher
+
+        assert isinstance(launcher, K8sRunLauncher)
+        assert launcher.access.namespace == "team"
+        assert launcher.access.load().ssl_ca_cert == "/ca.crt"
 
 
 def test_a_start_timeout_of_the_launcher_wins_over_that_of_the_monitoring(tmp_path: Path) -> None:
