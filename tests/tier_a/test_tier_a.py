@@ -14,7 +14,7 @@ from scale import IS_LONG, scaled
 
 RUNS = scaled(13, long=34)
 """Of each of the four suites below; three workers of each are killed. In the long lane each single point comes besides."""
-CANCELS = range(scaled(6, long=100))
+CANCELS = range(scaled(25, long=100))
 
 
 def pytest_generate_tests(metafunc: Any) -> None:
