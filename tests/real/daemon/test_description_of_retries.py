@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,9 +9,7 @@ import pytest
 
 from runplane.events.kinds import EventKind
 from runplane.events.status import RunStatus
-from runplane.instance.instance import DAEMON_TTL_ENV, RunRequest
-from runplane.storage.contract import RunFilter
-from services.system import System
+from services.daemon_system import DaemonSystem
 
 YAML = """
 run_queue: {max_concurrent_runs: 4}
@@ -55,45 +49,17 @@ def long_one():
 """
 
 
-class House(System):
-    """A system with a daemon."""
-
-    def daemon(self) -> subprocess.Popen[bytes]:
-        with (self.folder / "daemon.log").open("ab") as log:
-            started = subprocess.Popen(
-                [sys.executable, "-m", "runplane", "daemon", "run"],
-                env=self.environment(**{DAEMON_TTL_ENV: "3"}),
-                cwd=self.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
-        self._workers.append(started)
-        return started
-
-    def submit(self, job: str) -> str:
-        self.create(job)
-        plan, origin = self._plans[job]
-        return self.instance.submit(RunRequest(job, origin, plan)).run_id
-
-    def group(self, run_id: str) -> list[str]:
-        """The runs that repeat it."""
-        return [r.run_id for r in self.instance.runs.page(RunFilter(root_run_id=run_id), limit=50).runs]
-
-
 @pytest.fixture
-def house(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[House]:
-    made = House(tmp_path, CODE, YAML.replace("RESUMES", str(getattr(request, "param", 3))))
+def house(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[DaemonSystem]:
+    made = DaemonSystem(tmp_path, CODE, YAML.replace("RESUMES", str(getattr(request, "param", 3))))
     yield made
-    for worker in made._workers:
-        if worker.poll() is None:
-            worker.terminate()
-            worker.wait(30)
     made.close()
 
 
 @pytest.mark.parametrize(("job", "retries"), [("by_the_setting", 2), ("sample_job", 3)])
-def test_a_failing_job_is_retried_so_often_and_its_successes_are_kept(house: House, job: str, retries: int) -> None:
+def test_a_failing_job_is_retried_so_often_and_its_successes_are_kept(
+    house: DaemonSystem, job: str, retries: int
+) -> None:
     run_id = house.submit(job)
     house.daemon()
 
@@ -108,24 +74,18 @@ def test_a_failing_job_is_retried_so_often_and_its_successes_are_kept(house: Hou
     assert newest.tags["dagster/will_retry"] == "false"
 
 
-def _failed(house: House, run_id: str) -> int:
+def _failed(house: DaemonSystem, run_id: str) -> int:
     runs = [run_id, *house.group(run_id)]
     return sum(house.status(r) is RunStatus.FAILURE for r in runs)
 
 
-def kill_worker(house: House, run_id: str) -> None:
-    owner = house.instance.journal.head(run_id).owner
-    assert owner is not None
-    os.kill(owner.pid, signal.SIGKILL)
-
-
 @pytest.mark.parametrize("house", [3], indirect=True)
-def test_a_killed_worker_is_replaced_and_the_run_succeeds(house: House) -> None:
+def test_a_killed_worker_is_replaced_and_the_run_succeeds(house: DaemonSystem) -> None:
     run_id = house.submit("long_one")
     house.daemon()
     house.wait_for("the step", lambda: house.bodies(run_id, "start"), 60)
 
-    kill_worker(house, run_id)
+    house.signal_worker(run_id)
 
     house.wait_for_status(run_id, RunStatus.SUCCESS, timeout_s=60)
     assert house.kinds(run_id)[EventKind.RUN_RESUMED] == 1
@@ -134,14 +94,14 @@ def test_a_killed_worker_is_replaced_and_the_run_succeeds(house: House) -> None:
 
 
 @pytest.mark.parametrize("house", [0], indirect=True)
-def test_without_a_budget_a_killed_worker_fails_the_run_and_a_retry_does_the_work(house: House) -> None:
+def test_without_a_budget_a_killed_worker_fails_the_run_and_a_retry_does_the_work(house: DaemonSystem) -> None:
     run_id = house.submit("long_one")
     daemon = house.daemon()
     house.wait_for("the step", lambda: house.bodies(run_id, "start"), 60)
     daemon.kill()
     daemon.wait()
 
-    kill_worker(house, run_id)
+    house.signal_worker(run_id)
     house.daemon()
 
     house.wait_for_status(run_id, RunStatus.FAILURE, timeout_s=60)

@@ -16,6 +16,10 @@ from services.daemons import DaemonRoom, Workers
 
 RUNS = scaled(60, long=1000)
 LIMIT = 10
+FROZEN_S = scaled(5, long=20)
+KILLED = scaled(3, long=10)
+"""Daemons are killed so often at least."""
+SUBMITTED_A_TURN = scaled(20, long=100)
 MakeRoom = Callable[..., DaemonRoom]
 
 
@@ -35,27 +39,32 @@ def test_three_daemons_with_limit_ten_never_have_eleven(postgres_room: MakeRoom)
 
 
 def test_with_daemons_killed_and_frozen_each_run_is_launched_once(postgres_room: MakeRoom) -> None:
+    """One of three is killed every two seconds and replaced, another one is frozen meanwhile; runs come in all the time."""
     room = postgres_room(max_concurrent_runs=LIMIT)
     frozen, victim, other = room.start(), room.start(), room.start()
     room.wait_until_live(3)
+    submitted = 0
 
     with Workers(room) as workers:
-        for turn in itertools.count():
-            for _ in range(RUNS // 6):
+        frozen.send_signal(signal.SIGSTOP)
+        began = time.monotonic()
+        is_frozen = True
+        for turn in itertools.count(1):
+            for _ in range(min(SUBMITTED_A_TURN, RUNS - submitted)):
                 room.submit()
-            if turn == 0:
-                frozen.send_signal(signal.SIGSTOP)
-            elif turn % 2 == 0:
-                room.kill(victim)
-                victim, other = other, room.start()
-            if turn == 5:
+                submitted += 1
+            room.kill(victim)
+            victim, other = other, room.start()
+            if is_frozen and time.monotonic() - began > FROZEN_S:
+                frozen.send_signal(signal.SIGCONT)
+                is_frozen = False
+            if not is_frozen and submitted == RUNS and turn >= KILLED:
                 break
-            time.sleep(1.0)
-        frozen.send_signal(signal.SIGCONT)
-        room.wait_for("the end of all runs", lambda: len(workers.finished) >= RUNS // 6 * 6)
+            time.sleep(2.0)
+        room.wait_for("the end of all runs", lambda: len(workers.finished) >= RUNS, 600)
 
     assert workers.most_active <= LIMIT
-    room.assert_each_launched_once(RUNS // 6 * 6)
+    room.assert_each_launched_once(RUNS)
 
 
 def test_another_daemon_takes_over_from_a_frozen_one_within_ten_seconds(postgres_room: MakeRoom) -> None:

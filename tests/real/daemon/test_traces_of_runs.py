@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import itertools
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from runplane.events.status import RunStatus
-from runplane.instance.instance import DAEMON_TTL_ENV, RunRequest
+from services.daemon_system import DaemonSystem
 from services.otlp_collector import OtlpCollector
-from services.system import System
 
 CODE = """
 import os, sys
@@ -43,22 +40,10 @@ def collector() -> Iterator[OtlpCollector]:
         yield collector
 
 
-def run_two(system: System, **env: str) -> str:
-    """Submit a run where tracing is on or off, as `env` says, and have a daemon launch it; the id of the run, which succeeded."""
-    system.create("two")
-    plan, origin = system._plans["two"]
-    run_id = system.instance.submit(RunRequest("two", origin, plan)).run_id
-    with (system.folder / "daemon.log").open("ab") as said:
-        daemon = subprocess.Popen(
-            [sys.executable, "-m", "runplane", "daemon", "run"],
-            env=system.environment(**{DAEMON_TTL_ENV: "3"}, **env),
-            cwd=system.folder,
-            stdin=subprocess.DEVNULL,
-            stdout=said,
-            stderr=said,
-            start_new_session=True,
-        )
-    system._workers.append(daemon)
+def run_two(system: DaemonSystem, **env: str) -> str:
+    """Submit a run, and have a daemon with this environment launch it; the id of the run, which succeeded."""
+    run_id = system.submit("two")
+    system.daemon(**env)
     system.wait_for_status(run_id, RunStatus.SUCCESS, timeout_s=90)
     return run_id
 
@@ -68,7 +53,7 @@ def test_a_run_is_one_trace_and_user_code_stands_under_its_step(
 ) -> None:
     monkeypatch.setenv("RUNPLANE_TRACING", "1")
     monkeypatch.setenv("TRACEPARENT", OUTSIDE)
-    system = System(tmp_path, CODE, YAML)
+    system = DaemonSystem(tmp_path, CODE, YAML)
     try:
         run_id = run_two(system, **collector.env)
         system.wait_for("the trace", lambda: len(collector.spans) >= 7, 60)
@@ -91,7 +76,7 @@ def test_a_run_is_one_trace_and_user_code_stands_under_its_step(
 
 
 def test_tracing_is_off_unless_it_is_asked_for(tmp_path: Path, collector: OtlpCollector) -> None:
-    system = System(tmp_path, CODE, YAML)
+    system = DaemonSystem(tmp_path, CODE, YAML)
     (tmp_path / "opentelemetry.py").write_text("raise SystemExit('loaded')\n", encoding="utf-8")
     try:
         path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
