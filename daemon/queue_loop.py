@@ -22,7 +22,7 @@ from ..storage.queue import TAKEN_AT_ONCE, Queue, QueuedRun
 from .contract import LoopContext, LoopReport
 
 RESERVED_S = 15.0
-"""How long the first steps of a run that was taken are counted as if they held their slots: until it has come so far."""
+"""How long at most the first steps of a run that was taken are counted as if they held their slots: until it has come so far, or has ended."""
 LOOK_FOR_GONE_S = 1.0
 SMALLEST_PAGE = 50
 TURNS = 20
@@ -54,7 +54,7 @@ class QueueLoop:
         self._queue: Queue
         self._fence = 0
         self._parked: set[str] = set()
-        self._reserved: list[tuple[float, Mapping[str, int]]] = []
+        self._reserved: dict[str, tuple[float, Mapping[str, int]]] = {}
         self._watches: dict[str, BeatWatch] = {}
         self._looked_for_gone = clock() - LOOK_FOR_GONE_S
 
@@ -153,19 +153,19 @@ class QueueLoop:
             return []
         event = NewEvent(EventKind.RUN_STARTING, None, None, {}, time.time())
         taken = self._queue.dequeue(context.held, picks.run_ids, picks.room, event)
-        wanted: Counter[str] = Counter()
+        until = self._clock() + RESERVED_S
         for run in waiting:
-            if run.run_id in taken:
-                wanted.update(run.pools or {})
-        if wanted:
-            self._reserved.append((self._clock() + RESERVED_S, wanted))
+            if run.run_id in taken and run.pools:
+                self._reserved[run.run_id] = (until, run.pools)
         return [taken[run.run_id] - run.at for run in waiting if run.run_id in taken]
 
     def _reservations(self) -> Counter[str]:
         now = self._clock()
-        self._reserved = [(until, pools) for until, pools in self._reserved if until > now]
+        lasting = [run_id for run_id, (until, _) in self._reserved.items() if until > now]
+        still = self._queue.yet_to_begin(lasting) if lasting else ()
+        self._reserved = {run_id: self._reserved[run_id] for run_id in still}
         found: Counter[str] = Counter()
-        for _, pools in self._reserved:
+        for _, pools in self._reserved.values():
             found.update(pools)
         return found
 

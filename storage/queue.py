@@ -193,6 +193,11 @@ class Queue:
         rows = self._database.read(self._sql["active_by_tag"], {"keys": json.dumps(names)}) if names and count else []
         return ActiveRuns(count, {(key, value): int(n) for key, value, n in rows})
 
+    def yet_to_begin(self, run_ids: Iterable[str]) -> list[str]:
+        """Of runs that were taken, those that are under way and have not issued a step."""
+        ids = json.dumps([[run_id] for run_id in run_ids])
+        return [row[0] for row in self._database.read(self._sql["yet_to_begin"], {"ids": ids})]
+
     # What the holder of the queue's lease does ----------------------------------------------------------------------------
 
     def dequeue(self, lease: Lease, run_ids: Sequence[str], room: Room, event: NewEvent) -> Mapping[str, float]:
@@ -297,6 +302,8 @@ def _texts(d: Dialect) -> dict[str, str]:
         "active": f"SELECT {active}",
         "active_by_tag": f"{with_active} SELECT t.key, t.value, count(*) FROM a JOIN {{run_tag}} t ON t.run_id = a.run_id"
         f" WHERE t.key IN (SELECT v.name FROM {keys} v) GROUP BY t.key, t.value",
+        "yet_to_begin": f"SELECT h.run_id FROM {{run_head}} h WHERE h.run_id IN {named} AND h.status IN {_ACTIVE}"
+        " AND NOT EXISTS (SELECT 1 FROM {attempt} a WHERE a.run_id = h.run_id)",
         "tags": f"SELECT t.run_id, t.key, t.value FROM {{run_tag}} t WHERE t.run_id IN {named}"
         f" AND t.key IN (SELECT v.name FROM {keys} v)",
         "lock_heads": f"SELECT h.run_id FROM {{run_head}} h WHERE h.run_id IN {named} ORDER BY h.run_id{d.lock_rows}",

@@ -7,13 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
+from storage_runs import event
 
 from daemon_houses import DaemonHouse, FakeClock, plan_with_pools
 from runplane.coordinators.limits import QueueLimits
 from runplane.daemon.queue_loop import QueueLoop
 from runplane.engine.limits import TagLimit
+from runplane.events.kinds import EventKind
 from runplane.events.status import RunStatus
-from runplane.storage.contract import Owner
+from runplane.storage.contract import Accepted, Append, AttemptRef, Issue, Owner
 from runplane.storage.daemons import Daemons
 from runplane.storage.dialect import Outcome, Statement
 from runplane.storage.launches import Launches
@@ -104,6 +106,29 @@ def test_a_run_waits_for_a_slot_of_its_first_steps_pool(house: DaemonHouse) -> N
     clock.now += 60  # the first run had its chance, and holds no slot
     house.run_once(loop)
     assert house.status(b) is RunStatus.STARTING
+
+
+def test_a_slot_is_kept_for_a_run_until_it_began_or_ended_and_no_longer(house: DaemonHouse) -> None:
+    Pools(house.instance.database).set_limit("db", 1)
+    ended, begun, last = (house.submit(plan_with_pools("db")) for _ in range(3))
+    loop = loop_of(QueueLimits(10))
+    house.run_once(loop)
+    assert house.run_once(loop).done == 0, "the slot was promised to two"
+
+    house.end(ended)
+    assert house.run_once(loop).done == 1, "who has ended keeps others waiting"
+
+    journal = house.instance.journal
+    claim = journal.claim_run(begun, house.me, [], event(EventKind.RUN_START))
+    assert claim is not None
+    assert house.run_once(loop).done == 0
+    step = AttemptRef("s0", 1)
+    (issued,) = journal.commit(begun, claim.epoch, 1, [Issue(step, pools=("db",), worker="w")]).results
+    assert isinstance(issued, Accepted)
+    assert house.run_once(loop).done == 0, "the slot is taken"
+    journal.commit(begun, claim.epoch, 2, [Append([event(EventKind.STEP_SUCCESS, "s0", 1)], step, issued.nonce)])
+    assert house.run_once(loop).done == 1, "who is done with its slot keeps others waiting"
+    assert house.status(last) is RunStatus.STARTING
 
 
 def test_pools_are_no_hindrance_when_the_settings_say_so(house: DaemonHouse) -> None:
