@@ -4,30 +4,44 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from ..config.variables import seconds_from
+from ..errors import ConfigErrors, NotFoundError, Problem
 from ..events.origin import CodePointer
 from ..locations.subprocess_source import STARTUP_TIMEOUT_S, TIMEOUT_ENV, SubprocessCodeSource
 from ..locations.target import CodeRequest, CodeTarget
 
 F = TypeVar("F", bound=Callable[..., Any])
 IMAGE_ENV = "DAGSTER_CURRENT_IMAGE"
+CONTEXT_ENV = ("DAGSTER_CLI_API_GRPC_CONTAINER_CONTEXT", "DAGSTER_CONTAINER_CONTEXT")
+"""Where a code location's process finds its container context."""
 
 
 @dataclass(frozen=True, slots=True)
 class CodeOptions:
-    """What the options said, as given."""
+    """What the options said, as given.
+
+    Attributes:
+        target: where the code is.
+        image, container_context: what origins are to say of the code's container; None: what the environment says.
+    """
 
     target: CodeTarget
+    image: str | None = None
+    container_context: Mapping[str, Any] | None = None
 
     def open(self, timeout_s: float = STARTUP_TIMEOUT_S) -> SubprocessCodeSource:
-        """A process that imports it."""
-        return open_source(CodeRequest(target=self.target), timeout_s)
+        """A process that imports it. Raises ConfigErrors: the environment's container context is no mapping."""
+        source = open_source(CodeRequest(target=self.target), timeout_s)
+        source.image = self.image or source.image
+        source.container_context = self.container_context if self.container_context is not None else _context_of_env()
+        return source
 
 
 def open_pointer(pointer: CodePointer, timeout_s: float = STARTUP_TIMEOUT_S) -> SubprocessCodeSource:
@@ -85,6 +99,50 @@ def with_code_options(verb: F) -> F:
         decorated = option(decorated)
     found: F = decorated
     return found
+
+
+def with_location_options(verb: F) -> F:
+    """Add the options that say what container the code is in, for runs that start in a cluster. Put it below ``with_code_options``."""
+
+    @functools.wraps(verb)
+    def gather(code: CodeOptions, location: str | None, image: str | None, **rest: Any) -> Any:
+        context = None if location is None else _context(_text_of(location), location)
+        return verb(code=replace(code, image=image, container_context=context), **rest)
+
+    options = [
+        click.option(
+            "--location",
+            metavar="FILE",
+            help=f"The code location's container context, YAML or JSON. [{CONTEXT_ENV[0]}]",
+        ),
+        click.option("--image", metavar="IMAGE", help=f"The code location's image. [{IMAGE_ENV}]"),
+    ]
+    decorated: Any = gather
+    for option in reversed(options):
+        decorated = option(decorated)
+    found: F = decorated
+    return found
+
+
+def _context_of_env() -> Mapping[str, Any] | None:
+    name = next((name for name in CONTEXT_ENV if os.environ.get(name)), None)
+    return None if name is None else _context(os.environ[name], name)
+
+
+def _context(text: str, where: str) -> Mapping[str, Any]:
+    from ..instance.yaml_text import parse_yaml
+
+    read = parse_yaml(text, where=where)
+    if read is not None and not isinstance(read, dict):
+        raise ConfigErrors([Problem("", "wrong type", got=type(read).__name__, expected="a mapping")], where=where)
+    return read or {}
+
+
+def _text_of(file: str) -> str:
+    try:
+        return Path(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise NotFoundError(f"can not be read: {error}", where=file) from error
 
 
 @dataclass(frozen=True, slots=True)

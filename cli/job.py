@@ -20,7 +20,7 @@ from ..instance.load import load_instance_config
 from ..locations.contract import CodeSource
 from ..locations.subprocess_source import STARTUP_TIMEOUT_S
 from ..storage.contract import RunFilter
-from .code_options import CodeOptions, RunOptions, with_code_options, with_run_options
+from .code_options import CodeOptions, RunOptions, with_code_options, with_location_options, with_run_options
 from .report import as_json, print_end, short
 from .verb import Refusal, Verb
 
@@ -73,6 +73,7 @@ def execute(code: CodeOptions, asked: RunOptions) -> None:
 
 @job.command("launch", cls=Verb, example='runplane job launch -m shop.flows -j nightly --select "price*"')
 @with_code_options
+@with_location_options
 @with_run_options
 @click.option("--json", "as_document", is_flag=True, help="For programs.")
 def launch(code: CodeOptions, asked: RunOptions, as_document: bool) -> None:

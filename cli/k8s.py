@@ -6,8 +6,6 @@ import json
 import os
 import sys
 import uuid
-from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +13,9 @@ import click
 
 from ..errors import ConfigErrors, NotFoundError, Problem, RunplaneError, nearest
 from ..errors.exit_codes import ExitCode
-from .code_options import CodeOptions, RunOptions, with_code_options
+from .code_options import CodeOptions, RunOptions, with_code_options, with_location_options
 from .verb import Example, Verb
 
-CONTEXT_ENV = ("DAGSTER_CLI_API_GRPC_CONTAINER_CONTEXT", "DAGSTER_CONTAINER_CONTEXT")
-"""Where a code location's process finds its container context."""
 _LONGEST_SHOWN = 160
 _OUTPUT = click.option(
     "-o", "--output", type=click.Choice(["yaml", "json"]), default="yaml", help="As which text. [yaml]"
@@ -76,19 +72,13 @@ def _shared(verb: Any) -> Any:
         click.option("--tags", metavar="JSON", help='Tags of the run, as JSON: {"dagster-k8s/config": {...}}.'),
         click.option("-c", "--run-config", metavar="FILE", help="Run config in YAML."),
         click.option("--instance", metavar="FILE", help="A dagster.yaml. [the instance of the environment]"),
-        click.option(
-            "--location",
-            metavar="FILE",
-            help=f"The code location's container context, YAML or JSON. [{CONTEXT_ENV[0]}]",
-        ),
-        click.option("--image", metavar="IMAGE", help="The code location's image. [DAGSTER_CURRENT_IMAGE]"),
         click.option("--run-id", metavar="UUID", help="Id of the run. [drawn]"),
         _OUTPUT,
         _EXPLAIN,
     ]
     for option in reversed(options):
         verb = option(verb)
-    return with_code_options(verb)
+    return with_code_options(with_location_options(verb))
 
 
 @render.command(
@@ -146,8 +136,6 @@ class _Asked:
         tags: str | None,
         run_config: str | None,
         instance: str | None,
-        location: str | None,
-        image: str | None,
         run_id: str | None,
     ) -> None:
         from .job import prepare
@@ -158,16 +146,8 @@ class _Asked:
         self.config = _instance(instance)
         self.tags = options.tags
         self.run_id = run_id or str(uuid.uuid4())
-        context = _context(location)
         prepared = prepare(code, options)
-        self.job, self.plan = prepared.job, prepared.plan
-        repository = prepared.origin.repository_origin
-        repository = replace(
-            repository,
-            container_image=image or repository.container_image,
-            container_context=context if context is not None else repository.container_context,
-        )
-        self.origin = replace(prepared.origin, repository_origin=repository)
+        self.job, self.plan, self.origin = prepared.job, prepared.plan, prepared.origin
 
     def facts(self) -> Any:
         """The run's."""
@@ -203,19 +183,6 @@ def _instance(file: str | None) -> Any:
     if file is None:
         return load_instance_config(os.environ)
     return from_yaml(_text(file), Path(file).resolve().parent, os.environ, where=file)
-
-
-def _context(file: str | None) -> Mapping[str, Any] | None:
-    from ..instance.yaml_text import parse_yaml
-
-    name = next((name for name in CONTEXT_ENV if os.environ.get(name)), None)
-    if file is None and name is None:
-        return None
-    where = file or str(name)
-    read = parse_yaml(_text(file) if file is not None else os.environ[where], where=where)
-    if read is not None and not isinstance(read, dict):
-        raise ConfigErrors([Problem("", "wrong type", got=type(read).__name__, expected="a mapping")], where=where)
-    return read or {}
 
 
 def _read_case(file: str) -> Any:

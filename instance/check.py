@@ -132,7 +132,7 @@ def check_config(config: InstanceConfig, env: Mapping[str, str], *, allow_missin
         problems.found.extend(literals.found)
     settings = [] if problems.found else _later_settings(config)
     warnings = [
-        *_later(config),
+        *not_active_yet(config),
         *settings,
         *_relative_folders(config),
         *storage_warnings,
@@ -257,7 +257,7 @@ def _is_later(part: Part) -> bool:
     return part.known is not None and part.known.status == "later"
 
 
-def _later(config: InstanceConfig) -> list[Problem]:
+def not_active_yet(config: InstanceConfig) -> list[Problem]:
     """One warning for each thing that loads now and works in a later version."""
     found = [
         Problem(name, f"{part.class_name} loads, and can not be built by this version yet. {part.known.instead}")

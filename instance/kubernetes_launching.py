@@ -17,7 +17,7 @@ from ..kube.job_manifest import Surroundings
 from ..kube.settings import launcher_settings
 from ..launchers.k8s import K8sRunLauncher
 from ..storage.contract import RunFilter
-from .check import literal_secrets
+from .check import literal_secrets, not_active_yet
 from .config import InstanceConfig
 from .parts import Part
 from .storage_location import PostgresLocation, SqliteLocation, storage_location
@@ -55,6 +55,11 @@ class KubernetesLaunching:
         own = settings.creates_per_second
         limit = OF_PROCESS if own is None else CreateLimit(own)
         return K8sRunLauncher(settings, find_access, cls(instance), limit=limit)
+
+    @cached_property
+    def warnings(self) -> Sequence[str]:
+        """See ``LaunchingInstance``."""
+        return [str(problem) for problem in not_active_yet(self._instance.config)]
 
     @cached_property
     def surroundings(self) -> Surroundings:

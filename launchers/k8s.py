@@ -7,7 +7,6 @@ Source: https://docs.dagster.io/deployment/oss/deployment-options/kubernetes/dep
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -58,11 +57,14 @@ _STATES = {
     JobHealth.NEVER: HealthState.GONE,
     JobHealth.UNKNOWN: HealthState.UNKNOWN,
 }
-_log = logging.getLogger(__name__)
 
 
 class LaunchingInstance(Protocol):
     """What the launcher needs of the instance that it belongs to."""
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What of the instance's configuration does nothing yet: told with each launch."""
 
     @property
     def surroundings(self) -> Surroundings:
@@ -198,8 +200,8 @@ class K8sRunLauncher:
             resume_attempt=request.resume_attempt,
             resumes=resumes,
         )
-        for warning in job.warnings:
-            _log.warning("run %s: %s", run_id, warning)
+        for warning in (*self._instance.warnings, *job.warnings):
+            self._instance.note(run_id, f"Warning: {warning}")
         self._instance.add_tags(run_id, {IMAGE_TAG: job.image})
         metadata = {"Kubernetes Job name": job.name, "Kubernetes Namespace": job.namespace, "Run ID": run_id}
         self._instance.note(run_id, "Creating Kubernetes run worker job", metadata)

@@ -29,6 +29,7 @@ from runplane.testing.fake_cluster.pods import Script, runs
 from runplane.testing.run_launcher_contract import Place
 
 RUN_ID = "3c58b39d-8a58-44ef-bca2-0e4ca8100b7a"
+DESCRIPTION = Path(__file__).resolve().parents[2] / "fixtures" / "description"
 OTHER_ID = "aaa0b6f8-b717-4aef-a4aa-4e1c590b960f"
 
 
@@ -65,6 +66,7 @@ class Told:
 
     def __init__(self) -> None:
         self.surroundings = Surroundings({})
+        self.warnings: list[str] = []
         self.notes: list[str] = []
         self.tags: dict[str, str] = {}
         self.known: dict[str, RunStatus] = {}
@@ -200,6 +202,26 @@ def test_nothing_is_made_when_the_job_can_not_be(cluster: FakeCluster, make: Mak
 
     assert cluster.all_jobs() == []
     assert told.notes == []
+
+
+def test_what_a_person_should_know_is_in_the_log_of_the_run(make: Make, told: Told) -> None:
+    told.warnings = ["schedules: has no effect yet"]
+
+    make(env_vars=["DB_PASSWORD=s3cret"]).launch(request())
+
+    assert told.notes[0] == "Warning: schedules: has no effect yet"
+    assert "DB_PASSWORD" in told.notes[1]
+    assert "s3cret" not in "".join(told.notes)
+
+
+def test_the_descriptions_instance_builds_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_PG_PASSWORD", "p")
+
+    with Instance.from_yaml((DESCRIPTION / "dagster.yaml").read_text(), tmp_path) as instance:
+        launcher = instance.launcher
+
+    assert isinstance(launcher, K8sRunLauncher)
+    assert launcher.settings.context.namespace == "dagster"
 
 
 def test_a_further_worker_has_a_job_of_its_own(cluster: FakeCluster, make: Make) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from runplane.instance.instance import Instance
 from runplane.storage.liveness import start_time
 
 PATIENCE_S = 30.0
@@ -93,6 +94,26 @@ def test_config_tags_selection_and_id_reach_the_run(home: Path, jobs_file: Path,
     assert shown["tags"] == {"team": "a", "level": "3"}
     assert shown["op_selection"] == ["number"]
     assert [step["key"] for step in shown["steps"]] == ["number"]
+
+
+def test_what_container_the_code_is_in_reaches_the_runs_origin(
+    home: Path, jobs_file: Path, runplane, monkeypatch
+) -> None:
+    (home / "dagster.yaml").write_text("run_queue: {max_concurrent_runs: 1}\n")
+    Path("context.yaml").write_text("k8s: {namespace: team-a}\n")
+    words = ("job", "launch", "-f", jobs_file, "-j", "doubling", "--json")
+    given = ("--location", "context.yaml", "--image", "img:1")
+    monkeypatch.setenv("DAGSTER_CURRENT_IMAGE", "img:2")
+    monkeypatch.setenv("DAGSTER_CLI_API_GRPC_CONTAINER_CONTEXT", '{"k8s": {"namespace": "team-b"}}')
+
+    ids = [json.loads(runplane(*words, *more).stdout)["run_id"] for more in (given, ())]
+
+    with Instance.from_home(home) as instance:
+        origins = [instance.runs.get(run_id).origin.repository_origin for run_id in ids]
+    assert [(o.container_image, o.container_context) for o in origins] == [
+        ("img:1", {"k8s": {"namespace": "team-a"}}),
+        ("img:2", {"k8s": {"namespace": "team-b"}}),
+    ]
 
 
 def test_options_may_be_variables(home: Path, jobs_file: Path, as_process) -> None:
