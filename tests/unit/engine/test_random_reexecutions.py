@@ -21,7 +21,7 @@ from runplane.plan.reexecution import Finished, Remainder, finished_by, remainde
 from scale import IS_LONG, scaled
 
 PARTS = 2
-RUNS = scaled(2000, long=20_000)
+RUNS = scaled(1000, long=20_000)
 
 
 @pytest.mark.timeout(3600)
@@ -83,7 +83,7 @@ def part_of(plan: PlanSnapshot, left: Remainder) -> PlanSnapshot:
 
 # Not made smaller when one fails: the story of a seed is short, and making it so takes minutes.
 @settings(
-    max_examples=scaled(300, long=20_000),
+    max_examples=scaled(150, long=20_000),
     deadline=None,
     derandomize=not IS_LONG,
     suppress_health_check=list(HealthCheck),

@@ -45,6 +45,7 @@ from runplane.events.requests import (
 )
 from runplane.events.wire import from_text, read_resume_args, read_run_args, read_step_args, to_compressed, to_text
 from runplane.serdes.compression import compress, decompress
+from scale import scaled
 
 DESCRIPTION = Path(__file__).parents[2] / "fixtures" / "description"
 TEXT_7 = (DESCRIPTION / "text7.b64").read_text().strip()
@@ -183,7 +184,7 @@ READERS: dict[type, Callable[[str], Any]] = {
 
 
 @given(requests)
-@settings(max_examples=150)
+@settings(max_examples=scaled(50, long=2_000))
 def test_round_trip(request: Any) -> None:
     # kwargs of a custom pointer come back as lists; that is what a document can say
     text = to_text(request)

@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runplane.errors import DocumentError
@@ -30,6 +30,7 @@ from runplane.serdes.shapes import (
     SetOf,
 )
 from runplane.serdes.unknown import MappingItems, UnknownEnum, UnknownObject
+from scale import scaled
 
 
 class Color(Enum):
@@ -274,6 +275,7 @@ trees = st.builds(
 
 
 @given(trees)
+@settings(max_examples=scaled(40, long=2_000))
 def test_round_trip(tree: Tree) -> None:
     text = REGISTRY.write(tree)
     assert STRICT.read(text) == tree
