@@ -196,14 +196,15 @@ def cancel(run_id: str) -> None:
 @click.option("--json", "as_document", is_flag=True, help="For programs.")
 def retry(run_id: str, from_failure: bool, follow: bool, as_document: bool) -> None:
     """Run a run again, as a new run of the same group, launched through the instance."""
-    from ..instance.retrying import retry_request
+    from ..instance.retrying import RetryStrategy, retry_request
     from .code_options import open_pointer
     from .job import startup_timeout_s
 
     with Instance.get(say=say) as instance:
         timeout_s = startup_timeout_s()
         found = instance.runs.get(run_id)
-        request = retry_request(instance, found, lambda code: open_pointer(code, timeout_s), from_failure=from_failure)
+        strategy = RetryStrategy.FROM_FAILURE if from_failure else RetryStrategy.ALL_STEPS
+        request = retry_request(instance, found, lambda code: open_pointer(code, timeout_s), strategy)
         again = submit(instance, request, as_document)
         if follow:
             _follow(instance, again)

@@ -18,7 +18,7 @@ from ..events.origin import CodePointer
 from ..events.run import Run
 from ..events.status import RunStatus
 from ..instance.instance import Instance
-from ..instance.retrying import OpenCode, retry_request
+from ..instance.retrying import OpenCode, RetryStrategy, retry_request
 from ..locations.contract import CodeSource
 from ..locations.subprocess_source import SubprocessCodeSource
 from ..locations.target import CodeRequest
@@ -87,8 +87,7 @@ class RetryLoop:
         there = instance.runs.page(RunFilter(run_ids=(new_id,)), limit=1).runs
         if not there:
             number = RetryRequests(instance.database).group_size(failed.run_id)
-            from_failure = failed.tags.get(STRATEGY_TAG, "FROM_FAILURE") != "ALL_STEPS"
-            wanted = retry_request(instance, failed, self._open_code, from_failure=from_failure)
+            wanted = retry_request(instance, failed, self._open_code, _strategy_of(failed))
             tags = {**wanted.tags, RETRY_NUMBER_TAG: str(number)}
             instance.submit(replace(wanted, run_id=new_id, tags=tags))
         elif there[0].status is RunStatus.NOT_STARTED:
@@ -103,6 +102,12 @@ class RetryLoop:
                 "reported": True,
             }
             instance.journal.annotate(new_id, [_engine_event(told)])
+
+
+def _strategy_of(run: Run) -> RetryStrategy:
+    """As the run's tag says; what is none of the strategies is the default."""
+    given = run.tags.get(STRATEGY_TAG, "")
+    return RetryStrategy(given) if given in RetryStrategy.__members__ else RetryStrategy.FROM_FAILURE
 
 
 def retry_loop_of(instance: Instance) -> RetryLoop | None:

@@ -10,6 +10,9 @@ import pytest
 from runplane.events.argv import STEP_ARGS_ENV
 from runplane.events.kinds import EventKind
 from runplane.events.status import RunStatus
+from runplane.instance.retrying import RetryStrategy, retry_request
+from runplane.locations.subprocess_source import SubprocessCodeSource
+from runplane.locations.target import CodeRequest
 from services.system import System
 
 CODE = """
@@ -39,7 +42,9 @@ def small(context, total):
 @multi_asset(specs=[AssetSpec("x"), AssetSpec("y")], can_subset=True)
 def some(context):
     say(context, "made", keys=sorted(k.to_user_string() for k in context.selected_asset_keys))
-    for key in context.selected_asset_keys:
+    for key in sorted(context.selected_asset_keys):
+        if key.to_user_string() == "y" and context.run.job_name == "halves" and len(context.selected_asset_keys) == 2:
+            raise ValueError("the second one fails beside the first")
         yield MaterializeResult(asset_key=key)
 
 apart = multiprocess_executor.configured({"max_concurrent": 1})
@@ -49,6 +54,7 @@ defs = Definitions(
     jobs=[
         define_asset_job("blocked", ["raw/orders", "total", "exported"], executor_def=apart),
         define_asset_job("part", "y", executor_def=apart),
+        define_asset_job("halves", ["x", "y"], executor_def=apart),
     ],
     executor=apart,
 )
@@ -107,3 +113,25 @@ def test_a_step_container_loads_what_an_earlier_run_made(system: System) -> None
 
     assert keys(system, run_id, EventKind.ASSET_MATERIALIZATION) == ["raw/orders"], system.story(run_id)
     assert system.kinds(run_id)[EventKind.STEP_SUCCESS] == 1
+
+
+def test_run_again_from_the_failure_of_an_asset_what_was_made_is_not_made_again(system: System) -> None:
+    """`x` and `y` are one step, which fails between them: its steps are `some` again, its assets `y` alone."""
+    run_id = system.create("halves")
+    system.run_to_end(run_id)
+    assert system.status(run_id) is RunStatus.FAILURE
+    assert keys(system, run_id, EventKind.ASSET_MATERIALIZATION) == ["x"]
+
+    request = retry_request(
+        system.instance,
+        system.instance.runs.get(run_id),
+        lambda pointer: SubprocessCodeSource(CodeRequest(pointer=pointer)),
+        RetryStrategy.FROM_ASSET_FAILURE,
+    )
+    again = system.instance.create(request)
+    system.run_to_end(again.run_id)
+
+    assert (again.asset_selection, again.step_keys) == (("y",), None)
+    assert again.tags["dagster/is_asset_resume_retry"] == "true"
+    assert system.status(again.run_id) is RunStatus.SUCCESS, system.story(again.run_id)
+    assert keys(system, again.run_id, EventKind.ASSET_MATERIALIZATION) == ["y"]

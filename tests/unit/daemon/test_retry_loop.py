@@ -215,3 +215,40 @@ def test_code_that_can_not_be_loaded_is_said_in_the_log_and_not_tried_for_ever(r
     assert retries.house.last(run_id, EventKind.ENGINE_EVENT)["message"] == "Failed to retry run"
     assert retries.tags(run_id)["dagster/will_retry"] == "false"
     assert retries.requests.open() == []
+
+
+def test_from_the_failure_of_assets_those_are_asked_for_that_were_not_made(retries: Retries) -> None:
+    plan = PlanSnapshot(
+        "job",
+        (
+            StepPlan("a", "a", "a", asset_keys=("made", "x/left"), check_keys=("made:checked",)),
+            StepPlan("b", "b", "b", asset_keys=("below",), check_keys=("below:unknown",)),
+        ),
+    )
+    tags = {"dagster/retry_strategy": "FROM_ASSET_FAILURE"}
+    run_id = retries.house.instance.create(RunRequest("job", ORIGIN, plan, tags=tags)).run_id
+    for note in (
+        event(EventKind.ASSET_MATERIALIZATION, "a", 1, asset_key="made"),
+        event(EventKind.ASSET_CHECK_EVALUATION, "a", 1, asset_key="made", check_name="checked", passed=True),
+    ):
+        retries.house.note(run_id, note)
+    retries.fail(run_id)
+
+    retries.house.run_once(retries.loop)
+
+    again = retries.after(run_id)
+    assert again is not None
+    assert again.asset_selection == ("below", "x/left")
+    assert again.asset_check_selection == ("below:unknown",)
+    assert again.step_keys is None
+    assert again.tags["dagster/is_asset_resume_retry"] == "true"
+    assert "dagster/is_resume_retry" not in again.tags
+
+
+def test_from_the_failure_of_assets_a_run_without_any_runs_its_steps(retries: Retries) -> None:
+    run_id = retries.run(dagster__retry_strategy="FROM_ASSET_FAILURE")
+    retries.fail(run_id)
+
+    retries.house.run_once(retries.loop)
+
+    assert retries.code.asked == [("b",)]
