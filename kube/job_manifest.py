@@ -344,6 +344,11 @@ def _list(*entries: Tree) -> Entries:
     return Entries(entries, Who.DEFAULT)
 
 
+def _without_empty(found: Mapping[str, Tree], key: str) -> dict[str, Tree]:
+    """Without a field that is there and says nothing."""
+    return {name: value for name, value in found.items() if name != key or plain(value)}
+
+
 def _container(config: UserConfig, worker: _Worker, launcher: LauncherSettings) -> Fields:
     user = config.section("container_config")
     secret = worker.postgres_secret or launcher.postgres_password_secret
@@ -368,7 +373,7 @@ def _container(config: UserConfig, worker: _Worker, launcher: LauncherSettings) 
         "volumeMounts": _list(*mounts),
         "resources": user.get("resources", fields({}, Who.DEFAULT)),
     }
-    return Fields(found, Who.DEFAULT)
+    return Fields(_without_empty(found, "securityContext"), Who.DEFAULT)
 
 
 def _pod_spec(config: UserConfig, worker: _Worker, launcher: LauncherSettings) -> Fields:
@@ -386,7 +391,7 @@ def _pod_spec(config: UserConfig, worker: _Worker, launcher: LauncherSettings) -
         "containers": _list(container, *_entries(user, "containers")),
         "volumes": _list(*volumes),
     }
-    return Fields(found, Who.DEFAULT)
+    return Fields(_without_empty(found, "schedulerName"), Who.DEFAULT)
 
 
 def _pod_metadata(config: UserConfig, worker: _Worker, labels: Mapping[str, str]) -> Fields:

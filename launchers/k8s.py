@@ -36,6 +36,7 @@ from ..kube.job_manifest import RenderedJob, Surroundings, facts_of, run_job
 from ..kube.observed import Observed, is_being_deleted
 from ..kube.printed import without_secrets
 from ..kube.settings import LauncherSettings
+from ..kube.supported import refuse_older
 from ..kube.verdict import Health as JobHealth
 from ..kube.verdict import Verdict
 from .contract import Health, HealthState, LaunchRequest, TerminateResult, WorkerHandle
@@ -121,10 +122,12 @@ class K8sRunLauncher:
 
     @property
     def client(self) -> KubeClient:
-        """The client of the cluster. Raises as ``access``."""
+        """The client of the cluster. Raises as ``access``; UnsupportedError: the cluster is too old; KubeError: it does not answer."""
         with self._lock:
             if self._client is None:
-                self._client = KubeClient(self.access, limit=self._limit)
+                made = KubeClient(self.access, limit=self._limit)
+                refuse_older(made)
+                self._client = made
             return self._client
 
     def launch(self, request: LaunchRequest) -> WorkerHandle:

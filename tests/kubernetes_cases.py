@@ -271,6 +271,15 @@ def _odd_ones() -> Iterator[tuple[str, dict[str, Any]]]:
     owner = {"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "u", "controller": True}
     owners["run_tags"] = {"dagster-k8s/config": {"job_metadata": {"owner_references": [owner]}}}
     yield "a user's owner references", owners
+    empty = _case("k8s_run", "full", "none")
+    empty["run_tags"] = {
+        "dagster-k8s/config": {
+            "container_config": {"security_context": {}, "resources": {}, "command": []},
+            "pod_spec_config": {"scheduler_name": "", "volumes": [], "image_pull_secrets": []},
+            "merge_behavior": "SHALLOW",
+        }
+    }
+    yield "what is empty takes the place of what was set", empty
     only = _case("k8s_run", "bare", "shared")
     only["instance_yaml"] = _instance({"only_allow_user_defined_env_vars": ["FROM_ENV"]})
     yield "variables that are not allowed are left out", only

@@ -96,6 +96,7 @@ def few(loaded: set[str], bare: set[str], most: int, *, what: str, without: set[
     )
     assert without & {part for name in new for part in (name, name.partition(".")[0])} == set()
     assert len(new) <= most, sorted(new)
+    assert {name for name in new if name.startswith("runplane.kube")} == set(), "there is no cluster here"
     assert {name for name in new if name.startswith("runplane.definitions.assets")} == set(), "there are no assets here"
 
 

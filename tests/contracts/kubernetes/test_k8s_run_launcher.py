@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from runplane.errors import ConfigErrors
+from runplane.errors import ConfigErrors, UnsupportedError
 from runplane.events.origin import JobOrigin, ModuleCodePointer, RepositoryOrigin
 from runplane.events.run import Run
 from runplane.events.status import RunStatus
@@ -17,6 +17,7 @@ from runplane.instance import kubernetes_launching
 from runplane.instance.instance import Instance
 from runplane.kube.access import cluster_access
 from runplane.kube.adoption import NameTakenError
+from runplane.kube.client import KubeClient
 from runplane.kube.create_limit import CreateLimit
 from runplane.kube.errors import KubeForbiddenError, KubeNotFoundError, KubeUnavailableError
 from runplane.kube.job_manifest import Surroundings
@@ -194,6 +195,17 @@ def test_a_namespace_that_is_not_there_and_a_role_without_the_verb(cluster: Fake
 
     assert "nowhere" in str(missing.value)
     assert "--explain" in str(missing.value.hint)
+
+
+def test_a_cluster_that_is_too_old_is_refused_by_its_version(
+    cluster: FakeCluster, make: Make, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(KubeClient, "server_version", lambda _: (1, 26))
+
+    with pytest.raises(UnsupportedError, match=r"got Kubernetes 1\.26, expected Kubernetes 1\.27 or newer"):
+        make().launch(request())
+
+    assert cluster.all_jobs() == []
 
 
 def test_nothing_is_made_when_the_job_can_not_be(cluster: FakeCluster, make: Make, told: Told) -> None:
