@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 from collections.abc import Iterator
@@ -35,6 +36,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             # The clock of a test on the cluster begins with the test: the cluster's programs may still be built then.
             item.add_marker(pytest.mark.timeout(SLOW_SECONDS, func_only=needs_cluster(item)))
     items.sort(key=needs_cluster)  # last, for the same reason
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays to the end: collections of garbage need not look through it each time."""
+    gc.collect()
+    gc.freeze()
 
 
 def needs_cluster(item: pytest.Item) -> bool:
