@@ -46,6 +46,7 @@ from ..plan.planned_assets import planned_events
 from ..storage.assets import AssetEvent, Assets
 from ..storage.compute_logs import ComputeLogStore
 from ..storage.contract import Head
+from ..storage.identity import instance_id
 from ..storage.journal import Journal
 from ..storage.liveness import proven_gone, this_process
 from ..storage.patience import PatientDatabase
@@ -231,6 +232,11 @@ class Instance:
     def runs(self) -> Runs:
         """Listing and showing runs."""
         return Runs(self.database)
+
+    @cached_property
+    def instance_id(self) -> str:
+        """UUID of the database: what the instance makes elsewhere carries it. Drawn when it is first asked for."""
+        return instance_id(self.database)
 
     @cached_property
     def assets(self) -> Assets:

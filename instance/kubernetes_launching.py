@@ -64,7 +64,7 @@ class KubernetesLaunching:
     @cached_property
     def surroundings(self) -> Surroundings:
         """See ``LaunchingInstance``."""
-        return Surroundings(self._instance.env, literal_secrets=literal_secrets(self._instance.config))
+        return Surroundings(self._instance.env, self._instance.instance_id, literal_secrets(self._instance.config))
 
     def note(
         self, run_id: str, message: str, metadata: Mapping[str, Any] | None = None, error: BaseException | None = None

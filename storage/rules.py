@@ -72,6 +72,7 @@ _TABLES = (
     "queue",
     "launch",
     "daemon",
+    "instance_identity",
 )
 NEWS_KINDS = frozenset(
     {

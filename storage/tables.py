@@ -262,6 +262,13 @@ daemon = Table(
     Column("body", Text, nullable=False, comment="how its loops are, JSON"),
 )
 
+instance_identity = Table(
+    "instance_identity",
+    metadata,
+    Column("one", Integer, primary_key=True, autoincrement=False, comment="always 1"),
+    Column("id", String(64), nullable=False, comment="UUID text"),
+)
+
 # Alembic's own table, by this name.
 schema_version = Table(
     "schema_version",

@@ -109,6 +109,11 @@ CREATE TABLE daemon (
 	body TEXT NOT NULL,
 	PRIMARY KEY (daemon_id)
 );
+CREATE TABLE instance_identity (
+	one INTEGER NOT NULL,
+	id VARCHAR(64) NOT NULL,
+	PRIMARY KEY (one)
+);
 CREATE TABLE schema_version (
 	version_num VARCHAR(32) NOT NULL,
 	PRIMARY KEY (version_num)
@@ -204,6 +209,8 @@ COMMENT ON COLUMN feed_head.last IS 'newest number given; this row is the sequen
 COMMENT ON COLUMN daemon.owner IS 'its process, JSON';
 COMMENT ON COLUMN daemon.at IS 'of the newest beat, the database''s time; for people';
 COMMENT ON COLUMN daemon.body IS 'how its loops are, JSON';
+COMMENT ON COLUMN instance_identity.one IS 'always 1';
+COMMENT ON COLUMN instance_identity.id IS 'UUID text';
 COMMENT ON COLUMN schema_serves.oldest IS 'oldest schema version whose library may use this database';
 COMMENT ON COLUMN run_head.day IS 'of the run''s creation, days since the epoch';
 COMMENT ON COLUMN run_head.intent IS 'none, cancel, deadline';
@@ -222,4 +229,4 @@ COMMENT ON COLUMN launch.at IS 'when it was taken from the queue';
 COMMENT ON COLUMN launch.daemon IS 'who launches it; null: nobody yet';
 INSERT INTO feed_head (id, last) VALUES (1, 0);
 INSERT INTO schema_serves (id, oldest) VALUES (1, '0001');
-INSERT INTO schema_version (version_num) VALUES ('0005');
+INSERT INTO schema_version (version_num) VALUES ('0006');

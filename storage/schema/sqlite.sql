@@ -112,6 +112,11 @@ CREATE TABLE daemon (
 	body TEXT NOT NULL,
 	PRIMARY KEY (daemon_id)
 );
+CREATE TABLE instance_identity (
+	one INTEGER NOT NULL,
+	id VARCHAR(64) NOT NULL,
+	PRIMARY KEY (one)
+);
 CREATE TABLE schema_version (
 	version_num VARCHAR(32) NOT NULL,
 	PRIMARY KEY (version_num)
@@ -190,4 +195,4 @@ CREATE INDEX slot_by_pool ON slot (pool);
 CREATE UNIQUE INDEX feed_by_number ON feed (number);
 INSERT INTO feed_head (id, last) VALUES (1, 0);
 INSERT INTO schema_serves (id, oldest) VALUES (1, '0001');
-INSERT INTO schema_version (version_num) VALUES ('0005');
+INSERT INTO schema_version (version_num) VALUES ('0006');

@@ -35,6 +35,8 @@ OTHER_ID = "aaa0b6f8-b717-4aef-a4aa-4e1c590b960f"
 
 
 class TestK8sRunLauncher(RunLauncherContract):
+    cluster: FakeCluster
+
     @pytest.fixture
     def place(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
         # These pods are processes of this machine: they do reach a SQLite file of it.
@@ -44,6 +46,7 @@ class TestK8sRunLauncher(RunLauncherContract):
         pods = ProcessPods()
         with FakeCluster(lambda _: pods) as cluster:
             config = {"job_image": "img:1", "kubeconfig_file": str(cluster.kubeconfig(tmp_path))}
+            self.cluster = cluster
             made = Place(tmp_path, {"module": "dagster_k8s", "class": "K8sRunLauncher", "config": config})
             yield made
             made.open_gate()
@@ -60,6 +63,8 @@ class TestK8sRunLauncher(RunLauncherContract):
         assert "[K8sRunLauncher] Creating Kubernetes run worker job" in said
         assert "[K8sRunLauncher] Kubernetes run worker job created" in said
         assert place.instance.runs.get(run_id).tags["dagster/image"] == "img:1"
+        (job,) = self.cluster.all_jobs()
+        assert job["metadata"]["labels"]["runplane/instance-id"] == place.instance.instance_id
 
 
 class Told:
