@@ -27,25 +27,25 @@ LAUNCHER = "K8sRunLauncher"
 EXECUTORS = ("k8s", "k8s_job_executor")
 _KINDS = ("k8s_run", "k8s_run_resume", "k8s_step")
 _NAME = Text(empty=False)
-_MAPPING_OR_TEXT = OneOrMany(Text(nullable=True), FreeMap())
-_TAGS = MapOf(Anything(), nullable=True)
-_COUNT = Int(minimum=0, nullable=True)
+_MAPPING_OR_TEXT = OneOrMany(Text(), FreeMap())
+_TAGS = MapOf(Anything())
+_COUNT = Int(minimum=0)
 _CASE = Shape(
     {
         "kind": Field(Text(choices=_KINDS), required=True),
         "instance_yaml": _MAPPING_OR_TEXT,
-        "process_env": MapOf(Text(), nullable=True),
-        "location_name": Text(nullable=True),
-        "container_image": Text(nullable=True),
+        "process_env": MapOf(Text()),
+        "location_name": Text(),
+        "container_image": Text(),
         "container_context": _MAPPING_OR_TEXT,
         "job_name": Field(_NAME, required=True),
         "job_tags": _TAGS,
-        "op_name": Text(nullable=True),
+        "op_name": Text(),
         "op_tags": _TAGS,
         "run_id": Field(_NAME, required=True),
         "run_tags": _TAGS,
-        "executor": Shape({"name": Text(nullable=True), "config": FreeMap(nullable=True)}, nullable=True),
-        "step_key": Text(nullable=True),
+        "executor": Shape({"name": Text(nullable=True), "config": FreeMap(nullable=True)}),
+        "step_key": Text(),
         "attempt": _COUNT,
         "resume_attempt": _COUNT,
     }
@@ -61,6 +61,8 @@ def render_case(case: Any) -> RenderedJob:
     Raises:
         ConfigErrors: the case, or what it holds, is wrong; all problems that can be told at once.
     """
+    if isinstance(case, Mapping):
+        case = {key: value for key, value in case.items() if value is not None}  # null: left out
     validate(_CASE, case, where=_WHERE)
     env = case.get("process_env") or {}
     config = _instance(case.get("instance_yaml"), env)

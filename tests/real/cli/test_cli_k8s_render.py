@@ -148,6 +148,19 @@ def test_a_case_of_all_keys() -> None:
     assert job["metadata"]["name"].endswith("-2")
 
 
+@pytest.mark.parametrize("value", [None, {}])
+def test_what_is_null_or_empty_in_a_case_says_nothing(value: Any) -> None:
+    mappings = ("process_env", "container_context", "job_tags", "op_tags", "run_tags", "executor")
+    scalars = ("location_name", "op_name", "step_key", "attempt", "resume_attempt", "instance_yaml")
+
+    given = {**CASE, **dict.fromkeys(mappings, value), **dict.fromkeys(scalars)}
+    job, plain = (yaml.safe_load(rendered(case).stdout) for case in (given, CASE))
+
+    for one in (job, plain):
+        one["spec"]["template"]["spec"]["containers"][0]["args"].pop()  # the document says {} or null, as it was given
+    assert job == plain
+
+
 def test_a_resumed_run_has_its_number_in_its_name() -> None:
     job = yaml.safe_load(rendered({**CASE, "kind": "k8s_run_resume", "resume_attempt": 2}).stdout)
 
