@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from ..coordinators.load import read_load
+from ..coordinators.load import read_load, with_pools
 from ..coordinators.picking import Load, tag_keys
 from ..coordinators.waiting import why_waiting
 from ..daemon.status import living
@@ -21,7 +21,7 @@ class QueueView:
 
     def __init__(self, instance: Instance) -> None:
         self._queue = Queue(instance.journal)
-        self._limits = instance.queue_limits
+        self._limits = with_pools(instance.queue_limits, Pools(instance.database))
         self._keys = tag_keys(self._limits)
         self._load: Load = read_load(self._queue, Pools(instance.database), self._limits)
         self._daemons = living(instance, "queue")

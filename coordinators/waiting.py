@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ..events.pool_tags import POOL_TAG
 from ..storage.queue import QueuedRun
 from .limits import QueueLimits
 from .picking import Load, buckets_of, in_bucket
@@ -43,6 +44,11 @@ def why_waiting(run: QueuedRun, limits: QueueLimits, load: Load, *, daemons: int
         used = in_bucket(load.active, bucket)
         if used >= limit:
             tag = bucket.key if bucket.value is None else f"{bucket.key}={bucket.value}"
+            pool = bucket.key.removeprefix(POOL_TAG)
+            if pool != bucket.key:
+                text = f"{used} of at most {limit} runs that use the pool {pool} are active."
+                found.append(Blocker("pools", text, used, limit))
+                continue
             text = f"{used} of at most {limit} runs with the tag {tag} are active."
             found.append(Blocker("tag", text, used, limit))
     if limits.block_on_pools and run.pools and not _has_room(run.pools, load.free_slots):

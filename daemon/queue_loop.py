@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from ..coordinators.limits import QueueLimits
-from ..coordinators.load import read_load
+from ..coordinators.load import read_load, with_pools
 from ..coordinators.picking import Bucket, Load, Picks, buckets_of, free_places, in_bucket, pick, tag_keys
 from ..events.event import NewEvent
 from ..events.kinds import EventKind
@@ -47,7 +47,7 @@ class QueueLoop:
         self, limits: QueueLimits, *, interval_s: float, ttl_s: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.interval_s = interval_s
-        self._limits = limits
+        self._given = self._limits = limits
         self._keys = tag_keys(limits)
         self._ttl_s = ttl_s
         self._clock = clock
@@ -94,8 +94,10 @@ class QueueLoop:
 
     def _turn(self, context: LoopContext) -> tuple[list[float], bool]:
         """How long each run that was taken had waited, and whether there is nothing more to take now."""
-        queue = self._queue
-        load = read_load(queue, Pools(context.instance.database), self._limits, self._reservations())
+        queue, pools = self._queue, Pools(context.instance.database)
+        self._limits = with_pools(self._given, pools)
+        self._keys = tag_keys(self._limits)
+        load = read_load(queue, pools, self._limits, self._reservations())
         free = free_places(self._limits, load.active)
         if free == 0:
             return [], True

@@ -279,13 +279,10 @@ def _later_settings(config: InstanceConfig) -> list[Problem]:
     """One warning for each single setting that is read and has no effect in this version."""
     found = []
     pools = (config.sections.get("concurrency") or {}).get("pools") or {}
-    if pools.get("granularity") == "run":
-        at = "concurrency.pools.granularity"
-        found.append(Problem(at, "has no effect yet: a slot is held by a step, always"))
     if "cancellation_thread_poll_interval_seconds" in (config.sections.get("run_monitoring") or {}):
         at = "run_monitoring.cancellation_thread_poll_interval_seconds"
         found.append(Problem(at, "has no effect: a worker hears of a cancel with its heartbeat, every 5 s"))
-    found += _unused_by_the_queue(config, "op_granularity_run_buffer" in pools)
+    found += _unused_by_the_queue(config, pools)
     for part in storage_parts(config.parts).values():
         ours = part.config.get("runplane")
         for key in ("pool_size", "max_overflow"):
@@ -311,14 +308,15 @@ def _relative_folders(config: InstanceConfig) -> list[Problem]:
     ]
 
 
-def _unused_by_the_queue(config: InstanceConfig, has_buffer: bool) -> list[Problem]:
+def _unused_by_the_queue(config: InstanceConfig, pools: Mapping[str, Any]) -> list[Problem]:
     """Settings of a queue that mean nothing here: there is no queue, or no code location is asked to launch a run."""
     found = []
     coordinator = config.run_coordinator
     if coordinator.class_name != "QueuedRunCoordinator" or "run_coordinator" not in config.written:
         runs = (config.sections.get("concurrency") or {}).get("runs") or {}
         unused = [f"concurrency.runs.{key}" for key in runs]
-        unused += ["concurrency.pools.op_granularity_run_buffer"] if has_buffer else []
+        unused += ["concurrency.pools.granularity"] if pools.get("granularity") == "run" else []
+        unused += ["concurrency.pools.op_granularity_run_buffer"] if "op_granularity_run_buffer" in pools else []
         return [Problem(at, "has no effect: it is for a queue, and runs are launched at once") for at in unused]
     for key in ("max_user_code_failure_retries", "user_code_failure_retry_delay"):
         if coordinator.config.get(key):

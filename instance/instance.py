@@ -9,7 +9,7 @@ import time
 import uuid
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from ..events.causes import FailureCause
 from ..events.event import Event, NewEvent
 from ..events.kinds import EventKind
 from ..events.origin import JobOrigin
+from ..events.pool_tags import pool_tags, without_pool_tags
 from ..events.requests import ExecuteRunArgs, InstanceRef, ResumeRunArgs
 from ..events.run import Run
 from ..events.status import RunStatus
@@ -50,6 +51,7 @@ from ..storage.identity import instance_id
 from ..storage.journal import Journal
 from ..storage.liveness import proven_gone, this_process
 from ..storage.patience import PatientDatabase
+from ..storage.pools import Pools
 from ..storage.retry_requests import RetryRule
 from ..storage.runs import Runs
 from .config import InstanceConfig
@@ -226,7 +228,13 @@ class Instance:
         settings = self.settings
         given = settings.run_retries
         retries = RetryRule(given.max_retries, given.retry_on_asset_or_op_failure) if given.enabled else None
-        return Journal(self.database, default_pool_slots=settings.pools.default_limit, retries=retries)
+        pools = settings.pools
+        return Journal(
+            self.database,
+            default_pool_slots=pools.default_limit,
+            retries=retries,
+            steps_hold_slots=pools.granularity != "run",
+        )
 
     @cached_property
     def runs(self) -> Runs:
@@ -304,7 +312,8 @@ class Instance:
     def queue_limits(self) -> QueueLimits:
         """The limits of the queue."""
         settings = self.settings
-        return settings.run_queue.limits(settings.pools.default_limit)
+        pools = settings.pools
+        return settings.run_queue.limits(pools.default_limit, pools_hold_runs=pools.granularity == "run")
 
     def wait_for_ever(self) -> None:
         """From here on calls wait for a database that is away, for as long as it takes (a worker in mid-run)."""
@@ -354,7 +363,7 @@ class Instance:
             ConflictError: the id is taken by another run. RunplaneError: the id is not a UUID.
         """
         plan_id = self.journal.put_plan(request.plan) if request.plan is not None else None
-        run = _asked_for(request, plan_id, self._env)
+        run = self._asked_for(request, plan_id)
         self.journal.create(run)
         planned = _planned(request)
         if planned:
@@ -371,7 +380,7 @@ class Instance:
         coordinator = self.coordinator
         # Of assets it is told first what is planned; that comes before the run waits.
         if isinstance(coordinator, StoresRuns) and not _planned(request):
-            return coordinator.submit_new(_asked_for(request, None, self._env), request.plan)
+            return coordinator.submit_new(self._asked_for(request, None), request.plan)
         _ = self.launcher
         return coordinator.submit(self.create(request))
 
@@ -554,6 +563,16 @@ class Instance:
 
     # Inside -------------------------------------------------------------------------------------------------------------------
 
+    def _asked_for(self, request: RunRequest, plan_id: str | None) -> Run:
+        """The run as it is to be stored, with the tags that the instance puts on it."""
+        run = _run_of(request, plan_id)
+        pools = {pool for step in request.plan.steps for pool in step.pools} if request.plan is not None else set()
+        tags = without_pool_tags(run.tags)
+        if pools and self.settings.pools.granularity == "run":
+            Pools(self.database).make(pools, self.settings.pools.default_limit)
+            tags |= pool_tags(pools)
+        return replace(run, tags=tags_for_trace(run.run_id, tags, self._env))
+
     def _handle(self, run_id: str) -> WorkerHandle | None:
         stored = self.runs.handle(run_id)
         return WorkerHandle(stored["kind"], stored["data"]) if stored else None
@@ -585,7 +604,7 @@ def _planned(request: RunRequest) -> list[NewEvent]:
     return planned_events(request.plan) if request.plan is not None else []
 
 
-def _asked_for(request: RunRequest, plan_id: str | None, env: Mapping[str, str]) -> Run:
+def _run_of(request: RunRequest, plan_id: str | None) -> Run:
     """The run as it is to be stored."""
     tags = {**(request.plan.tags if request.plan else {}), **request.tags}
     if request.parent_run_id is not None and request.root_run_id is not None:
@@ -597,7 +616,7 @@ def _asked_for(request: RunRequest, plan_id: str | None, env: Mapping[str, str])
         job_name=request.job_name,
         origin=request.origin,
         run_config=request.run_config,
-        tags=tags_for_trace(run_id, tags, env),
+        tags=tags,
         op_selection=request.op_selection,
         step_keys=request.step_keys,
         asset_selection=request.asset_selection,

@@ -251,7 +251,7 @@ class RunQueue(NamedTuple):
     block_op_concurrency_limited_runs: bool = True
     op_concurrency_slot_buffer: int = 0
 
-    def limits(self, default_pool_limit: int | None) -> QueueLimits:
+    def limits(self, default_pool_limit: int | None, *, pools_hold_runs: bool = False) -> QueueLimits:
         """What has to be satisfied before a run is started."""
         return QueueLimits(
             self.max_concurrent_runs,
@@ -259,6 +259,7 @@ class RunQueue(NamedTuple):
             self.block_op_concurrency_limited_runs,
             self.op_concurrency_slot_buffer,
             default_pool_limit,
+            pools_hold_runs,
         )
 
 

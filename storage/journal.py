@@ -58,17 +58,24 @@ class Journal:
     Args:
         database: where to.
         retries: when a run that failed is to be run again; None: never.
+        steps_hold_slots: whether a step takes a slot of each of its pools; False where the queue sees to pools, run by run.
         default_pool_slots: slots of a pool that nobody set a limit for (``concurrency.pools.default_limit``); None: no limit.
     """
 
     def __init__(
-        self, database: Database, *, default_pool_slots: int | None = None, retries: RetryRule | None = None
+        self,
+        database: Database,
+        *,
+        default_pool_slots: int | None = None,
+        retries: RetryRule | None = None,
+        steps_hold_slots: bool = True,
     ) -> None:
         self.database = database
         self.rules = Rules(database.dialect)
         self._plans = Plans(database, self.rules)
         self._briefs = StepBriefs(database.dialect)
         self.default_pool_slots = default_pool_slots
+        self.steps_hold_slots = steps_hold_slots
         self.retries = retries
         # Runs whose first coordinator claimed them through this object and has taken no slot since, with the newest batch. All of its
         # batches went through here, and nobody but the coordinator issues: there is nothing to free.
@@ -313,6 +320,8 @@ class Journal:
                 "too many operations in one batch", got=str(len(ops)), expected=f"at most {OPS_PER_BATCH}"
             )
         ops = [Finish(self._with_retry(run_id, op.event), op.expects) if isinstance(op, Finish) else op for op in ops]
+        if not self.steps_hold_slots:
+            ops = [op._replace(pools=()) if isinstance(op, Issue) else op for op in ops]
         now = time.time()
         pools = [p for op in ops if isinstance(op, Issue) for p in op.pools]
         if pools or epoch != FIRST_EPOCH or self._slotless.get(run_id) not in (batch - 1, batch):

@@ -6,7 +6,7 @@ Source of the meaning: https://docs.dagster.io/guides/operate/managing-concurren
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..errors import ConflictError, NotFoundError, nearest
@@ -90,6 +90,15 @@ class Pools:
             name=name,
             slots=slots,
         )
+
+    def make(self, names: Iterable[str], default_slots: int | None) -> None:
+        """Have the pools of these names known, with the default limit; those that are known stay as they are."""
+        text = (
+            "INSERT INTO {pool} (name, slots, is_default) SELECT v.name, CAST(:slots AS integer), 1 FROM "
+            + self._rules.dialect.rows("names", [("name", "text")])
+            + " v WHERE true ON CONFLICT (name) DO NOTHING"
+        )
+        self._write(text, names=json.dumps([[name] for name in sorted(names)]), slots=default_slots)
 
     def delete(self, name: str) -> None:
         """Forget a pool's limit: when it is used again it has the default.

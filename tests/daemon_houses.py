@@ -52,10 +52,11 @@ class DaemonHouse:
 
     Args:
         launcher: in place of the instance's.
+        instance: another one than one in memory.
     """
 
-    def __init__(self, launcher: Any = None) -> None:
-        self.instance = Instance.ephemeral()
+    def __init__(self, launcher: Any = None, instance: Instance | None = None) -> None:
+        self.instance = instance or Instance.ephemeral()
         self.launcher = launcher or RecordingLauncher()
         self.instance.__dict__["launcher"] = self.launcher
         self.instance.document = lambda run, *, resume=False: "{}"  # type: ignore[method-assign]

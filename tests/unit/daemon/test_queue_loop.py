@@ -14,7 +14,9 @@ from runplane.coordinators.limits import QueueLimits
 from runplane.daemon.queue_loop import QueueLoop
 from runplane.engine.limits import TagLimit
 from runplane.events.kinds import EventKind
+from runplane.events.origin import FileCodePointer, JobOrigin, RepositoryOrigin
 from runplane.events.status import RunStatus
+from runplane.instance.instance import Instance, RunRequest
 from runplane.storage.contract import Accepted, Append, AttemptRef, Issue, Owner
 from runplane.storage.daemons import Daemons
 from runplane.storage.dialect import Outcome, Statement
@@ -249,3 +251,39 @@ def test_a_gap_in_the_contact_is_no_proof_that_a_daemon_is_gone(house: DaemonHou
         house.run_once(loop)
 
     assert not Launches(house.instance.database, "me").waiting()
+
+
+ORIGIN = JobOrigin("job", RepositoryOrigin("python", FileCodePointer("f.py", "job")))
+RUN_POOLS = """
+run_queue: {max_concurrent_runs: 10}
+concurrency: {pools: {granularity: run, default_limit: 1}}
+"""
+
+
+def test_where_runs_hold_the_slots_a_pool_limits_runs_and_their_steps_take_none() -> None:
+    house = DaemonHouse(instance=Instance.from_yaml(RUN_POOLS))
+    instance = house.instance
+    pools = Pools(instance.database)
+
+    def submit(*names: str) -> str:
+        return instance.submit(RunRequest("job", ORIGIN, plan_with_pools(*names))).run_id
+
+    first, second, other, free = submit("db", "db"), submit("", "db"), submit("gpu"), submit("")
+    loop = QueueLoop(instance.queue_limits, interval_s=5, ttl_s=8, clock=FakeClock())
+    house.run_once(loop)
+
+    starting = RunStatus.STARTING
+    assert [house.status(r) for r in (first, second, other, free)] == [starting, RunStatus.QUEUED, starting, starting]
+    claim = instance.journal.claim_run(first, house.me, [], event(EventKind.RUN_START))
+    assert claim is not None
+    ops = [Issue(AttemptRef(step, 1), pools=("db",), worker="w") for step in ("s0", "s1")]
+    assert all(isinstance(r, Accepted) for r in instance.journal.commit(first, claim.epoch, 1, ops).results)
+    assert pools.get("db").used == 0
+    house.run_once(loop)
+    assert house.status(second) is RunStatus.QUEUED, "two runs hold the only slot"
+
+    pools.set_limit("db", 2)
+    house.run_once(loop)
+
+    assert house.status(second) is starting
+    instance.close()
