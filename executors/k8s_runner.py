@@ -22,19 +22,18 @@ from ..errors import ConfigErrors
 from ..events.causes import FailureCause
 from ..events.event import NewEvent
 from ..events.kinds import EventKind
-from ..kube.adoption import NameTakenError, Placed, is_over, place_job
+from ..kube.adoption import NameTakenError, Placed, is_over, may_go_on
 from ..kube.client import KubeClient
 from ..kube.errors import KubeError, KubeForbiddenError, KubeQuotaError, KubeRefusedError, KubeUnavailableError
-from ..kube.evidence import explained
 from ..kube.follower import Pace
 from ..kube.health import judge
 from ..kube.observed import Observed
-from ..kube.printed import without_secrets
 from ..kube.verdict import Health, Verdict
 from ..kube.watch import JobWatch
 from ..storage.contract import AttemptRef
 from .contract import PartFailed, Report, RunnerNote, StepGone, StepOrder, StepRefused
 from .k8s_attempt import Attempt, End
+from .k8s_calls import JobCalls
 from .k8s_refused_creates import READ_S, RefusedCreates
 from .k8s_step_jobs import StepJobs
 
@@ -91,8 +90,9 @@ class K8sJobRunner:
         self._timers: list[tuple[float, int, AttemptRef]] = []
         self._count = itertools.count()
         self._closed = threading.Event()
-        self._calls = ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="kube-call")
+        self._pool = ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="kube-call")
         self._watch = JobWatch(client, namespace, selector, self._changed, pace)
+        self._calls = JobCalls(client, namespace, jobs, self._watch, self._note)
         self._watch.start()
         self._thread = threading.Thread(target=self._work, name="k8s-jobs", daemon=True)
         self._thread.start()
@@ -119,7 +119,7 @@ class K8sJobRunner:
         self._inbox.put(None)
         self._thread.join()
         self._watch.close()
-        self._calls.shutdown(wait=False, cancel_futures=True)
+        self._pool.shutdown(wait=False, cancel_futures=True)
         self._client.close()
 
     # Announces --------------------------------------------------------------------------------------------------------------------
@@ -239,7 +239,7 @@ class K8sJobRunner:
                 then(result)
 
         if not self._closed.is_set():
-            self._calls.submit(made)
+            self._pool.submit(made)
 
     # One attempt ------------------------------------------------------------------------------------------------------------------
 
@@ -270,6 +270,8 @@ class K8sJobRunner:
 
     def _observed(self, attempt: Attempt) -> Observed:
         observed = self._watch.observed(attempt.job_name, events=self._creates.of(attempt.job_name))
+        if observed.job is not None and not self._jobs.is_of(observed.job, attempt.ref):
+            return Observed(None)
         attempt.was_seen = attempt.was_seen or observed.job is not None
         self._found(attempt, observed)
         if not attempt.was_seen and attempt.job is not None:
@@ -288,14 +290,7 @@ class K8sJobRunner:
         elif (left := attempt.not_before - time.monotonic()) > 0:
             self._again(attempt, left)
         else:
-            self._call(attempt, lambda: self._placed(attempt), lambda result: self._on_placed(attempt, result))
-
-    def _placed(self, attempt: Attempt) -> Placed:
-        assert attempt.order is not None
-        if attempt.manifest is None:
-            attempt.start_timeout_s = self._jobs.start_timeout_s(attempt.order.step)
-            attempt.manifest = self._jobs.render(attempt.order).manifest
-        return place_job(self._client, self._namespace, attempt.manifest)
+            self._call(attempt, lambda: self._calls.place(attempt), lambda result: self._on_placed(attempt, result))
 
     def _on_placed(self, attempt: Attempt, result: Placed | KubeError | ConfigErrors) -> None:
         if isinstance(result, Placed):
@@ -370,7 +365,7 @@ class K8sJobRunner:
 
     def _read_events(self) -> None:
         if self._creates.are_due() and not self._closed.is_set():
-            self._calls.submit(
+            self._pool.submit(
                 self._creates.read, lambda names: self._inbox.put(lambda: self._on_refused_creates(names))
             )
 
@@ -390,16 +385,7 @@ class K8sJobRunner:
         elif (left := attempt.not_before - time.monotonic()) > 0:
             self._again(attempt, left)
         else:
-            self._call(attempt, lambda: self._deleted(attempt), lambda result: self._on_deleted(attempt, result))
-
-    def _deleted(self, attempt: Attempt) -> Observed:
-        """The Job is deleted, and its pods are asked to end: by its garbage collector some time, by us now."""
-        self._client.delete_job(self._namespace, attempt.job_name)
-        for pod in self._pods_of(attempt):
-            meta, grace_s = pod["metadata"], int(attempt.grace_s)
-            if meta.get("deletionGracePeriodSeconds", grace_s + 1) > grace_s:
-                self._client.delete_pod(self._namespace, meta["name"], uid=meta["uid"], grace_s=grace_s)
-        return self._confirmed(attempt)
+            self._call(attempt, lambda: self._calls.delete(attempt), lambda result: self._on_deleted(attempt, result))
 
     def _on_deleted(self, attempt: Attempt, result: Observed | KubeError) -> None:
         if isinstance(result, KubeError):
@@ -423,16 +409,7 @@ class K8sJobRunner:
         if (left := attempt.not_before - time.monotonic()) > 0 and attempt.pause_s:
             self._again(attempt, left)
             return
-        self._call(attempt, lambda: self._confirmed(attempt), lambda result: self._on_confirmed(attempt, result))
-
-    def _confirmed(self, attempt: Attempt) -> Observed:
-        if not self._closed.is_set():
-            self._watch.wait_until_synced(CHECK_S)
-        job = self._client.get_job(self._namespace, attempt.job_name)
-        return self._watch.confirmed(attempt.job_name, job, self._pods_of(attempt))
-
-    def _pods_of(self, attempt: Attempt) -> Sequence[dict[str, Any]]:
-        return self._client.list_pods(self._namespace, f"job-name={attempt.job_name}").items
+        self._call(attempt, lambda: self._calls.confirm(attempt), lambda result: self._on_confirmed(attempt, result))
 
     def _on_confirmed(self, attempt: Attempt, result: Observed | KubeError) -> None:
         if isinstance(result, KubeError):
@@ -453,15 +430,7 @@ class K8sJobRunner:
         owner = self._jobs.owner
         if owner is None or is_over(attempt.job):
             return
-        patch = {"metadata": {"ownerReferences": [dict(owner)]}}
-        self._calls.submit(self._patched, attempt, patch)
-
-    def _patched(self, attempt: Attempt, patch: dict[str, Any]) -> None:
-        try:
-            self._client.patch_job(self._namespace, attempt.job_name, patch)
-        except KubeError as error:
-            text = f"Kubernetes job {attempt.job_name} could not be given its new owner; it may go with the former one: {error}"
-            self._note(attempt, text)
+        self._pool.submit(self._calls.give_owner, attempt, owner)
 
     def _gone(self, attempt: Attempt, observed: Observed, verdict: Verdict) -> None:
         now = time.monotonic()
@@ -478,7 +447,7 @@ class K8sJobRunner:
         else:
             self._call(
                 attempt,
-                lambda: explained(self._client, self._namespace, observed, verdict, without_secrets),
+                lambda: self._calls.explain(observed, verdict),
                 lambda text: self._tell_verdict(
                     attempt, observed, verdict, self._worded(attempt, replace(verdict, evidence=str(text)))
                 ),
@@ -505,23 +474,11 @@ class K8sJobRunner:
         del self._attempts[attempt.ref]
         self._by_name.pop(attempt.job_name, None)
         self._watch.forget(attempt.job_name)
-        if (
-            observed is not None
-            and observed.job is not None
-            and not is_over(observed.job)
-            and not self._closed.is_set()
-        ):
-            # Else the Job controller may put another pod in place of the one that ended.
-            self._calls.submit(self._tidied, attempt)
+        if observed is not None and observed.job is not None and may_go_on(observed.job) and not self._closed.is_set():
+            self._pool.submit(self._calls.tidy, attempt, observed.job)
         self._report(
             StepRefused(attempt.ref, evidence) if end.is_refusal else StepGone(attempt.ref, end.cause, evidence)
         )
-
-    def _tidied(self, attempt: Attempt) -> None:
-        try:
-            self._client.delete_job(self._namespace, attempt.job_name)
-        except KubeError as error:
-            self._note(attempt, f"Kubernetes job {attempt.job_name} could not be deleted: {error}")
 
     def _note(self, attempt: Attempt, message: str) -> None:
         event = _engine_event(message, {"Kubernetes Job name": attempt.job_name}, attempt.ref)

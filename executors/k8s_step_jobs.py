@@ -10,7 +10,16 @@ from ..engine.snapshot import StepPlan
 from ..errors import ConfigErrors, Problem
 from ..events.requests import ExecuteStepArgs, IssuedAttempt, RetryMode
 from ..events.wire import to_compressed
-from ..kube.job_manifest import RenderedJob, StepFacts, Surroundings, facts_of, step_job
+from ..kube.job_manifest import (
+    ATTEMPT_LABEL,
+    RUN_LABEL,
+    STEP_ANNOTATION,
+    RenderedJob,
+    StepFacts,
+    Surroundings,
+    facts_of,
+    step_job,
+)
 from ..kube.names import step_job_name
 from ..kube.settings import ExecutorSettings, LauncherSettings
 from ..storage.contract import AttemptRef
@@ -46,6 +55,13 @@ class StepJobs:
     def name(self, ref: AttemptRef) -> str:
         """The Job's name. It needs no configuration, so that an attempt of another coordinator can be looked for."""
         return step_job_name(self.context.run.run_id, ref.step, ref.n - 1)
+
+    def is_of(self, job: Mapping[str, Any], ref: AttemptRef) -> bool:
+        """Whether a Job of that name is this attempt's."""
+        labels = job["metadata"].get("labels") or {}
+        annotations = job["metadata"].get("annotations") or {}
+        found = (labels.get(RUN_LABEL), labels.get(ATTEMPT_LABEL), annotations.get(STEP_ANNOTATION))
+        return found == (self.context.run.run_id, str(ref.n), ref.step)
 
     def render(self, order: StepOrder) -> RenderedJob:
         """The Job for an attempt.

@@ -77,6 +77,13 @@ def is_over(job: Mapping[str, Any]) -> bool:
     return is_being_deleted(job) or any(condition(job, kind) for kind in ("Complete", "Failed"))
 
 
+def may_go_on(job: Mapping[str, Any]) -> bool:
+    """Whether its controller may put another pod in the place of one that has ended."""
+    spec = job.get("spec") or {}
+    again = spec.get("backoffLimit", 6) > 0 or spec.get("podFailurePolicy") or spec.get("suspend")
+    return bool(again) and not is_over(job)
+
+
 def whose(job: Mapping[str, Any]) -> str:
     """Whom a Job belongs to, for a person."""
     labels = job["metadata"].get("labels") or {}

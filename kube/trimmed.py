@@ -6,7 +6,7 @@ from typing import Any
 
 Json = dict[str, Any]
 _META = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp", "deletionTimestamp", "labels")
-_JOB_SPEC = ("suspend", "backoffLimit")
+_JOB_SPEC = ("suspend", "backoffLimit", "podFailurePolicy")
 JOB_NAME_LABELS = ("batch.kubernetes.io/job-name", "job-name")
 
 

@@ -3,116 +3,22 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from runplane.engine.snapshot import StepPlan
 from runplane.events.causes import FailureCause
-from runplane.events.kinds import EventKind
-from runplane.events.run import Run
 from runplane.executors import k8s_refused_creates, k8s_runner
-from runplane.executors.contract import RunnerNote, StepGone, StepOrder, StepRefused
+from runplane.executors.contract import StepOrder
 from runplane.executors.k8s_runner import K8sJobRunner
 from runplane.kube import client as client_module
 from runplane.kube.client import KubeClient
-from runplane.kube.follower import Pace
 from runplane.storage.contract import AttemptRef
 from runplane.testing import StepRunnerContract
 from runplane.testing.fake_cluster import FakeCluster, FakePod, Fault
 from runplane.testing.fake_cluster.pods import Script, runs
-from runplane.testing.step_runner_contract import Heard
-
-NS = "default"
-RUN = Run("2b5a9f0e-63c5-4f6e-8f3e-7f4f2f1d9a11", "alone")
-SELECTOR = "dagster/run-id=r"
-PACE = Pace(stall_s=5.0, list_s=0.2, first_pause_s=0.02, longest_pause_s=0.2)
-
-
-@dataclass(frozen=True)
-class Rendered:
-    manifest: Mapping[str, Any]
-
-
-@dataclass
-class Jobs:
-    """In place of the configuration: what the runner asks of ``StepJobs``."""
-
-    owner: Mapping[str, Any] | None = None
-    start_timeout: float | None = None
-    spec: dict[str, Any] = field(default_factory=dict)
-    instance: str = "i"
-
-    def name(self, ref: AttemptRef) -> str:
-        return f"job-{ref.step}-{ref.n}"
-
-    def start_timeout_s(self, step: StepPlan) -> float | None:
-        return self.start_timeout
-
-    def render(self, order: StepOrder) -> Rendered:
-        return Rendered(self.manifest(order.ref))
-
-    def manifest(self, ref: AttemptRef) -> dict[str, Any]:
-        labels = {"dagster/run-id": "r", "runplane/attempt": str(ref.n), "runplane/instance-id": self.instance}
-        meta = {"labels": labels, "annotations": {"runplane/step-key": ref.step}}
-        template = {"metadata": meta, "spec": {"containers": [{"name": "dagster", "image": "i"}]}}
-        return {
-            "metadata": {"name": self.name(ref), **meta},
-            "spec": {"backoffLimit": 0, "template": template, **self.spec},
-        }
-
-
-def order(step: str = "a", n: int = 1) -> StepOrder:
-    return StepOrder(RUN, StepPlan(step, step, step), AttemptRef(step, n))
-
-
-A = AttemptRef("a", 1)
-
-
-class Bench:
-    """A runner, what it told, and the cluster it speaks to."""
-
-    def __init__(self, cluster: FakeCluster, client: KubeClient, jobs: Jobs) -> None:
-        self.cluster, self.client, self.jobs = cluster, client, jobs
-        self.heard = Heard()
-        self.runner = K8sJobRunner(self.heard.inbox.put, client, jobs, NS, SELECTOR, PACE)  # type: ignore[arg-type]
-        assert self.runner._watch.wait_until_synced(20)
-
-    def starts(self, step: str = "a") -> FakePod:
-        """Start it and wait until its pod runs."""
-        self.runner.start(order(step))
-        name = self.jobs.name(AttemptRef(step, 1))
-        is_there = lambda: any(
-            p["metadata"]["labels"]["job-name"] == name and p["status"]["phase"] == "Running"
-            for p in self.cluster.all_pods()
-        )
-        self.cluster.wait_for("its pod", is_there)
-        return self.cluster.pod_of(name)
-
-    def gone(self, ref: AttemptRef = A) -> StepGone:
-        self.heard.until(lambda: bool(self.heard.gone(ref)))
-        assert len(self.heard.gone(ref)) == 1
-        return self.heard.gone(ref)[0]
-
-    def refused(self) -> StepRefused:
-        found = lambda: [s for s in self.heard.signals if isinstance(s, StepRefused)]
-        self.heard.until(lambda: bool(found()), 12)
-        return found()[0]
-
-    def notes(self) -> list[str]:
-        self.heard.take()
-        told = [e for s in self.heard.signals if isinstance(s, RunnerNote) for e in s.events]
-        assert {e.kind for e in told} <= {EventKind.ENGINE_EVENT}
-        return [e.body["message"] for e in told]
-
-    def nothing_is_told(self, ref: AttemptRef = A) -> None:
-        """Another attempt's end is told, and so this one's would have been: what is told is in order."""
-        pod = self.starts("other")
-        pod.exited(3)
-        self.gone(AttemptRef("other", 1))
-        assert not self.heard.ended(ref)
+from services.k8s_bench import NS, PACE, SELECTOR, A, Bench, Jobs, order
 
 
 @pytest.fixture(autouse=True)
@@ -490,3 +396,23 @@ def test_a_job_whose_pod_ended_before_its_backoff_limit_gets_no_other_pod(bench:
     assert bench.gone().cause is FailureCause.CRASHED
 
     bench.cluster.wait_for("the Job's end", lambda: bench.cluster.all_jobs() == [])
+
+
+def test_jobs_that_have_ended_stay_for_whoever_looks(bench: Bench) -> None:
+    bench.starts("a").exited(0)
+    bench.starts("b").exited(3)
+
+    bench.gone()
+    bench.gone(AttemptRef("b", 1))
+
+    names = sorted(j["metadata"]["name"] for j in bench.cluster.all_jobs())
+    assert (names, bench.cluster.counts()["delete jobs"]) == (["job-a-1", "job-b-1"], 0)
+
+
+def test_a_stop_leaves_a_job_of_the_same_name_alone_that_is_another_attempts(bench: Bench) -> None:
+    taken_by("another step", bench.jobs, bench.cluster, bench.client)
+
+    bench.runner.stop(A, 1.0, FailureCause.CANCELED)
+
+    assert bench.gone().cause is FailureCause.CANCELED
+    assert (len(bench.cluster.all_jobs()), bench.cluster.counts()["delete jobs"]) == (1, 0)

@@ -1,0 +1,140 @@
+"""What many steps cost the API server: two watches, a create each, and next to nothing else."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from runplane.definitions.code_loading import load_job
+from runplane.events.argv import COMPRESSED_STEP_ARGS_ENV
+from runplane.events.event import NewEvent
+from runplane.events.kinds import EventKind
+from runplane.events.origin import FileCodePointer, JobOrigin, RepositoryOrigin
+from runplane.events.status import RunStatus
+from runplane.events.wire import read_step_args
+from runplane.executors import k8s_runner
+from runplane.instance.instance import Instance, RunRequest
+from runplane.kube.client import KubeClient
+from runplane.kube.health import judge
+from runplane.kube.verdict import Health
+from runplane.plan.compile import compile_plan
+from runplane.storage.contract import AttemptRef, Claimed
+from runplane.testing.fake_cluster import FakeCluster, FakePod, Fault
+from runplane.testing.fake_cluster.pods import Script
+from runplane.testing.tier_a import Place, Runs
+from scale import scaled
+from services.k8s_bench import Bench, Jobs, order
+
+STEPS = scaled(150, long=2000)
+
+
+@pytest.fixture
+def bench(cluster: FakeCluster, client: KubeClient) -> Iterator[Bench]:
+    made = Bench(cluster, client, Jobs())
+    yield made
+    cluster.end_faults()
+    made.runner.close()
+
+
+def test_many_steps_cost_two_watches_and_nothing_but_creates(bench: Bench) -> None:
+    keys = [f"s{i}" for i in range(STEPS)]
+    for key in keys:
+        bench.runner.start(order(key))
+    seen = lambda key: judge(bench.runner._watch.observed(bench.jobs.name(AttemptRef(key, 1)))).health
+    bench.cluster.wait_for("all pods", lambda: all(seen(key) is Health.ALIVE for key in keys), 120)
+
+    for key in keys:
+        bench.cluster.pod_of(bench.jobs.name(AttemptRef(key, 1))).exited(0)
+    bench.heard.until(lambda: len({s.ref for s in bench.heard.signals if hasattr(s, "evidence")}) == STEPS, 120)
+
+    counts = bench.cluster.counts()
+    assert counts.pop("create jobs") == STEPS
+    assert (counts.pop("watch jobs"), counts.pop("watch pods")) == (1, 1)
+    assert counts == {"list jobs": 1, "list pods": 1}
+
+
+def test_creates_are_made_side_by_side_and_one_that_hangs_holds_up_only_itself(bench: Bench) -> None:
+    bench.cluster.fault(Fault("create", "jobs", name=bench.jobs.name(AttemptRef("hangs", 1)), hang=True))
+    bench.cluster.fault(Fault("create", "jobs", latency_s=0.3))
+    rounds, others = 3, k8s_runner.IN_FLIGHT - 1
+    bench.runner.start(order("hangs"))
+    began = time.monotonic()
+    for i in range(rounds * others):
+        bench.runner.start(order(f"s{i}"))
+
+    bench.cluster.wait_for("all others", lambda: len(bench.cluster.all_jobs()) == rounds * others, 60)
+
+    took = time.monotonic() - began
+    assert took < 0.3 * rounds * others / 3, f"{took:.1f} s: one after the other it is {0.3 * rounds * others:.0f} s"
+
+
+WIDE = """
+from runplane import job, k8s_job_executor, op
+
+@op
+def work():
+    pass
+
+@job(executor_def=k8s_job_executor.configured({"job_image": "wide", "max_concurrent": 500}))
+def wide():
+    for i in range(2000):
+        work.alias(f"s{i}")()
+"""
+
+
+def writes_its_outcome(instance: Instance, pod: FakePod) -> None:
+    """A pod without a process: it claims its attempt, stores a success, and ends a moment later."""
+    pod.scheduled()
+    pod.running()
+    args = read_step_args(pod.environment()[COMPRESSED_STEP_ARGS_ENV])
+    assert args.issued is not None
+    assert args.step_keys is not None
+    ref = AttemptRef(args.step_keys[0], args.issued.attempt)
+    event = lambda kind: NewEvent(kind, ref.step, ref.n, {"message": str(kind)}, time.time())
+    claimed = instance.journal.claim(args.run_id, ref, pod.uid, event(EventKind.STEP_WORKER_STARTED), make=False)
+    assert isinstance(claimed, Claimed)
+    instance.journal.append_as_attempt(args.run_id, ref, claimed.nonce, 1, [event(EventKind.STEP_SUCCESS)])
+    pod.after(1.0, lambda p: p.exited(0))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+def test_a_run_of_2000_steps(tmp_path: Path) -> None:
+    file = tmp_path / "wide.py"
+    file.write_text(WIDE)
+    pointer = FileCodePointer(str(file), "wide", str(tmp_path))
+    plan = compile_plan(load_job(pointer, "wide"), {})
+    place = Place.in_sqlite(tmp_path)
+    runs = Runs(place, "tier_a_in_process")
+    with FakeCluster() as cluster, place.instance() as instance:
+        cluster.program = lambda pod: Script(lambda p: writes_its_outcome(instance, p))
+        place.env["KUBECONFIG"] = str(cluster.kubeconfig(tmp_path))
+        run = instance.create(RunRequest("wide", JobOrigin("wide", RepositoryOrigin("python", pointer)), plan))
+        worker = runs.worker(run.run_id)
+        began, most = time.monotonic(), 0
+        while worker.poll() is None:
+            try:
+                most = max(most, psutil.Process(worker.pid).memory_info().rss)
+            except psutil.NoSuchProcess:
+                break
+            time.sleep(0.2)
+        took = time.monotonic() - began
+        counts: dict[str, Any] = dict(cluster.counts())
+        print(json.dumps({"seconds": round(took), "MiB": most // 2**20, **counts}))
+        runs.close()
+
+        assert worker.returncode == 0
+        assert instance.journal.head(run.run_id).status is RunStatus.SUCCESS
+        assert cluster.errors == []
+        assert counts.pop("create jobs") == 2000
+        counts.pop("delete jobs", None)
+        assert counts.pop("watch jobs") <= 2 + took / 60
+        assert counts.pop("watch pods") <= 2 + took / 60
+        assert sum(counts.values()) < took
+        assert most < 150 * 2**20
