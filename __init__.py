@@ -139,6 +139,7 @@ _WHERE = {
         "multiple_process_executor_requirements",
     ),
     "definitions.builtin_executors": (
+        "celery_executor",
         "in_process_executor",
         "k8s_job_executor",
         "multi_or_in_process_executor",

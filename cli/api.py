@@ -86,6 +86,7 @@ def execute_step(input_json: str | None, compressed_input_json: str | None) -> N
     A step that fails ends with 0: its outcome is in the event log.
     """
     document = _document(input_json, compressed_input_json)
+    _be_killed_with_parent()
     from ..events.wire import read_step_args
     from ..workers.step import execute_step as work
 
@@ -150,6 +151,15 @@ def _end_with_parent() -> None:
         from ..workers.foreground import end_with
 
         end_with(int(parent))
+
+
+def _be_killed_with_parent() -> None:
+    """A step that a worker watches ends with it: whoever is given the attempt next runs alone on this machine."""
+    parent = os.environ.pop(PARENT_ENV, None)
+    if parent is not None:
+        from ..executors.template.lifeline import die_with
+
+        die_with(int(parent))
 
 
 def _leave(code: ExitCode, message: str) -> None:

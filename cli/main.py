@@ -30,6 +30,12 @@ def _args() -> click.Command:
     return args
 
 
+def _celery() -> click.Command:
+    from .celery import celery
+
+    return celery
+
+
 def _completion() -> click.Command:
     from .completion import completion
 
@@ -76,6 +82,7 @@ _GROUPS: Mapping[str, tuple[Callable[[], click.Command], str]] = {
     "job": (_job, "List the jobs of a file or module, execute one here, launch one through the instance."),
     "run": (_run, "List runs, show one, follow its events and logs, cancel it, run it again."),
     "daemon": (_daemon, "Start what waits in the queue; say which daemons there are and whether they live."),
+    "celery": (_celery, "Start workers of step queues, say how they are, list queues and workers."),
     "asset": (_asset, "List the assets of a file or module, make some of them here and now."),
     "k8s": (_k8s, "Print the Kubernetes Job that a run or a step would become, and who set what in it."),
     "instance": (_instance, "Check a dagster.yaml, say where everything is kept, migrate the database."),

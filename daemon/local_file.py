@@ -1,5 +1,5 @@
-"""A file on this machine that says how a daemon is, for ``runplane daemon liveness-check``: it asks no database and loads nothing
-heavy, so that a database that is away never has a living daemon killed."""
+"""A file on this machine that says how a daemon or a worker is, for ``runplane daemon liveness-check`` and ``celery worker status``: they ask
+no database and load nothing heavy, so that a database that is away never has a living process killed."""
 
 from __future__ import annotations
 
@@ -19,6 +19,18 @@ STALE_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
+class Kind:
+    """Of whose files are meant: `name` for people and of the folder, `variable` that may say where the file is."""
+
+    name: str
+    variable: str
+
+
+DAEMON = Kind("daemon", FILE_ENV)
+WORKER = Kind("worker", "RUNPLANE_CELERY_WORKER_FILE")
+
+
+@dataclass(frozen=True, slots=True)
 class Liveness:
     """Whether a daemon lives, and why it is said so."""
 
@@ -26,15 +38,15 @@ class Liveness:
     text: str
 
 
-def own_file(pid: int) -> Path:
-    """The file of the daemon in process `pid`."""
-    given = os.environ.get(FILE_ENV)
-    return Path(given) if given else folder() / f"{pid}.json"
+def own_file(pid: int, kind: Kind = DAEMON) -> Path:
+    """The file of the daemon or worker in process `pid`."""
+    given = os.environ.get(kind.variable)
+    return Path(given) if given else folder(kind) / f"{pid}.json"
 
 
-def folder() -> Path:
-    """Where the files of this user's daemons are."""
-    return Path(tempfile.gettempdir()) / f"runplane-daemons-{os.getuid()}"
+def folder(kind: Kind = DAEMON) -> Path:
+    """Where the files of this user's daemons or workers are."""
+    return Path(tempfile.gettempdir()) / f"runplane-{kind.name}s-{os.getuid()}"
 
 
 def write(path: Path, body: Mapping[str, Any]) -> None:
@@ -45,23 +57,27 @@ def write(path: Path, body: Mapping[str, Any]) -> None:
     beside.replace(path)
 
 
-def check(stale_s: float = STALE_S) -> Liveness:
-    """Whether a daemon of this user lives on this machine (or in this container), and each of its loops goes on."""
-    given = os.environ.get(FILE_ENV)
-    files = [Path(given)] if given else sorted(folder().glob("*.json"))
-    found = [(path, body) for path in files if (body := _read(path)) is not None and _runs(body)]
+def living(kind: Kind = DAEMON) -> list[dict[str, Any]]:
+    """What the living ones of this user on this machine (or in this container) wrote last."""
+    given = os.environ.get(kind.variable)
+    files = [Path(given)] if given else sorted(folder(kind).glob("*.json"))
+    return [body for path in files if (body := _read(path)) is not None and _runs(body)]
+
+
+def check(stale_s: float = STALE_S, kind: Kind = DAEMON) -> Liveness:
+    """Whether one lives here, and each of its loops goes on."""
+    found = living(kind)
     if not found:
-        return Liveness(
-            False, f"no daemon runs here: {files[0] if given else folder()} says nothing of a living process"
-        )
-    for _, body in found:
+        place = os.environ.get(kind.variable) or folder(kind)
+        return Liveness(False, f"no {kind.name} runs here: {place} says nothing of a living process")
+    for body in found:
         age = _clock() - body["at"]
         if age > stale_s:
             return Liveness(False, f"process {body['pid']} has not been heard of for {age:.0f} s")
         hanging = [name for name, state in body["loops"].items() if state["state"] in ("hangs", "ended")]
         if hanging:
             return Liveness(False, f"in process {body['pid']} these loops do not go on: {', '.join(hanging)}")
-    return Liveness(True, "; ".join(f"process {b['pid']}: {', '.join(b['loops'])}" for _, b in found))
+    return Liveness(True, "; ".join(f"process {b['pid']}: {', '.join(b['loops'])}" for b in found))
 
 
 def _clock() -> float:

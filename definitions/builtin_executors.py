@@ -1,6 +1,7 @@
 """The executors that come with the package, as definitions: names, schemas, requirements, and where their classes are.
 
-Source: https://docs.dagster.io/api/dagster/execution and https://docs.dagster.io/api/libraries/dagster-k8s
+Source: https://docs.dagster.io/api/dagster/execution https://docs.dagster.io/api/libraries/dagster-k8s
+and https://docs.dagster.io/api/libraries/dagster-celery
 """
 
 from __future__ import annotations
@@ -121,4 +122,19 @@ k8s_job_executor = ExecutorDefinition(
     class_name="K8sJobExecutor",
     requirements=multiple_process_executor_requirements(),
     description="Runs each step as a Kubernetes Job.",
+)
+
+celery_executor = ExecutorDefinition(
+    "celery",
+    {
+        "broker": _TEXT,
+        "backend": Field(Noneable(StringSource), default_value="rpc://"),
+        "include": Field(Array(str), is_required=False),
+        "config_source": Field(Noneable(Permissive()), is_required=False),
+        "retries": RETRIES,
+    },
+    module="runplane.executors.celery",
+    class_name="CeleryExecutor",
+    requirements=multiple_process_executor_requirements(),
+    description="Runs each step in a worker of its queue (``runplane celery worker start``).",
 )

@@ -25,7 +25,7 @@ COMPRESSED_RESUME_ARGS_ENV = "RUNPLANE_COMPRESSED_RESUME_RUN_ARGS"
 DOCUMENT_FD_ENV = "RUNPLANE_DOCUMENT_FD"
 """Number of an inherited descriptor from which a worker reads its document, plain (``launchers/document.py``)."""
 PARENT_ENV = "RUNPLANE_PARENT_PID"
-"""Id of the process with which a worker is to end (``job execute``)."""
+"""Id of the process with which a worker is to end (``job execute``), or a step (a worker of a queue)."""
 
 
 def entry_command(origin: JobOrigin) -> list[str]:

@@ -155,6 +155,7 @@ class Deletions:
             [
                 (_OLD_EVENTS_OF_ASSETS, of_run),
                 ("DELETE FROM {feed} WHERE run_id = :run", of_run),
+                ("DELETE FROM {queued_step} WHERE run_id = :run", of_run),
                 ("DELETE FROM {request} WHERE run_id = :run", of_run),
             ]
         )

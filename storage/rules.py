@@ -73,6 +73,9 @@ _TABLES = (
     "launch",
     "daemon",
     "instance_identity",
+    "step_queue",
+    "queued_step",
+    "step_worker",
 )
 NEWS_KINDS = frozenset(
     {

@@ -269,6 +269,46 @@ instance_identity = Table(
     Column("id", String(64), nullable=False, comment="UUID text"),
 )
 
+step_queue = Table(
+    "step_queue",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("taken", _BIG, nullable=False, comment="this row is the lock under which a queue's slots are counted"),
+)
+
+queued_step = Table(
+    "queued_step",
+    metadata,
+    Column("run_id", String(64), nullable=False),
+    Column("step", Text, nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("queue", Text, nullable=False),
+    Column("rank", Integer, nullable=False, comment="minus the priority: the smallest comes first"),
+    Column("at", Float(53), nullable=False, comment="when it was put there, the database's time"),
+    Column("body", Text, nullable=False, comment="what its watcher is to start, JSON"),
+    Column("watcher", Text, comment="the worker that took it; null: nobody yet"),
+    Column("token", Text, comment="of that taking, so that a lost reply can be asked for again"),
+    Column("stop", Float(53), comment="it is to end: seconds between asking and killing"),
+    Column("ended", Text, comment="what the watcher says of its end, JSON"),
+    PrimaryKeyConstraint("run_id", "step", "n"),
+    Index("queued_step_order", "queue", "rank", "at"),
+    Index("queued_step_by_watcher", "watcher"),
+)
+
+step_worker = Table(
+    "step_worker",
+    metadata,
+    Column("worker_id", Text, nullable=False),
+    Column("queue", Text, nullable=False),
+    Column("slots", Integer, nullable=False),
+    Column("owner", Text, nullable=False, comment="its process, JSON"),
+    Column("beat", _BIG, nullable=False, server_default="0"),
+    Column("at", Float(53), nullable=False, comment="of the newest beat, the database's time"),
+    Column("body", Text, nullable=False, comment="its name, versions and levels, JSON"),
+    PrimaryKeyConstraint("worker_id", "queue"),
+    Index("step_worker_by_queue", "queue"),
+)
+
 # Alembic's own table, by this name.
 schema_version = Table(
     "schema_version",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .journal_contract import JournalContract as JournalContract
     from .queue_contract import QueueContract as QueueContract
     from .run_launcher_contract import RunLauncherContract as RunLauncherContract
+    from .step_queues_contract import StepQueuesContract as StepQueuesContract
     from .step_runner_contract import StepRunnerContract as StepRunnerContract
     from .tier_a import TierA as TierA
     from .tier_a_launchers import TierALauncher as TierALauncher
@@ -26,6 +27,7 @@ _NAMES = {
     "JournalContract": "journal_contract",
     "QueueContract": "queue_contract",
     "RunLauncherContract": "run_launcher_contract",
+    "StepQueuesContract": "step_queues_contract",
     "StepRunnerContract": "step_runner_contract",
     "TierA": "tier_a",
     "TierALauncher": "tier_a_launchers",
@@ -37,6 +39,7 @@ __all__ = [
     "JournalContract",
     "QueueContract",
     "RunLauncherContract",
+    "StepQueuesContract",
     "StepRunnerContract",
     "TierA",
     "TierALauncher",

@@ -114,6 +114,35 @@ CREATE TABLE instance_identity (
 	id VARCHAR(64) NOT NULL,
 	PRIMARY KEY (one)
 );
+CREATE TABLE step_queue (
+	name TEXT NOT NULL,
+	taken BIGINT NOT NULL,
+	PRIMARY KEY (name)
+);
+CREATE TABLE queued_step (
+	run_id VARCHAR(64) NOT NULL,
+	step TEXT NOT NULL,
+	n INTEGER NOT NULL,
+	queue TEXT NOT NULL,
+	rank INTEGER NOT NULL,
+	at FLOAT(53) NOT NULL,
+	body TEXT NOT NULL,
+	watcher TEXT,
+	token TEXT,
+	stop FLOAT(53),
+	ended TEXT,
+	PRIMARY KEY (run_id, step, n)
+);
+CREATE TABLE step_worker (
+	worker_id TEXT NOT NULL,
+	queue TEXT NOT NULL,
+	slots INTEGER NOT NULL,
+	owner TEXT NOT NULL,
+	beat BIGINT DEFAULT '0' NOT NULL,
+	at FLOAT(53) NOT NULL,
+	body TEXT NOT NULL,
+	PRIMARY KEY (worker_id, queue)
+);
 CREATE TABLE schema_version (
 	version_num VARCHAR(32) NOT NULL,
 	PRIMARY KEY (version_num)
@@ -181,6 +210,8 @@ CREATE INDEX feed_unnumbered ON feed (id) WHERE number IS NULL;
 CREATE INDEX launch_by_daemon ON launch (daemon, at);
 CREATE INDEX queue_order ON queue (rank, at, run_id) WHERE parked IS NULL;
 CREATE INDEX queue_parked ON queue (parked, rank, at, run_id);
+CREATE INDEX queued_step_by_watcher ON queued_step (watcher);
+CREATE INDEX queued_step_order ON queued_step (queue, rank, at);
 CREATE INDEX request_by_run ON request (run_id);
 CREATE INDEX request_open ON request (kind, at) WHERE done_at IS NULL;
 CREATE INDEX run_by_creation ON run (created_at, run_id);
@@ -190,6 +221,7 @@ CREATE INDEX run_by_root ON run (root_run_id);
 CREATE INDEX run_head_by_status ON run_head (status);
 CREATE INDEX run_tag_by_value ON run_tag (key, value);
 CREATE INDEX slot_by_pool ON slot (pool);
+CREATE INDEX step_worker_by_queue ON step_worker (queue);
 CREATE UNIQUE INDEX feed_by_number ON feed (number);
 COMMENT ON COLUMN run.body IS 'origin, run config, selections: kind run, version 1';
 COMMENT ON COLUMN run.handle IS 'where its worker is, as its launcher said; JSON';
@@ -211,6 +243,17 @@ COMMENT ON COLUMN daemon.at IS 'of the newest beat, the database''s time; for pe
 COMMENT ON COLUMN daemon.body IS 'how its loops are, JSON';
 COMMENT ON COLUMN instance_identity.one IS 'always 1';
 COMMENT ON COLUMN instance_identity.id IS 'UUID text';
+COMMENT ON COLUMN step_queue.taken IS 'this row is the lock under which a queue''s slots are counted';
+COMMENT ON COLUMN queued_step.rank IS 'minus the priority: the smallest comes first';
+COMMENT ON COLUMN queued_step.at IS 'when it was put there, the database''s time';
+COMMENT ON COLUMN queued_step.body IS 'what its watcher is to start, JSON';
+COMMENT ON COLUMN queued_step.watcher IS 'the worker that took it; null: nobody yet';
+COMMENT ON COLUMN queued_step.token IS 'of that taking, so that a lost reply can be asked for again';
+COMMENT ON COLUMN queued_step.stop IS 'it is to end: seconds between asking and killing';
+COMMENT ON COLUMN queued_step.ended IS 'what the watcher says of its end, JSON';
+COMMENT ON COLUMN step_worker.owner IS 'its process, JSON';
+COMMENT ON COLUMN step_worker.at IS 'of the newest beat, the database''s time';
+COMMENT ON COLUMN step_worker.body IS 'its name, versions and levels, JSON';
 COMMENT ON COLUMN schema_serves.oldest IS 'oldest schema version whose library may use this database';
 COMMENT ON COLUMN run_head.day IS 'of the run''s creation, days since the epoch';
 COMMENT ON COLUMN run_head.intent IS 'none, cancel, deadline';
@@ -229,4 +272,4 @@ COMMENT ON COLUMN launch.at IS 'when it was taken from the queue';
 COMMENT ON COLUMN launch.daemon IS 'who launches it; null: nobody yet';
 INSERT INTO feed_head (id, last) VALUES (1, 0);
 INSERT INTO schema_serves (id, oldest) VALUES (1, '0001');
-INSERT INTO schema_version (version_num) VALUES ('0006');
+INSERT INTO schema_version (version_num) VALUES ('0007');

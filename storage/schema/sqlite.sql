@@ -117,6 +117,35 @@ CREATE TABLE instance_identity (
 	id VARCHAR(64) NOT NULL,
 	PRIMARY KEY (one)
 );
+CREATE TABLE step_queue (
+	name TEXT NOT NULL,
+	taken INTEGER NOT NULL,
+	PRIMARY KEY (name)
+);
+CREATE TABLE queued_step (
+	run_id VARCHAR(64) NOT NULL,
+	step TEXT NOT NULL,
+	n INTEGER NOT NULL,
+	queue TEXT NOT NULL,
+	rank INTEGER NOT NULL,
+	at FLOAT NOT NULL,
+	body TEXT NOT NULL,
+	watcher TEXT,
+	token TEXT,
+	stop FLOAT,
+	ended TEXT,
+	PRIMARY KEY (run_id, step, n)
+);
+CREATE TABLE step_worker (
+	worker_id TEXT NOT NULL,
+	queue TEXT NOT NULL,
+	slots INTEGER NOT NULL,
+	owner TEXT NOT NULL,
+	beat INTEGER DEFAULT '0' NOT NULL,
+	at FLOAT NOT NULL,
+	body TEXT NOT NULL,
+	PRIMARY KEY (worker_id, queue)
+);
 CREATE TABLE schema_version (
 	version_num VARCHAR(32) NOT NULL,
 	PRIMARY KEY (version_num)
@@ -183,6 +212,8 @@ CREATE INDEX feed_unnumbered ON feed (id) WHERE number IS NULL;
 CREATE INDEX launch_by_daemon ON launch (daemon, at);
 CREATE INDEX queue_order ON queue (rank, at, run_id) WHERE parked IS NULL;
 CREATE INDEX queue_parked ON queue (parked, rank, at, run_id);
+CREATE INDEX queued_step_by_watcher ON queued_step (watcher);
+CREATE INDEX queued_step_order ON queued_step (queue, rank, at);
 CREATE INDEX request_by_run ON request (run_id);
 CREATE INDEX request_open ON request (kind, at) WHERE done_at IS NULL;
 CREATE INDEX run_by_creation ON run (created_at, run_id);
@@ -192,7 +223,8 @@ CREATE INDEX run_by_root ON run (root_run_id);
 CREATE INDEX run_head_by_status ON run_head (status);
 CREATE INDEX run_tag_by_value ON run_tag ("key", value);
 CREATE INDEX slot_by_pool ON slot (pool);
+CREATE INDEX step_worker_by_queue ON step_worker (queue);
 CREATE UNIQUE INDEX feed_by_number ON feed (number);
 INSERT INTO feed_head (id, last) VALUES (1, 0);
 INSERT INTO schema_serves (id, oldest) VALUES (1, '0001');
-INSERT INTO schema_version (version_num) VALUES ('0006');
+INSERT INTO schema_version (version_num) VALUES ('0007');

@@ -45,6 +45,7 @@ def _server_programs() -> None:
     has_postgres = any(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     missing = [] if has_postgres else ["postgresql"]
     missing += [] if shutil.which("pgbouncer") else ["pgbouncer"]
+    missing += [name for name in ("redis-server", "rabbitmq-server") if shutil.which(name) is None]
     missing += [] if browser.program() else ["chromium"]
     missing += [program for program in ("zsh", "fish", "gcc") if shutil.which(program) is None]
     missing += ["libc6-dev"] if "gcc" in missing else []  # what it recommends is not installed with it

@@ -1,0 +1,234 @@
+"""A broker as this house uses it: put a hint into a queue, get one message, count what waits, give a message back.
+
+A message is got one by one, when there is a slot for what it asks for, and acknowledged at once. Nothing is prefetched, so that the
+length of a queue is what waits, and neither Redis' visibility timeout nor RabbitMQ's consumer timeout ever runs.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from celery import Celery
+from kombu import compression
+from kombu.connection import Connection
+from kombu.entity import Exchange, Queue
+from kombu.exceptions import OperationalError
+from kombu.message import Message as KombuMessage
+from kombu.messaging import Producer
+
+from ..errors import RunplaneError
+from .hint import TASK_NAME, Hint, Message
+from .settings import HIGHEST, CelerySettings, scheme_of
+
+ANSWER_WITHIN_S = 5.0
+MAX_PRIORITY_DECLARED = 10
+"""As Dagster declares its queues; a queue that is there with another number is refused by RabbitMQ."""
+T = TypeVar("T")
+
+
+class BrokerUnavailableError(RunplaneError):
+    """The broker did not answer, or does not let us in."""
+
+
+def make_app(settings: CelerySettings) -> Celery:
+    """The Celery app of a configuration: JSON only, no results, no tasks of others."""
+    app = Celery("runplane", broker=settings.broker, backend=None, set_as_current=False)
+    options: dict[str, Any] = {
+        "accept_content": ["json"],
+        "task_serializer": "json",
+        "event_serializer": "json",
+        "task_ignore_result": True,
+        "task_send_sent_event": True,
+        "task_create_missing_queues": False,
+        "broker_connection_timeout": ANSWER_WITHIN_S,
+        "broker_connection_retry_on_startup": True,
+        "broker_transport_options": _transport_options(settings),
+    }
+    if scheme_of(settings.broker) in ("rediss", "amqps"):
+        options["broker_use_ssl"] = _verified(settings)
+    given = {k.lower(): v for k, v in settings.options.items() if k.lower() != "broker_transport_options"}
+    app.conf.update({**options, **given})
+    return app
+
+
+def _transport_options(settings: CelerySettings) -> dict[str, Any]:
+    given = {k.lower(): v for k, v in settings.options.items()}.get("broker_transport_options") or {}
+    if settings.is_redis:
+        steps = list(range(HIGHEST + 1))
+        asked = {
+            "socket_timeout": ANSWER_WITHIN_S,
+            "socket_connect_timeout": ANSWER_WITHIN_S,
+            "health_check_interval": 25,
+        }
+        # Ten lists for ten priorities; kombu's default has four.
+        return {**asked, **given, "priority_steps": steps, "queue_order_strategy": "priority"}
+    return {
+        "connect_timeout": ANSWER_WITHIN_S,
+        "read_timeout": ANSWER_WITHIN_S,
+        "write_timeout": ANSWER_WITHIN_S,
+        **given,
+    }
+
+
+def _verified(settings: CelerySettings) -> dict[str, Any]:
+    """TLS whose certificate is checked; ``broker_use_ssl`` of the configuration stands in its place."""
+    if settings.is_redis:
+        return {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_check_hostname": True}
+    host = urlsplit(settings.broker.split(";")[0]).hostname
+    paths = ssl.get_default_verify_paths()
+    return {"cert_reqs": ssl.CERT_REQUIRED, "ca_certs": paths.cafile, "server_hostname": host}
+
+
+def refuse_compression() -> None:
+    """Have kombu decompress nothing in this process. It does so when it makes a message, before anybody can look at it, and a message of
+    some kilobytes may become gigabytes."""
+
+    def refuse(_: bytes) -> bytes:
+        raise ValueError("compressed messages are refused")
+
+    for content_type in compression.encoders():
+        compression.register(refuse, refuse, content_type)
+
+
+class Got:
+    """A message that was taken from a queue and is not acknowledged yet. `message`: as it came, nothing decoded."""
+
+    def __init__(self, raw: KombuMessage, message: Message) -> None:
+        self.raw = raw
+        self.message = message
+
+
+class Broker:
+    """One connection to the broker, for one thread.
+
+    Args:
+        settings: which broker.
+    """
+
+    def __init__(self, settings: CelerySettings) -> None:
+        self._settings = settings
+        self._app = make_app(settings)
+        self._connection: Connection | None = None
+
+    def publish(self, hint: Hint, priority: int) -> None:
+        """Put a hint into its queue, which is made when it is not there.
+
+        Raises:
+            BrokerUnavailableError: it may be there or not.
+        """
+
+        def publish(connection: Connection) -> None:
+            self._app.send_task(
+                TASK_NAME,
+                kwargs=hint.to_kwargs(),
+                task_id=hint.task_id,
+                queue=self._queue(hint.queue),
+                priority=self._on_the_wire(priority),
+                producer=Producer(connection.default_channel, auto_declare=False),
+                ignore_result=True,
+                retry=False,
+            )
+
+        self._ask(publish)
+
+    def get(self, queue: str) -> Got | None:
+        """The first message of a queue, or None. It is either acknowledged or given back. Raises BrokerUnavailableError."""
+
+        def get(connection: Connection) -> Got | None:
+            bound = self._queue(queue)(connection.default_channel)
+            if not self._settings.is_redis:
+                bound.declare()
+            # Not `bound.get`, which raises for a message that can not be decompressed, and leaves it unanswered.
+            raw = connection.default_channel.basic_get(queue=queue, no_ack=False)
+            to_python = getattr(connection.default_channel, "message_to_python", None)
+            raw = to_python(raw) if raw is not None and to_python is not None else raw
+            return Got(raw, _as_it_came(queue, raw)) if raw is not None else None
+
+        return self._ask(get)
+
+    def acknowledge(self, got: Got) -> None:
+        """It is ours now. Raises BrokerUnavailableError: it may come again."""
+        self._ask(lambda _: got.raw.ack())
+
+    def give_back(self, got: Got) -> None:
+        """Put it back for somebody else. Raises BrokerUnavailableError: the broker does that by itself."""
+        self._ask(lambda _: got.raw.requeue())
+
+    def depth(self, queue: str) -> int:
+        """How many messages wait in a queue. Raises BrokerUnavailableError."""
+
+        def size(connection: Connection) -> int:
+            try:
+                return int(connection.default_channel.queue_declare(queue=queue, passive=True).message_count)
+            except connection.channel_errors:
+                # There is no such queue (on Redis: nothing in it); RabbitMQ closes the channel over it.
+                self.close()
+                return 0
+
+        return self._ask(size)
+
+    def revoke(self, task_id: str) -> None:
+        """Tell workers of Celery's own that this task is not wanted any more. Raises BrokerUnavailableError."""
+        self._ask(lambda connection: self._app.control.revoke(task_id, connection=connection))
+
+    def tasks_of_others(self, queues: list[str]) -> dict[str, list[str]]:
+        """Workers of Celery that listen to one of these queues, with their tasks that are not ours. Raises BrokerUnavailableError."""
+
+        def ask(connection: Connection) -> dict[str, list[str]]:
+            inspect = self._app.control.inspect(timeout=1.0, connection=connection)
+            listening = {
+                name
+                for name, found in (inspect.active_queues() or {}).items()
+                if any(q["name"] in queues for q in found)
+            }
+            registered = inspect.registered() or {}
+            return {name: tasks for name, tasks in registered.items() if name in listening and TASK_NAME not in tasks}
+
+        return self._ask(ask)
+
+    def close(self) -> None:
+        """Give the connection up; the next call opens one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.release()
+
+    def _queue(self, name: str) -> Queue:
+        arguments = None if self._settings.is_redis else {"x-max-priority": MAX_PRIORITY_DECLARED}
+        # The exchange without a name leads to the queue of the routing key, and needs no binding.
+        return Queue(name, Exchange(""), routing_key=name, queue_arguments=arguments)
+
+    def _on_the_wire(self, priority: int) -> int:
+        """Redis' first list is that of 0: it counts the other way round."""
+        return HIGHEST - priority if self._settings.is_redis else priority
+
+    def _ask(self, call: Callable[[Connection], T]) -> T:
+        if self._connection is None:
+            self._connection = self._app.connection_for_write()
+        connection = self._connection
+        try:
+            connection.ensure_connection(max_retries=1, interval_start=0, timeout=ANSWER_WITHIN_S)
+            return call(connection)
+        except (OperationalError, *connection.connection_errors, *connection.channel_errors, OSError) as e:
+            self._drop()
+            cause = e.__cause__ or e
+            text = f"the broker does not answer: {type(cause).__name__}: {_first_line(cause)}"
+            raise BrokerUnavailableError(text, where=self._settings.shown) from e
+
+    def _drop(self) -> None:
+        """Close a connection that is of no more use, which may fail too."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.collect(socket_timeout=1)
+
+
+def _as_it_came(queue: str, raw: KombuMessage) -> Message:
+    body = raw.body.encode("utf-8", "surrogatepass") if isinstance(raw.body, str) else bytes(raw.body or b"")
+    headers: Mapping[str, Any] = raw.headers if isinstance(raw.headers, Mapping) else {}
+    return Message(queue, headers, str(raw.content_type or ""), str(raw.content_encoding or ""), body)
+
+
+def _first_line(e: BaseException) -> str:
+    return str(e).strip().partition("\n")[0][:200]

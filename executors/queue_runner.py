@@ -1,0 +1,231 @@
+"""The coordinator's side of steps in queues: puts attempts there, hears of their ends, and of workers that are gone.
+
+What the attempt itself writes comes by the log. Here is only watched who has it: the worker's row says whether that lives.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from ..celery_app.settings import priority_of, queue_of
+from ..errors import ConfigErrors, StorageUnavailableError
+from ..errors.exit_codes import ExitCode
+from ..events.causes import FailureCause
+from ..events.event import NewEvent
+from ..events.kinds import EventKind
+from ..events.requests import ExecuteStepArgs, IssuedAttempt, RetryMode, request_origin
+from ..events.wire import to_text
+from ..storage.contract import AttemptRef
+from ..storage.leases import LOOKS_PER_TTL, BeatWatch
+from ..storage.liveness import proven_gone
+from ..storage.step_queues import QueuedStep, StepQueues
+from .contract import PartFailed, RunnerNote, RunnerSignal, StepGone, StepOrder, StepRefused
+from .settings import ExecutorContext
+
+LOOK_S = 0.5
+SAID_AFTER_S = 10.0
+"""A step that waits for so long in a queue without a worker is said."""
+PROCESS = "process"
+"""Kind of what a worker is to start: a process on its machine."""
+
+
+class PublishesHints(Protocol):
+    """Tells workers through a broker where to look."""
+
+    def announce(self, step: QueuedStep) -> None:
+        """An attempt was put into its queue."""
+
+    def still_waiting(self, steps: Sequence[QueuedStep]) -> None:
+        """These were not taken yet: what was lost is sent again."""
+
+    def withdraw(self, step: QueuedStep) -> None:
+        """It is not to be started any more."""
+
+    def close(self) -> None:
+        """Send nothing any more."""
+
+
+class QueueRunner:
+    """See ``StepRunner``.
+
+    Args:
+        report: takes signals; called from a thread of this runner's too.
+        context: run, plan and instance.
+        queues: where the attempts are put.
+        publisher: tells workers; None: they look by themselves.
+        ttl_s: how long a worker's beat has to stand still before what it watches is given up.
+    """
+
+    def __init__(
+        self,
+        report: Callable[[RunnerSignal], None],
+        context: ExecutorContext,
+        queues: StepQueues,
+        publisher: PublishesHints | None,
+        *,
+        ttl_s: float,
+    ) -> None:
+        self._report = report
+        self._context = context
+        self._queues = queues
+        self._publisher = publisher
+        self._ttl_s = ttl_s
+        self._watched: set[AttemptRef] = set()
+        self._causes: dict[AttemptRef, FailureCause] = {}
+        self._beats: dict[str, BeatWatch] = {}
+        self._unheard: set[str] = set()
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="runplane-queues", daemon=True)
+        self._thread.start()
+
+    def start(self, order: StepOrder) -> None:
+        """See ``StepRunner``."""
+        ref = order.ref
+        where = f"step {ref.step}"
+        try:
+            queue = queue_of(order.step.tags, where=where)
+            priority = priority_of(order.run.tags, order.step.tags, where=where)
+        except ConfigErrors as e:
+            self._report(StepRefused(ref, str(e)))
+            return
+        run_id = order.run.run_id
+        self._queues.put(run_id, ref, queue, priority, self._body(order))
+        self._watched.add(ref)
+        if self._publisher is not None:
+            self._publisher.announce(QueuedStep(run_id, ref, queue, priority, None, None, None, None, 0.0, False))
+
+    def stop(self, ref: AttemptRef, grace_s: float, cause: FailureCause) -> None:
+        """See ``StepRunner``."""
+        self._causes[ref] = cause
+        self._watched.add(ref)
+        self._queues.ask_to_stop(self._context.run.run_id, ref, grace_s)
+
+    def probe(self, ref: AttemptRef) -> None:
+        """See ``StepRunner``. Adopts what another coordinator put there."""
+        self._watched.add(ref)
+
+    def close(self) -> None:
+        """What is taken goes on: another coordinator adopts it."""
+        self._closed.set()
+        self._thread.join()
+        if self._publisher is not None:
+            self._publisher.close()
+        self._queues.tidy(self._context.run.run_id)
+
+    def launching(self, ref: AttemptRef) -> Sequence[NewEvent]:
+        """See ``Announces``."""
+        return [_note(f'Putting step "{ref.step}" into its queue.', ref)]
+
+    def opening(self, step_keys: Sequence[str]) -> Sequence[NewEvent]:
+        """See ``Announces``."""
+        return ()
+
+    def closing(self) -> Sequence[NewEvent]:
+        """See ``Announces``."""
+        return ()
+
+    # Watching ------------------------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        # A beat has to be looked at several times in a TTL.
+        look_s = min(LOOK_S, self._ttl_s / (2 * LOOKS_PER_TTL))
+        try:
+            while not self._closed.wait(look_s):
+                if self._watched:
+                    try:
+                        self._look()
+                    except StorageUnavailableError:
+                        continue
+        except Exception as error:  # noqa: BLE001 - who waits for these signals has to hear that none will come
+            self._report(PartFailed(error))
+
+    def _look(self) -> None:
+        # Before the rows: what is put there in between is looked at in the next round.
+        watched = list(self._watched)
+        rows = {row.ref: row for row in self._queues.of_run(self._context.run.run_id)}
+        waiting = []
+        ended = False
+        for ref in watched:
+            row = rows.get(ref)
+            found = self._end_of(ref, row)
+            if found is not None:
+                cause, evidence = found
+                ended = True
+                self._watched.discard(ref)
+                if row is not None and row.watcher is not None and row.ended is None:
+                    self._queues.end(row.run_id, ref, row.watcher, {"text": evidence})
+                if row is not None and row.watcher is None and self._publisher is not None:
+                    self._publisher.withdraw(row)
+                self._report(StepGone(ref, self._causes.pop(ref, cause), evidence))
+            elif row is not None and row.watcher is None:
+                waiting.append(row)
+        if waiting and self._publisher is not None:
+            self._publisher.still_waiting(waiting)
+        self._say_unheard(waiting)
+        if ended:
+            self._queues.tidy(self._context.run.run_id)
+
+    def _end_of(self, ref: AttemptRef, row: QueuedStep | None) -> tuple[FailureCause, str] | None:
+        """Whether the attempt is proven gone: why, and how that is known."""
+        if row is None:
+            # The worker removed it when it was decided; or it was issued by a coordinator that did not live to put it there.
+            return FailureCause.LOST, "it stands in no queue"
+        if row.ended is not None:
+            return _cause_of(row.ended), str(row.ended.get("text", "its worker says that it has ended"))
+        if row.watcher is None:
+            return (FailureCause.LOST, "it was taken back before a worker had it") if row.stopping else None
+        if row.owner is None:
+            return FailureCause.LOST, f"worker {row.watcher} has left"
+        gone = proven_gone(row.owner)
+        if gone is not None:
+            return FailureCause.LOST, f"its worker: {gone}"
+        watch = self._beats.setdefault(row.watcher, BeatWatch(self._ttl_s))
+        if watch.stood_still(row.beat):
+            return FailureCause.LOST, f"worker {row.watcher} on {row.owner.host} was not heard of for {self._ttl_s:g} s"
+        return None
+
+    def _say_unheard(self, waiting: Sequence[QueuedStep]) -> None:
+        """Name each queue that steps wait in and no worker listens to, once, until one does."""
+        late = {row.queue for row in waiting if row.waited_s > SAID_AFTER_S}
+        if not late and not self._unheard:
+            return
+        heard = {one.name for one in self._queues.figures() if one.workers}
+        self._unheard -= heard
+        for queue in sorted(late - heard - self._unheard):
+            self._unheard.add(queue)
+            steps = [row.ref.step for row in waiting if row.queue == queue]
+            text = (
+                f"No worker listens to queue {queue}: {len(steps)} steps wait there ({', '.join(steps[:5])})."
+                f" Start one: runplane celery worker start -q {queue}"
+            )
+            self._report(RunnerNote([_note(text)]))
+
+    def _body(self, order: StepOrder) -> Mapping[str, Any]:
+        run, instance = order.run, self._context.instance
+        assert run.origin is not None
+        args = ExecuteStepArgs(
+            None,
+            request_origin(run.origin),
+            run.run_id,
+            (order.ref.step,),
+            retry_mode=RetryMode.DEFERRED if order.retries_enabled else RetryMode.DISABLED,
+            issued=IssuedAttempt(order.ref.n, instance.journal.head(run.run_id).epoch),
+        )
+        return {"kind": PROCESS, "document": to_text(args)}
+
+
+def _cause_of(ended: Mapping[str, Any]) -> FailureCause:
+    """What the exit code of an attempt's process says; a process that was killed with its worker has none."""
+    code = ended.get("code")
+    if code is None or code in (-signal.SIGKILL, ExitCode.DATABASE_UNREACHABLE):
+        return FailureCause.LOST
+    return FailureCause.CRASHED
+
+
+def _note(message: str, ref: AttemptRef | None = None) -> NewEvent:
+    step, n = ref if ref is not None else (None, None)
+    return NewEvent(EventKind.ENGINE_EVENT, step, n, {"message": message, "metadata": {}}, time.time())

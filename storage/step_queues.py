@@ -1,0 +1,297 @@
+"""Steps that wait in a named queue for a worker, who watches them, and the workers with their slots.
+
+A message of a broker only says where to look: what may run is a row here, made by the run's coordinator for an attempt that it issued,
+and taken by one worker. A queue's slots bound what runs of it, whoever watches: ``take`` counts in its transaction.
+
+Whether a worker lives is judged in two ways. For its slots by the database's clock alone: when it is not heard of, its slots do not
+count, which errs on the side of fewer steps. For what it watches by whoever coordinates, as everywhere: see ``liveness.py``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .contract import AttemptRef, Owner
+from .database import Database
+from .dialect import Outcome, Statement
+from .rules import Rules
+
+KEPT_S = 86400.0
+"""How long the row of a worker that is not heard of stays."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedStep:
+    """An attempt in a queue.
+
+    Attributes:
+        queue, priority: where it waits; 9 comes first.
+        watcher: the worker that took it; None: nobody yet.
+        owner, beat: that worker's process and its newest beat; None: it has left.
+        ended: what the watcher says of its end; None: it has not ended.
+        waited_s: seconds since it was put there, by the database's clock.
+        stopping: it is to end.
+    """
+
+    run_id: str
+    ref: AttemptRef
+    queue: str
+    priority: int
+    watcher: str | None
+    owner: Owner | None
+    beat: int | None
+    ended: Mapping[str, Any] | None
+    waited_s: float
+    stopping: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The worker watches the attempt from here on. `body`: what to start, as the coordinator stored it."""
+
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class NotTaken:
+    """Why not: ``full`` (the queue's slots are in use; ask again), ``held`` (another worker has it), ``ended`` (it is to stop or has ended, or
+    its run is ending), ``unknown`` (nothing of the kind was issued to this queue)."""
+
+    why: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldStep:
+    """An attempt that a worker watches and has to end.
+
+    Attributes:
+        grace_s: between asking it and killing it.
+    """
+
+    run_id: str
+    ref: AttemptRef
+    grace_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class StepWorker:
+    """A worker as stored. `age_s`: seconds since it was heard of, by the database's clock; for people and for slots."""
+
+    worker_id: str
+    queues: tuple[str, ...]
+    slots: int
+    owner: Owner
+    beat: int
+    age_s: float
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class QueueFigures:
+    """One queue: `waiting` attempts that nobody took, the `oldest_s` of them, `running` ones, `slots` of living workers."""
+
+    name: str
+    waiting: int
+    oldest_s: float
+    running: int
+    slots: int
+    workers: int
+
+
+class StepQueues:
+    """The queues of one database.
+
+    Args:
+        ttl_s: a worker that was not heard of for so long has no slots.
+    """
+
+    def __init__(self, database: Database, *, ttl_s: float) -> None:
+        self._database = database
+        self._rules = Rules(database.dialect)
+        self._ttl_s = ttl_s
+        self._sql = {name: self._rules.named(text) for name, text in _texts(database.dialect.now).items()}
+
+    # The coordinator -----------------------------------------------------------------------------------------------------------
+
+    def put(self, run_id: str, ref: AttemptRef, queue: str, priority: int, body: Mapping[str, Any]) -> None:
+        """Put an issued attempt into a queue. Done again (a coordinator took over) it changes nothing."""
+        text = json.dumps(body)
+        self._write("put", run=run_id, step=ref.step, n=ref.n, queue=queue, rank=-priority, body=text)
+
+    def of_run(self, run_id: str) -> list[QueuedStep]:
+        """What is in queues of one run, with who watches it."""
+        rows = self._database.read(self._sql["of_run"], {"run": run_id})
+        return [_queued(row) for row in rows]
+
+    def ask_to_stop(self, run_id: str, ref: AttemptRef, grace_s: float) -> None:
+        """Nobody takes it any more; who watches it ends it."""
+        self._write("stop", run=run_id, step=ref.step, n=ref.n, grace=float(grace_s))
+
+    def tidy(self, run_id: str) -> None:
+        """Forget what of a run is decided and nobody runs."""
+        self._write("tidy", run=run_id)
+
+    def waiting_in(self, queue: str) -> int:
+        """How many attempts, of any run, nobody took."""
+        return int(self._database.read(self._sql["waiting"], {"queue": queue})[0][0])
+
+    def figures(self) -> list[QueueFigures]:
+        """All queues that hold something or are listened to, by name."""
+        rows = self._database.read(self._sql["figures"], {"ttl": self._ttl_s})
+        return [QueueFigures(n, int(w), float(o or 0.0), int(r), int(s), int(k)) for n, w, o, r, s, k in rows]
+
+    # The worker ----------------------------------------------------------------------------------------------------------------
+
+    def beat(self, owner: Owner, queues: Sequence[str], slots: int, body: Mapping[str, Any]) -> list[HeldStep]:
+        """Say that this worker lives and what it listens to; hear what it has to end: attempts that are to stop, and sealed ones."""
+        me = owner.worker_id
+        statements = [self._beat_of(owner, queue, slots, body) for queue in queues]
+        statements.append(Statement(self._sql["forget_old"], {"kept": KEPT_S}))
+        statements.append(Statement(self._sql["to_end"], {"me": me}))
+        rows = self._database.transact(statements)[-1].rows
+        return [HeldStep(run, AttemptRef(step, n), float(grace or 0.0)) for run, step, n, grace in rows]
+
+    def next_in(self, queues: Sequence[str], limit: int) -> list[tuple[str, AttemptRef, str]]:
+        """What waits, highest priority first: run, attempt, queue. To be taken one by one."""
+        names = self._rules.dialect.rows("queues", [("name", "text")])
+        text = self._sql["next"].replace("{names}", names)
+        rows = self._database.read(text, {"queues": json.dumps([[q] for q in queues]), "limit": limit})
+        return [(run, AttemptRef(step, n), queue) for run, step, n, queue in rows]
+
+    def take(self, run_id: str, ref: AttemptRef, queue: str, worker_id: str, token: str) -> Taken | NotTaken:
+        """Become the attempt's watcher, if its queue has a free slot. The same token asking again (a lost reply) gets the same answer."""
+        this = {"run": run_id, "step": ref.step, "n": ref.n}
+        params = {**this, "queue": queue, "me": worker_id, "token": token, "ttl": self._ttl_s}
+        outcomes = self._transact(
+            [
+                # The lock is a statement of its own: what follows it sees what whoever held it did.
+                ("lock", {"queue": queue}),
+                ("heard", {"me": worker_id, "queue": queue}),
+                ("sweep", {"queue": queue, "ttl": self._ttl_s}),
+                ("take", params),
+                ("look", {**this, "queue": queue}),
+            ]
+        )
+        if not outcomes[-1].rows:
+            return NotTaken("unknown", f"no attempt {ref.n} of step {ref.step} of run {run_id} is in queue {queue}")
+        watcher, found_token, stop, ended, body, can_run = outcomes[-1].rows[0]
+        if (watcher, found_token) == (worker_id, token) and ended is None:
+            return Taken(json.loads(body))
+        if stop is not None or ended is not None or not can_run:
+            return NotTaken("ended")
+        return NotTaken("full") if watcher is None else NotTaken("held", watcher)
+
+    def end(self, run_id: str, ref: AttemptRef, worker_id: str, evidence: Mapping[str, Any]) -> None:
+        """The attempt's process has ended. Its slot is free; what is said of it is kept until the attempt is decided."""
+        this = {"run": run_id, "step": ref.step, "n": ref.n, "me": worker_id}
+        self._transact([("end", {**this, "ended": json.dumps(evidence)}), ("remove_decided", this)])
+
+    def leave(self, worker_id: str) -> None:
+        """This worker ends; it watches nothing any more."""
+        self._write("leave", me=worker_id)
+
+    def workers(self) -> list[StepWorker]:
+        """All workers that have not left."""
+        found: dict[str, StepWorker] = {}
+        for worker_id, queue, slots, owner, beat, age, body in self._database.read(self._sql["workers"], {}):
+            before = found.get(worker_id)
+            queues = (*(before.queues if before else ()), queue)
+            found[worker_id] = StepWorker(
+                worker_id, queues, int(slots), Owner(**json.loads(owner)), int(beat), float(age), json.loads(body)
+            )
+        return list(found.values())
+
+    # Inside --------------------------------------------------------------------------------------------------------------------
+
+    def _beat_of(self, owner: Owner, queue: str, slots: int, body: Mapping[str, Any]) -> Statement:
+        return Statement(
+            self._sql["beat"],
+            {
+                "me": owner.worker_id,
+                "queue": queue,
+                "slots": slots,
+                "owner": json.dumps(owner.to_body()),
+                "body": json.dumps(body),
+            },
+        )
+
+    def _transact(self, named: Sequence[tuple[str, dict[str, Any]]]) -> list[Outcome]:
+        return self._database.transact([Statement(self._sql[name], params) for name, params in named])
+
+    def _write(self, name: str, **params: Any) -> int:
+        return self._transact([(name, params)])[0].matched
+
+
+def _queued(row: tuple[Any, ...]) -> QueuedStep:
+    run_id, step, n, queue, rank, watcher, ended, waited, stop, owner, beat = row
+    return QueuedStep(
+        run_id,
+        AttemptRef(step, n),
+        queue,
+        -int(rank),
+        watcher,
+        Owner(**json.loads(owner)) if owner else None,
+        None if beat is None else int(beat),
+        json.loads(ended) if ended else None,
+        float(waited),
+        stop is not None,
+    )
+
+
+def _texts(now: str) -> dict[str, str]:
+    this = "run_id = :run AND step = :step AND n = :n"
+    attempt = "SELECT 1 FROM {attempt} a WHERE a.run_id = {queued_step}.run_id AND a.step = {queued_step}.step AND a.n = {queued_step}.n"
+    is_open = f"EXISTS ({attempt} AND a.state IN ('issued', 'running'))"
+    run_goes_on = (
+        "EXISTS (SELECT 1 FROM {run_head} h WHERE h.run_id = {queued_step}.run_id AND h.status = 'STARTED'"
+        " AND h.intent = 'none')"
+    )
+    can_run = f"EXISTS ({attempt} AND a.state = 'issued') AND {run_goes_on}"
+    lives = f"w.at > {now} - :ttl"
+    free = "watcher IS NULL AND stop IS NULL AND ended IS NULL"
+    running = (
+        "(SELECT count(*) FROM {queued_step} r WHERE r.queue = :queue AND r.watcher IS NOT NULL AND r.ended IS NULL)"
+    )
+    slots = f"(SELECT coalesce(sum(w.slots), 0) FROM {{step_worker}} w WHERE w.queue = :queue AND {lives})"
+    return {
+        "put": "INSERT INTO {queued_step} (run_id, step, n, queue, rank, at, body)"
+        f" VALUES (:run, :step, :n, :queue, :rank, {now}, :body) ON CONFLICT (run_id, step, n) DO NOTHING",
+        "of_run": f"SELECT q.run_id, q.step, q.n, q.queue, q.rank, q.watcher, q.ended, {now} - q.at, q.stop,"
+        " w.owner, w.beat FROM {queued_step} q LEFT JOIN {step_worker} w ON w.worker_id = q.watcher AND w.queue = q.queue"
+        " WHERE q.run_id = :run ORDER BY q.rank, q.at, q.step",
+        "stop": f"UPDATE {{queued_step}} SET stop = coalesce(stop, :grace) WHERE {this}",
+        "tidy": f"DELETE FROM {{queued_step}} WHERE run_id = :run AND (watcher IS NULL OR ended IS NOT NULL) AND NOT {is_open}",
+        "waiting": f"SELECT count(*) FROM {{queued_step}} WHERE queue = :queue AND {free}",
+        "figures": f"SELECT n.name, sum(n.waiting), {now} - min(n.at), sum(n.running), sum(n.slots), sum(n.workers) FROM ("
+        f"SELECT queue AS name, CASE WHEN {free} THEN 1 ELSE 0 END AS waiting, CASE WHEN {free} THEN at END AS at,"
+        " CASE WHEN watcher IS NOT NULL AND ended IS NULL THEN 1 ELSE 0 END AS running, 0 AS slots, 0 AS workers"
+        " FROM {queued_step} UNION ALL"
+        f" SELECT w.queue, 0, NULL, 0, w.slots, 1 FROM {{step_worker}} w WHERE {lives}) n GROUP BY n.name ORDER BY n.name",
+        "beat": "INSERT INTO {step_worker} (worker_id, queue, slots, owner, beat, at, body)"
+        f" VALUES (:me, :queue, :slots, :owner, 1, {now}, :body) ON CONFLICT (worker_id, queue)"
+        f" DO UPDATE SET beat = {{step_worker}}.beat + 1, at = {now}, body = excluded.body, slots = excluded.slots",
+        "forget_old": f"DELETE FROM {{step_worker}} WHERE at < {now} - :kept AND NOT EXISTS"
+        " (SELECT 1 FROM {queued_step} q WHERE q.watcher = {step_worker}.worker_id)",
+        "to_end": "SELECT run_id, step, n, stop FROM {queued_step} WHERE watcher = :me AND ended IS NULL"
+        f" AND (stop IS NOT NULL OR EXISTS ({attempt} AND a.state = 'sealed') OR NOT EXISTS ({attempt}))",
+        "next": f"SELECT run_id, step, n, queue FROM {{queued_step}} WHERE queue IN (SELECT v.name FROM {{names}} v) AND {free}"
+        f" AND {can_run} ORDER BY rank, at, step LIMIT :limit",
+        "lock": "INSERT INTO {step_queue} (name, taken) VALUES (:queue, 1)"
+        " ON CONFLICT (name) DO UPDATE SET taken = {step_queue}.taken + 1",
+        "heard": f"UPDATE {{step_worker}} SET at = {now}, beat = beat + 1 WHERE worker_id = :me AND queue = :queue",
+        "sweep": f"DELETE FROM {{queued_step}} WHERE queue = :queue AND watcher IS NOT NULL AND NOT {is_open} AND NOT EXISTS"
+        f" (SELECT 1 FROM {{step_worker}} w WHERE w.worker_id = {{queued_step}}.watcher AND {lives})",
+        "take": f"UPDATE {{queued_step}} SET watcher = :me, token = :token WHERE {this} AND queue = :queue AND {free}"
+        f" AND {can_run} AND {running} < {slots}"
+        " AND EXISTS (SELECT 1 FROM {step_worker} w WHERE w.worker_id = :me AND w.queue = :queue)",
+        "look": f"SELECT watcher, token, stop, ended, body, CASE WHEN {can_run} THEN 1 ELSE 0 END FROM {{queued_step}}"
+        f" WHERE {this} AND queue = :queue",
+        "end": f"UPDATE {{queued_step}} SET ended = coalesce(ended, :ended) WHERE {this} AND watcher = :me",
+        "remove_decided": f"DELETE FROM {{queued_step}} WHERE {this} AND watcher = :me AND NOT {is_open}",
+        "leave": "DELETE FROM {step_worker} WHERE worker_id = :me",
+        "workers": f"SELECT worker_id, queue, slots, owner, beat, {now} - at, body FROM {{step_worker}} ORDER BY worker_id, queue",
+    }

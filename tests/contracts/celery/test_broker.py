@@ -1,0 +1,136 @@
+"""What a broker is used for, the same on a real Redis and a real RabbitMQ."""
+
+from __future__ import annotations
+
+import secrets
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from runplane.celery_app.broker import Broker, BrokerUnavailableError, make_app
+from runplane.celery_app.hint import Hint, Refusal, read
+from runplane.celery_app.settings import CelerySettings, without_password
+from services import redis_server
+from services.fixtures import not_to_be_had
+from services.redis_server import RedisServer
+
+
+@pytest.fixture
+def broker(broker_url: str) -> Iterator[Broker]:
+    made = Broker(CelerySettings(broker_url))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def queue() -> str:
+    """A queue of this test only."""
+    return f"q-{secrets.token_hex(4)}"
+
+
+def hint(queue: str, step: str = "a") -> Hint:
+    return Hint("i", "run", step, 1, queue)
+
+
+def taken(broker: Broker, queue: str) -> Hint | Refusal | None:
+    got = broker.get(queue)
+    if got is None:
+        return None
+    broker.acknowledge(got)
+    return read(got.message, "i")
+
+
+def test_a_hint_comes_out_as_it_went_in(broker: Broker, queue: str) -> None:
+    assert broker.get(queue) is None
+
+    broker.publish(hint(queue), 5)
+
+    assert broker.depth(queue) == 1
+    assert taken(broker, queue) == hint(queue)
+    assert broker.depth(queue) == 0
+    assert broker.get(queue) is None
+
+
+def test_the_highest_priority_comes_first(broker: Broker, queue: str) -> None:
+    for priority in (1, 9, 5, 3):
+        broker.publish(hint(queue, str(priority)), priority)
+
+    found = [taken(broker, queue) for _ in range(4)]
+
+    assert [one.step for one in found if isinstance(one, Hint)] == ["9", "5", "3", "1"]
+
+
+def test_what_is_given_back_is_there_for_others(broker: Broker, broker_url: str, queue: str) -> None:
+    broker.publish(hint(queue), 5)
+    got = broker.get(queue)
+    assert got is not None
+
+    broker.give_back(got)
+
+    other = Broker(CelerySettings(broker_url))
+    assert taken(other, queue) == hint(queue)
+    other.close()
+
+
+def test_what_is_acknowledged_does_not_come_again(broker: Broker, broker_url: str, queue: str) -> None:
+    broker.publish(hint(queue), 5)
+
+    assert taken(broker, queue) == hint(queue)
+    broker.close()
+
+    other = Broker(CelerySettings(broker_url))
+    assert other.get(queue) is None
+    other.close()
+
+
+def test_a_queue_that_nobody_made_is_empty(broker: Broker, queue: str) -> None:
+    assert broker.depth(queue) == 0
+
+    broker.publish(hint(queue), 5)
+    assert broker.depth(queue) == 1
+
+
+def test_nobody_else_listens(broker: Broker, queue: str) -> None:
+    assert broker.tasks_of_others([queue]) == {}
+
+
+def test_a_broker_that_is_not_there_is_named_without_its_password() -> None:
+    url = "redis://:secret@127.0.0.1:1/0"
+    away = Broker(CelerySettings(url))
+
+    with pytest.raises(BrokerUnavailableError, match="the broker does not answer") as raised:
+        away.publish(hint("q"), 5)
+
+    assert without_password(url) in str(raised.value)
+    assert "secret" not in str(raised.value)
+
+
+def test_a_wrong_password_is_named_without_it(tmp_path: Path) -> None:
+    if redis_server.program() is None:
+        not_to_be_had("no program `redis-server`")
+    server = RedisServer(tmp_path, password="right")
+    try:
+        wrong = Broker(CelerySettings(server.url.replace("right", "wrong")))
+        with pytest.raises(BrokerUnavailableError, match="AuthenticationError") as raised:
+            wrong.get("q")
+    finally:
+        server.stop()
+
+    assert "wrong" not in str(raised.value).replace("wrong username", "").replace("wrong number", "")
+
+
+@pytest.mark.parametrize(("url", "key"), [("rediss://h:1/0", "ssl_cert_reqs"), ("amqps://h:1//", "cert_reqs")])
+def test_certificates_are_checked_unless_somebody_says_otherwise(url: str, key: str) -> None:
+    checked = make_app(CelerySettings(url)).conf.broker_use_ssl
+    said = make_app(CelerySettings(url, {"broker_use_ssl": {key: "none"}})).conf.broker_use_ssl
+
+    assert checked[key] == ssl.CERT_REQUIRED
+    assert said == {key: "none"}
+
+
+def test_only_json_is_accepted() -> None:
+    conf = make_app(CelerySettings("redis://h")).conf
+
+    assert (list(conf.accept_content), conf.task_serializer, conf.event_serializer) == (["json"], "json", "json")

@@ -1,0 +1,292 @@
+"""Steps in queues of a real Redis, run by real workers: bounds, deaths, a broker that forgets, lies or goes away."""
+
+from __future__ import annotations
+
+import base64
+import json
+import pickle
+import signal
+import zlib
+from collections import Counter
+from collections.abc import Callable
+
+from runplane.events.kinds import EventKind as K
+from runplane.events.status import RunStatus
+from services.queue_workers import QueueSystem
+from services.redis_server import RedisServer
+
+END_S = 120.0
+FOUR = {f"work_{i}": 1 for i in range(4)}
+MakeQueues = Callable[..., QueueSystem]
+
+
+def test_queues_bound_what_runs_at_once(queues: QueueSystem) -> None:
+    queues.queue_worker("-q", "narrow", "-c", "1")
+    queues.queue_worker("-q", "wide", "-c", "1")
+    queues.queue_worker("-q", "wide", "-c", "2")
+    run_id = queues.create("two_queues")
+
+    assert queues.run_to_end(run_id, END_S) == 0
+
+    assert queues.status(run_id) is RunStatus.SUCCESS, queues.story(run_id)
+    queues.check(run_id)
+    assert queues.most_at_once(run_id, "narrow") == 1
+    assert queues.most_at_once(run_id, "wide") <= 3
+    assert set(queues.completed(run_id).values()) == {1}
+    queues.wait_for("the last process to be told of", lambda: queues.queued() == 0)
+
+
+def test_a_killed_workers_steps_end_with_it_and_run_again_elsewhere(
+    make_queues: MakeQueues, redis_broker: RedisServer
+) -> None:
+    queues = make_queues(redis_broker.url, nap_s=4.0)
+    doomed = queues.queue_worker("-q", "work", "-c", "2")
+    run_id = queues.create("four")
+    coordinator = queues.worker(run_id)
+    queues.wait_for("two bodies", lambda: len(queues.bodies(run_id, "start")) == 2, 60)
+
+    doomed.kill()
+    doomed.wait()
+    queues.queue_worker("-q", "work", "-c", "4")
+
+    assert coordinator.wait(END_S) == 0
+    assert queues.status(run_id) is RunStatus.SUCCESS, queues.story(run_id)
+    queues.check(run_id)
+    assert queues.completed(run_id) == FOUR
+    assert queues.kinds(run_id)[K.STEP_SEALED] == 2
+
+
+def test_a_broker_that_forgets_everything_costs_no_step(make_queues: MakeQueues, redis_broker: RedisServer) -> None:
+    queues = make_queues(redis_broker.url)
+    run_id = queues.create("four")
+    coordinator = queues.worker(run_id)
+    queues.wait_for("the hints", lambda: redis_broker.client().llen(_list("work", 5)) == 4, 60)
+
+    redis_broker.client().flushall()
+    queues.queue_worker("-q", "work", "-c", "2")
+
+    assert coordinator.wait(END_S) == 0
+    assert queues.status(run_id) is RunStatus.SUCCESS, queues.story(run_id)
+    assert queues.completed(run_id) == FOUR
+
+
+def test_hints_that_nobody_takes_are_not_heaped_up(make_queues: MakeQueues, redis_broker: RedisServer) -> None:
+    queues = make_queues(redis_broker.url)
+    run_id = queues.create("four")
+    coordinator = queues.worker(run_id)
+    queues.wait_for(
+        "that no worker listens was said", lambda: _said(queues, run_id, "No worker listens to queue work"), 60
+    )
+
+    waiting = int(redis_broker.client().llen(_list("work", 5)))
+
+    assert waiting == 4, "each is there once, after several looks"
+    queues.queue_worker("-q", "work", "-c", "4")
+    assert coordinator.wait(END_S) == 0
+    assert queues.completed(run_id) == FOUR
+
+
+def test_a_broker_that_goes_away_and_comes_back(make_queues: MakeQueues, redis_broker: RedisServer) -> None:
+    queues = make_queues(redis_broker.url, nap_s=1.0)
+    worker = queues.queue_worker("-q", "work", "-c", "1")
+    run_id = queues.create("four")
+    coordinator = queues.worker(run_id)
+    queues.wait_for("the first body", lambda: queues.bodies(run_id, "start"), 60)
+
+    redis_broker.stop()
+    queues.wait_for("that the coordinator said so", lambda: _said(queues, run_id, "the broker does not answer"), 60)
+    probe = queues.probe(worker)
+    redis_broker.start()
+
+    assert coordinator.wait(END_S) == 0
+    assert probe.returncode == 0, "a worker that tries again is not to be restarted"
+    assert queues.status(run_id) is RunStatus.SUCCESS, queues.story(run_id)
+    assert queues.completed(run_id) == FOUR
+    assert _said(queues, run_id, "answers again")
+
+
+def test_a_cancel_takes_back_what_waits_and_ends_what_runs(make_queues: MakeQueues, redis_broker: RedisServer) -> None:
+    queues = make_queues(redis_broker.url, nap_s=60.0)
+    worker = queues.queue_worker("-q", "work", "-c", "1")
+    run_id = queues.create("four")
+    coordinator = queues.worker(run_id)
+    queues.wait_for("the first body", lambda: queues.bodies(run_id, "start"), 60)
+
+    queues.instance.cancel(run_id)
+
+    assert coordinator.wait(END_S) == 0
+    assert queues.status(run_id) is RunStatus.CANCELED, queues.story(run_id)
+    assert len(queues.bodies(run_id, "start")) == 1
+    assert queues.completed(run_id) == {}
+    queues.wait_for("the end of the step", lambda: [p.pid for p in queues.processes()] == [worker.pid])
+    queues.wait_for("the end of all rows", lambda: queues.queued() == 0)
+
+
+def test_a_worker_that_is_told_to_leave_ends_its_step_first(make_queues: MakeQueues, redis_broker: RedisServer) -> None:
+    queues = make_queues(redis_broker.url, nap_s=3.0)
+    leaving = queues.queue_worker("-q", "work", "-c", "2")
+    run_id = queues.create("four")
+    coordinator = queues.worker(run_id)
+    queues.wait_for("two bodies", lambda: len(queues.bodies(run_id, "start")) == 2, 60)
+
+    leaving.send_signal(signal.SIGTERM)
+    queues.queue_worker("-q", "work", "-c", "4")
+
+    assert leaving.wait(60) == 0
+    assert coordinator.wait(END_S) == 0
+    assert queues.completed(run_id) == FOUR
+    assert queues.kinds(run_id)[K.STEP_SEALED] == 0
+    assert {b["n"] for b in queues.bodies(run_id)} == {1}
+
+
+def test_the_coordinator_is_killed_and_its_steps_are_adopted(
+    make_queues: MakeQueues, redis_broker: RedisServer
+) -> None:
+    queues = make_queues(redis_broker.url, nap_s=3.0)
+    queues.queue_worker("-q", "work", "-c", "2")
+    run_id = queues.create("four")
+    killed = queues.worker(run_id)
+    queues.wait_for("two bodies", lambda: len(queues.bodies(run_id, "start")) == 2, 60)
+
+    killed.kill()
+    killed.wait()
+
+    assert queues.run_to_end(run_id, END_S) == 0
+    assert queues.status(run_id) is RunStatus.SUCCESS, queues.story(run_id)
+    queues.check(run_id)
+    assert queues.completed(run_id) == FOUR
+    assert queues.kinds(run_id)[K.STEP_SEALED] == 0, "a step that lived was given up"
+
+
+def test_what_is_no_hint_is_refused_and_what_is_somebody_elses_is_left(
+    make_queues: MakeQueues, redis_broker: RedisServer
+) -> None:
+    queues = make_queues(redis_broker.url)
+    instance = queues.instance.instance_id
+    client = redis_broker.client()
+    hint = {
+        "kind": "step",
+        "version": 1,
+        "instance": instance,
+        "run": "no such run",
+        "step": "a",
+        "attempt": 1,
+        "queue": "work",
+    }
+    for message in (
+        _message(hint),
+        _message(hint, body=pickle.dumps([[], hint, {}]), content_type="application/x-python-serialize"),
+        _message(hint, headers={"compression": "application/x-gzip"}),
+        _message(hint, body=zlib.compress(b"x" * 1_000_000), headers={"compression": "zlib"}),
+        _message({**hint, "step": "a" * 20_000}),
+        _message({**hint, "queue": "other"}),
+        _message({**hint, "attempt": "1"}),
+        _message(hint, embed={"callbacks": [{"task": "runplane.step"}]}),
+        _message(hint, headers={"eta": "2099-01-01T00:00:00"}),
+        b"no envelope",
+    ):
+        client.lpush("work", message)
+    client.lpush("other", _message(hint, headers={"task": "execute_plan"}, queue="other"))
+
+    worker = queues.queue_worker("-q", "work", "-q", "other", "-c", "2")
+
+    queues.wait_for("the last message", lambda: sum(queues.state(worker)["refused"].values()) == 10, 60)
+    state = queues.state(worker)
+    assert Counter(state["refused"]) == {
+        "content_type": 1, "compressed": 2, "too_big": 1, "malformed": 3, "has_more": 2, "foreign": 1,
+    }  # fmt: skip
+    assert state["answers"] == {"unknown": 1}
+    assert client.llen("work") == 0
+    queues.wait_for("the other's message to be back", lambda: client.llen("other") == 1)
+    assert queues.bodies() == []
+
+
+def test_a_stale_hint_runs_nothing_twice(make_queues: MakeQueues, redis_broker: RedisServer) -> None:
+    queues = make_queues(redis_broker.url, nap_s=2.0)
+    worker = queues.queue_worker("-q", "work", "-c", "4")
+    run_id = queues.create("four")
+    coordinator = queues.worker(run_id)
+    queues.wait_for("four bodies", lambda: len(queues.bodies(run_id, "start")) == 4, 60)
+    instance = queues.instance.instance_id
+
+    def send_all() -> None:
+        for step in FOUR:
+            hint = {
+                "kind": "step",
+                "version": 1,
+                "instance": instance,
+                "run": run_id,
+                "step": step,
+                "attempt": 1,
+                "queue": "work",
+            }
+            redis_broker.client().lpush("work", _message(hint))
+
+    send_all()
+    assert coordinator.wait(END_S) == 0
+    send_all()
+
+    queues.wait_for("eight answers", lambda: sum(queues.state(worker)["answers"].values()) == 4 + 8, 60)
+    assert queues.completed(run_id) == FOUR
+    assert len(queues.bodies(run_id, "start")) == 4
+
+
+def test_the_highest_priority_comes_first(make_queues: MakeQueues, redis_broker: RedisServer) -> None:
+    queues = make_queues(redis_broker.url)
+    run_id = queues.create("by_priority")
+    coordinator = queues.worker(run_id)
+    lists = [_list("work", priority) for priority in (1, 9, 5, 3)]
+    queues.wait_for("the hints", lambda: [redis_broker.client().llen(name) for name in lists] == [1] * 4, 60)
+
+    queues.queue_worker("-q", "work", "-c", "1")
+
+    assert coordinator.wait(END_S) == 0
+    assert [b["step"] for b in queues.bodies(run_id, "start")] == ["p9", "p5", "p3", "p1"]
+
+
+def test_the_same_queues_without_a_broker(make_queues: MakeQueues) -> None:
+    queues = make_queues("database")
+    queues.queue_worker("-q", "narrow", "-q", "wide", "-c", "3")
+    run_id = queues.create("two_queues")
+
+    assert queues.run_to_end(run_id, END_S) == 0
+
+    assert queues.status(run_id) is RunStatus.SUCCESS, queues.story(run_id)
+    assert queues.most_at_once(run_id, "") <= 3
+    assert set(queues.completed(run_id).values()) == {1}
+
+
+def _list(queue: str, priority: int) -> str:
+    """Where kombu keeps messages of this priority: 9 in the first list."""
+    number = 9 - priority
+    return f"{queue}\x06\x16{number}" if number else queue
+
+
+def _said(queues: QueueSystem, run_id: str, text: str) -> bool:
+    return any(text in str(e.body.get("message")) for e in queues.events(run_id))
+
+
+def _message(
+    hint: dict[str, object],
+    *,
+    body: bytes | None = None,
+    content_type: str = "application/json",
+    headers: dict[str, str] | None = None,
+    embed: dict[str, object] | None = None,
+    queue: str = "work",
+) -> bytes:
+    """An envelope as kombu puts it into a list of Redis."""
+    text = json.dumps([[], hint, embed or {}]).encode() if body is None else body
+    envelope = {
+        "body": base64.b64encode(text).decode(),
+        "content-encoding": "utf-8",
+        "content-type": content_type,
+        "headers": {"task": "runplane.step", "id": "x", **(headers or {})},
+        "properties": {
+            "body_encoding": "base64",
+            "delivery_tag": "t",
+            "delivery_info": {"exchange": "", "routing_key": queue},
+            "priority": 0,
+        },
+    }
+    return json.dumps(envelope).encode()

@@ -1,0 +1,118 @@
+"""Workers of step queues, each one really started, for a ``System``."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from services.system import System
+
+CODE = """
+import os
+from runplane import DynamicOut, DynamicOutput, celery_executor, in_process_executor, job, op
+
+QUEUE, PRIORITY = "dagster-celery/queue", "dagster-celery/priority"
+NAP = float(os.environ.get("NAP", "0.3"))
+ON = celery_executor.configured({"broker": "THE BROKER"})
+
+
+def nap(context, seconds=NAP):
+    say(context, "start")
+    _time.sleep(seconds)
+    say(context, "end")
+
+
+def steps(name, queue, count):
+    def make(i):
+        @op(name=f"{name}_{i}", tags={QUEUE: queue})
+        def body(context):
+            nap(context)
+
+        return body
+
+    return [make(i) for i in range(count)]
+
+
+@job(executor_def=ON)
+def two_queues():
+    for body in [*steps("narrow", "narrow", 5), *steps("wide", "wide", 6)]:
+        body()
+
+
+@job(executor_def=ON)
+def four():
+    for body in steps("work", "work", 4):
+        body()
+
+
+@job(executor_def=ON)
+def by_priority():
+    for number in (1, 9, 5, 3):
+        @op(name=f"p{number}", tags={QUEUE: "work", PRIORITY: number})
+        def body(context):
+            nap(context, 0.0)
+
+        body()
+"""
+
+
+class QueueSystem(System):
+    """A system whose steps stand in queues of `broker`."""
+
+    def __init__(self, folder: Path, broker: str, nap_s: float, yaml: str = "") -> None:
+        super().__init__(folder, CODE.replace("THE BROKER", broker), yaml, {"NAP": str(nap_s)})
+        self.settings = folder / "celery.yaml"
+        self.settings.write_text(json.dumps({"execution": {"config": {"broker": broker}}}), encoding="utf-8")
+        self._logs: dict[int, Path] = {}
+
+    def queue_worker(self, *words: str) -> subprocess.Popen[bytes]:
+        """A worker, when it has beaten."""
+        log = self.folder / f"queue-worker-{len(self._logs)}"
+        file = log.with_suffix(".json")
+        with log.open("wb") as out:
+            worker = subprocess.Popen(
+                [sys.executable, "-m", "runplane", "celery", "worker", "start", "-y", str(self.settings), *words],
+                env=self.environment(RUNPLANE_CELERY_WORKER_FILE=str(file)),
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+            )
+        self._workers.append(worker)
+        self._errors[worker.pid] = log
+        self._logs[worker.pid] = file
+        self.wait_for("the worker's first word", lambda: file.exists() or worker.poll() is not None, 60)
+        assert worker.poll() is None, log.read_text(encoding="utf-8")
+        return worker
+
+    def state(self, worker: subprocess.Popen[bytes]) -> dict[str, Any]:
+        """What the worker wrote into its file last."""
+        found: dict[str, Any] = json.loads(self._logs[worker.pid].read_text(encoding="utf-8"))
+        return found
+
+    def probe(self, worker: subprocess.Popen[bytes]) -> subprocess.CompletedProcess[str]:
+        """``celery worker status`` of that worker."""
+        return self.cli("celery", "worker", "status", RUNPLANE_CELERY_WORKER_FILE=str(self._logs[worker.pid]))
+
+    def most_at_once(self, run_id: str, begins: str) -> int:
+        """How many bodies of these steps ran at the same time, as they say themselves."""
+        bodies = [b for b in self.bodies(run_id) if b["step"].startswith(begins)]
+        now = most = 0
+        for body in sorted(bodies, key=lambda b: (b["at"], b["what"] == "start")):
+            now += 1 if body["what"] == "start" else -1
+            most = max(most, now)
+        return most
+
+    def completed(self, run_id: str) -> Counter[str]:
+        """How often the body of each step came to its end."""
+        return Counter(b["step"] for b in self.bodies(run_id, "end"))
+
+    def queued(self) -> int:
+        """Rows of attempts in queues, of all runs."""
+        sql = self.instance.journal.rules.named("SELECT count(*) FROM {queued_step}")
+        return int(self.instance.database.read(sql, {})[0][0])

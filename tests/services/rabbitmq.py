@@ -1,0 +1,91 @@
+"""A real RabbitMQ for tests: Debian's `rabbitmq-server`, as its own node in a folder of its own."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from services.ports import free_port
+
+START_S = 90.0
+CONFIGURATION = "consumer_timeout = 60000\nloopback_users = none\n"
+
+
+class RabbitServer:
+    """A broker on ports of its own, that nothing else on this machine talks to.
+
+    Args:
+        folder: for its data and logs; the user `rabbitmq` may go there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.port, self._distribution = free_port(), free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        (folder / "rabbitmq.conf").write_text(CONFIGURATION, encoding="utf-8")
+        (folder / "enabled_plugins").write_text("[].", encoding="utf-8")
+        if os.geteuid() == 0:
+            user = pwd.getpwnam("rabbitmq")
+            for path in (folder, *folder.iterdir()):
+                os.chown(path, user.pw_uid, user.pw_gid)
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"amqp://guest:guest@127.0.0.1:{self.port}//"
+
+    def start(self) -> None:
+        """Start it, and return when it answers."""
+        import amqp
+
+        name = f"runplane{self.port}@localhost"
+        env = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self._folder),
+            "RABBITMQ_NODENAME": name,
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODE_PORT": str(self.port),
+            "RABBITMQ_DIST_PORT": str(self._distribution),
+            "RABBITMQ_MNESIA_BASE": str(self._folder / "data"),
+            "RABBITMQ_LOG_BASE": str(self._folder / "log"),
+            "RABBITMQ_CONFIG_FILE": str(self._folder / "rabbitmq"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(self._folder / "enabled_plugins"),
+        }
+        who: dict[str, str] = {"user": "rabbitmq", "group": "rabbitmq"} if os.geteuid() == 0 else {}
+        with (self._folder / "out").open("ab") as out:
+            self._process = subprocess.Popen(
+                ["/usr/lib/rabbitmq/bin/rabbitmq-server"],
+                env=env,
+                cwd=self._folder,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+                **who,  # type: ignore[call-overload]
+            )
+        deadline = time.monotonic() + START_S
+        while True:
+            try:
+                with amqp.Connection(f"127.0.0.1:{self.port}", connect_timeout=2):
+                    return
+            except OSError:
+                said = (self._folder / "out").read_text(encoding="utf-8", errors="replace")
+                assert self._process.poll() is None, f"no RabbitMQ: {said[-2000:]}"
+                assert time.monotonic() < deadline, f"RabbitMQ does not answer: {said[-2000:]}"
+                time.sleep(0.1)
+
+    def stop(self) -> None:
+        """End it as a power cut would; what is durable stays."""
+        if self._process is not None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+
+
+def is_installed() -> bool:
+    return shutil.which("rabbitmq-server") is not None and Path("/usr/lib/rabbitmq/bin/rabbitmq-server").exists()

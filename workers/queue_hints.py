@@ -1,0 +1,131 @@
+"""Where a worker hears of steps: from a broker, or from the database itself."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from ..celery_app.broker import Broker, BrokerUnavailableError, refuse_compression
+from ..celery_app.hint import Refusal, read
+from ..storage.contract import AttemptRef
+from ..storage.step_queues import StepQueues
+
+AFTER_FOREIGN_S = 30.0
+"""How long a queue is left alone in which somebody else's message was found."""
+TRY_AGAIN_S = 1.0
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Pointed:
+    """An attempt that is to be looked at."""
+
+    run_id: str
+    ref: AttemptRef
+    queue: str
+
+
+class HintSource(Protocol):
+    """Tells what to look at next."""
+
+    refused: Counter[str]
+
+    def next(self, queues: Sequence[str]) -> Pointed | None:
+        """The next attempt of one of these queues, the first queue first; None: nothing now. Raises StorageUnavailableError."""
+
+    def close(self) -> None:
+        """Give up what is open."""
+
+
+class FromDatabase:
+    """No broker: the database is asked. See ``HintSource``."""
+
+    def __init__(self, queues: StepQueues) -> None:
+        self._queues = queues
+        self.refused: Counter[str] = Counter()
+
+    def next(self, queues: Sequence[str]) -> Pointed | None:
+        """See ``HintSource``."""
+        found = self._queues.next_in(queues, 1)
+        return Pointed(*found[0]) if found else None
+
+    def close(self) -> None:
+        """See ``HintSource``."""
+
+
+class FromBroker:
+    """One message at a time, acknowledged when it is received. See ``HintSource``.
+
+    Attributes:
+        refused: messages that were no hints of ours, by reason.
+    """
+
+    def __init__(self, broker: Broker, instance: str, say: Say) -> None:
+        refuse_compression()
+        self._broker = broker
+        self._instance = instance
+        self._say = say
+        self.refused: Counter[str] = Counter()
+        self._left_alone: dict[str, float] = {}
+        self._is_away = False
+        self._try_at = 0.0
+
+    def next(self, queues: Sequence[str]) -> Pointed | None:
+        """See ``HintSource``. A broker that is away is asked again, and has nothing until it answers."""
+        if time.monotonic() < self._try_at:
+            return None
+        try:
+            for queue in queues:
+                found = self._of(queue)
+                if found is not None:
+                    return found
+        except BrokerUnavailableError as e:
+            self._try_at = time.monotonic() + TRY_AGAIN_S
+            if not self._is_away:
+                self._say(f"{e} Nothing is taken until it does.")
+            self._is_away = True
+            return None
+        if self._is_away:
+            self._say("The broker answers again.")
+        self._is_away = False
+        return None
+
+    def close(self) -> None:
+        """See ``HintSource``."""
+        self._broker.close()
+
+    def _of(self, queue: str) -> Pointed | None:
+        """The first hint of a queue; what is none is counted, and dropped or given back."""
+        while time.monotonic() >= self._left_alone.get(queue, 0.0):
+            try:
+                got = self._broker.get(queue)
+            except ValueError as e:
+                # Not even an envelope: on Redis it is out of its list already.
+                self._refuse(queue, Refusal("malformed", type(e).__name__))
+                continue
+            if got is None:
+                return None
+            hint = read(got.message, self._instance)
+            if not isinstance(hint, Refusal):
+                self._broker.acknowledge(got)
+                return Pointed(hint.run, AttemptRef(hint.step, hint.attempt), queue)
+            self._refuse(queue, hint)
+            if hint.is_others:
+                self._broker.give_back(got)
+                self._left_alone[queue] = time.monotonic() + AFTER_FOREIGN_S
+            else:
+                self._broker.acknowledge(got)
+        return None
+
+    def _refuse(self, queue: str, refusal: Refusal) -> None:
+        self.refused[refusal.why] += 1
+        text = f"A message in queue {queue} was refused ({refusal.why}): {refusal.detail}."
+        if refusal.is_others:
+            text += (
+                f" It was given back, and the queue is left alone for {AFTER_FOREIGN_S:g} s. Keep brokers apart: another vhost or database"
+                " number, or global_keyprefix in broker_transport_options."
+            )
+        self._say(text)

@@ -1,0 +1,237 @@
+"""A worker of step queues: takes a step when it has a free slot, runs it in a process of its own, and says how it ended.
+
+Two threads. The main one hears of steps, takes them and reaps their processes; it never waits for the database or the broker for
+long. The supervisor beats for the worker, hears what is to end, and writes the local file that ``celery worker status`` reads.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .. import __version__
+from ..errors import RunplaneError, StorageUnavailableError
+from ..instance.instance import Instance
+from ..storage.contract import AttemptRef
+from ..storage.liveness import this_process
+from ..storage.step_queues import HeldStep, NotTaken, StepQueues
+from ..storage.version import LEVEL
+from .queue_hints import HintSource, Pointed
+from .queue_steps import WatchedStep, end_step, kill_overdue, start_step
+
+BUSY_S, IDLE_S = 0.05, 0.25
+"""Between two looks for steps: while something happens, and when nothing does."""
+BEAT_S = 1.0
+PATIENCE_S = 2.0
+HANGS_S = 30.0
+"""A main thread that has not come round for so long hangs."""
+FULL_AGAIN_S = 0.5
+Say = Callable[[str], None]
+Key = tuple[str, AttemptRef]
+
+
+@dataclass(slots=True)
+class _Parked:
+    """What could not be taken yet, with the token that it is asked for with."""
+
+    pointed: Pointed
+    token: str
+    again_at: float
+
+
+class QueueWorker:
+    """One worker process.
+
+    Args:
+        instance: the instance; the supervisor uses a sibling of it.
+        source: where it hears of steps.
+        name: for people. queues: which it listens to, the first one first.
+        slots: how many steps at once.
+        grace_s: how long running steps have when it is told to leave.
+        say: told what a person should know. tell: given the state for the local file.
+    """
+
+    def __init__(
+        self,
+        instance: Instance,
+        source: HintSource,
+        *,
+        name: str,
+        queues: Sequence[str],
+        slots: int,
+        grace_s: float,
+        say: Say,
+        tell: Callable[[Mapping[str, Any]], None],
+    ) -> None:
+        self.me = this_process()
+        self._instance = instance
+        self._queues = StepQueues(instance.database, ttl_s=instance.lease_ttl_s)
+        self._source = source
+        self._name = name
+        self._listens = list(queues)
+        self._slots = slots
+        self._grace_s = grace_s
+        self._say = say
+        self._tell = tell
+        self._steps: dict[Key, WatchedStep] = {}
+        self._ended: dict[Key, Mapping[str, Any]] = {}
+        self._parked: dict[str, _Parked] = {}
+        self._to_end: dict[Key, HeldStep] = {}
+        self._answers: Counter[str] = Counter()
+        self._lock = threading.Lock()
+        self._leaving = threading.Event()
+        self._done = threading.Event()
+        self._came_round = time.monotonic()
+        self._since = time.time()
+        self._supervisor = threading.Thread(target=self._supervise, name="supervisor", daemon=True)
+
+    def run(self) -> None:
+        """Until ``leave`` is called and what runs has ended.
+
+        Raises:
+            StorageUnavailableError: the database does not answer at the start.
+        """
+        self._queues.beat(self.me, self._listens, self._slots, self._body())
+        self._instance.wait_at_most(PATIENCE_S)
+        self._supervisor.start()
+        pause_s = IDLE_S
+        while not self._leaving.is_set():
+            happened = self._turn(takes=True)
+            pause_s = BUSY_S if happened else min(pause_s * 1.5, IDLE_S)
+            self._leaving.wait(pause_s)
+        self._leave()
+
+    def leave(self) -> None:
+        """Have ``run`` end; may be called from a signal handler."""
+        self._leaving.set()
+
+    def state(self) -> dict[str, Any]:
+        """How this worker is: in its rows, in the local file."""
+        hangs = time.monotonic() - self._came_round > HANGS_S
+        state = "hangs" if hangs else "leaving" if self._leaving.is_set() else "takes steps"
+        return {
+            "pid": self.me.pid,
+            **self._body(),
+            "queues": self._listens,
+            "slots": self._slots,
+            "used": len(self._steps),
+            "loops": {"steps": {"state": state}},
+            "refused": dict(self._source.refused),
+            "answers": dict(self._answers),
+        }
+
+    # The main thread -----------------------------------------------------------------------------------------------------------
+
+    def _turn(self, *, takes: bool) -> bool:
+        """Once round; whether anything happened."""
+        self._came_round = time.monotonic()
+        happened = self._reap()
+        try:
+            self._tell_ends()
+            while takes and len(self._steps) < self._slots and self._take_one():
+                happened = True
+        except StorageUnavailableError:
+            # Said by the instance. What has ended is told, and what was pointed at is asked for, when it is back.
+            self._leaving.wait(IDLE_S)
+        return happened
+
+    def _take_one(self) -> bool:
+        parked = next((p for p in self._parked.values() if p.again_at <= time.monotonic()), None)
+        if parked is None:
+            pointed = self._source.next([q for q in self._listens if q not in self._parked])
+            if pointed is None:
+                return False
+            # Kept before it is asked for: a reply that is lost is asked for again with the same token.
+            parked = self._parked[pointed.queue] = _Parked(pointed, secrets.token_hex(8), 0.0)
+        pointed = parked.pointed
+        parked.again_at = time.monotonic() + FULL_AGAIN_S
+        answer = self._queues.take(pointed.run_id, pointed.ref, pointed.queue, self.me.worker_id, parked.token)
+        if isinstance(answer, NotTaken):
+            if answer.why == "full":
+                return True
+            self._answers[answer.why] += 1
+        else:
+            self._answers["taken"] += 1
+            self._start(pointed, answer.body)
+        del self._parked[pointed.queue]
+        return True
+
+    def _start(self, pointed: Pointed, body: Mapping[str, Any]) -> None:
+        key = (pointed.run_id, pointed.ref)
+        try:
+            with self._lock:
+                self._steps[key] = start_step(*key, body, self._instance.ref)
+        except (RunplaneError, OSError) as e:
+            self._say(f"Step {pointed.ref.step} of run {pointed.run_id} could not be started: {e}")
+            self._ended[key] = {"code": 1, "text": f"its worker could not start it: {type(e).__name__}: {e}"}
+
+    def _reap(self) -> bool:
+        """Take exit codes, end what is to end. Whether anything has ended."""
+        with self._lock:
+            to_end, self._to_end = self._to_end, {}
+        for key, held in to_end.items():
+            step = self._steps.get(key)
+            if step is not None:
+                end_step(step, held.grace_s)
+            elif key not in self._ended:
+                self._ended[key] = {"text": "its worker has no process for it"}
+        ended = [(key, step) for key, step in self._steps.items() if step.process.poll() is not None]
+        for key, step in ended:
+            self._ended[key] = step.evidence()
+            with self._lock:
+                del self._steps[key]
+        for step in self._steps.values():
+            kill_overdue(step)
+        return bool(ended)
+
+    def _tell_ends(self) -> None:
+        for (run_id, ref), evidence in list(self._ended.items()):
+            self._queues.end(run_id, ref, self.me.worker_id, evidence)
+            del self._ended[run_id, ref]
+
+    def _leave(self) -> None:
+        """Take nothing any more; what runs may end within the grace period, and is run again elsewhere if it does not."""
+        if self._steps:
+            self._say(f"Leaving: {len(self._steps)} steps have {self._grace_s:g} s to end.")
+        deadline = time.monotonic() + self._grace_s
+        while self._steps:
+            self._turn(takes=False)
+            if time.monotonic() >= deadline:
+                for step in self._steps.values():
+                    step.left = True
+                    end_step(step, 0.0)
+            time.sleep(BUSY_S)
+        self._done.set()
+        self._supervisor.join(PATIENCE_S + BEAT_S)
+        try:
+            self._tell_ends()
+            self._queues.leave(self.me.worker_id)
+        except StorageUnavailableError as e:
+            self._say(f"{e.message} The row of this worker stays.")
+        self._source.close()
+
+    # The supervisor ------------------------------------------------------------------------------------------------------------
+
+    def _supervise(self) -> None:
+        beat_s = min(BEAT_S, self._instance.lease_ttl_s / 6)
+        with self._instance.sibling() as instance:
+            instance.wait_at_most(PATIENCE_S)
+            queues = StepQueues(instance.database, ttl_s=self._instance.lease_ttl_s)
+            while not self._done.is_set():
+                self._tell(self.state())
+                try:
+                    slots = 0 if self._leaving.is_set() else self._slots
+                    held = queues.beat(self.me, self._listens, slots, self._body())
+                except StorageUnavailableError:
+                    held = []
+                with self._lock:
+                    self._to_end.update({(one.run_id, one.ref): one for one in held})
+                self._done.wait(beat_s)
+
+    def _body(self) -> dict[str, Any]:
+        return {"name": self._name, "host": self.me.host, "version": __version__, "level": LEVEL, "since": self._since}
