@@ -18,7 +18,7 @@ from scale import scaled
 from services.daemon_system import DaemonSystem
 
 RUNS = scaled(5, long=60)
-PATIENCE_S = scaled(110, long=1800)
+PATIENCE_S = scaled(240, long=1800)
 YAML = """
 run_queue: {max_concurrent_runs: 3}
 run_monitoring: {enabled: true, poll_interval_seconds: 1, start_timeout_seconds: 60, max_resume_run_attempts: RESUMES}
