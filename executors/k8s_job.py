@@ -26,6 +26,7 @@ from .k8s_runner import K8sJobRunner
 from .k8s_step_jobs import StepJobs
 from .settings import DriverSettings, ExecutorContext, driver_settings
 
+UNOWNED = "The Jobs of steps have no owner though enable_owner_references is set, so they outlive the run's own Job"
 SELECTOR = "dagster/run-id={run_id},app.kubernetes.io/component=step_worker"
 
 
@@ -64,13 +65,14 @@ class K8sJobExecutor:
     def make_runner(self, report: Callable[[RunnerSignal], None]) -> K8sJobRunner:
         """See ``Executor``."""
         client = KubeClient(self._access, limit=_limit(self._executor))
-        namespace = self._jobs.sample().namespace
-        jobs, why_unowned = self._jobs, ""
+        sample = self._jobs.sample()
+        jobs, remarks = self._jobs, list(sample.warnings)
         if self._executor.owner_references:
-            owned = ownership(client, namespace, os.environ)
-            jobs, why_unowned = jobs.owned_by(owned.owner), owned.why_not
+            owned = ownership(client, sample.namespace, os.environ)
+            jobs = jobs.owned_by(owned.owner)
+            remarks += [f"{UNOWNED}: {owned.why_not}."] if owned.why_not else []
         selector = SELECTOR.format(run_id=self._context.run.run_id)
-        return K8sJobRunner(report, client, jobs, namespace, selector, why_unowned=why_unowned)
+        return K8sJobRunner(report, client, jobs, sample.namespace, selector, remarks=remarks)
 
 
 def _launcher_settings(instance: Any) -> LauncherSettings:

@@ -64,7 +64,7 @@ class K8sJobRunner:
         jobs: makes the Jobs.
         namespace, selector: where they are, and the labels of this run's.
         pace: of the watches.
-        why_unowned: why Jobs have no owner though they are to have one.
+        remarks: what a person should know of the configuration.
     """
 
     def __init__(
@@ -75,9 +75,9 @@ class K8sJobRunner:
         namespace: str,
         selector: str,
         pace: Pace | None = None,
-        why_unowned: str = "",
+        remarks: Sequence[str] = (),
     ) -> None:
-        self._why_unowned = why_unowned
+        self._remarks = remarks
         self._report = report
         self._client = client
         self._jobs = jobs
@@ -127,10 +127,7 @@ class K8sJobRunner:
     def opening(self, step_keys: Sequence[str]) -> Sequence[NewEvent]:
         """See ``Announces``."""
         events = [_engine_event("Starting execution with step handler K8sStepHandler.", {})]
-        if self._why_unowned:
-            text = f"The Jobs of steps have no owner though enable_owner_references is set: {self._why_unowned}."
-            events.append(_engine_event(f"{text} The daemon's reaper deletes what a lost run leaves.", {}))
-        return events
+        return events + [_engine_event(remark, {}) for remark in self._remarks]
 
     def closing(self) -> Sequence[NewEvent]:
         """See ``Announces``."""

@@ -95,7 +95,7 @@ class StepJobs:
         return seconds
 
     def _render(self, step: StepPlan, ref: AttemptRef, document: str) -> RenderedJob:
-        around = Surroundings(self.env, getattr(self.context.instance, "instance_id", None))
+        around = Surroundings(self.env, self.context.instance.instance_id)
         facts = StepFacts(ref.step, step.op_name, document, op_tags=step.tags, attempt=ref.n, owner=self.owner)
         return step_job(self.launcher, self.executor, facts_of(self.context.run), facts, around)
 

@@ -110,4 +110,4 @@ class Bench:
         pod = self.starts("other")
         pod.exited(3)
         self.gone(AttemptRef("other", 1))
-        assert not self.heard.ended(ref)
+        assert not self.heard.ended(ref), f"the end of {ref.step} was told"
