@@ -3,7 +3,6 @@
 =================  ========================================================================================================
 `real_cluster`     the session's cluster: `kubectl`, `apply`, `get`, `reachable(port)`, `load(image)`
 `namespace`        a fresh namespace that enforces the pod security level `restricted`; deleted when the test ends
-`pod_image`        the image of `deploy/Dockerfile`, built from the clone, in the cluster: its name
 =================  ========================================================================================================
 
 What is not to be had is a skip on a developer's machine and a failure in CI.
@@ -11,9 +10,7 @@ What is not to be had is a skip on a developer's machine and a failure in CI.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -37,13 +34,3 @@ def namespace(real_cluster: Cluster) -> Iterator[str]:
     name = real_cluster.make_namespace()
     yield name
     real_cluster.drop_namespace(name)
-
-
-@pytest.fixture(scope="session")
-def pod_image(real_cluster: Cluster, request: pytest.FixtureRequest) -> str:
-    named = os.environ.get("RUNPLANE_TEST_POD_IMAGE")  # for a cluster that pulls it from somewhere
-    if named:
-        return named
-    built: Any = request.getfixturevalue("runplane_image")
-    real_cluster.load(built)
-    return str(built)

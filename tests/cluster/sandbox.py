@@ -136,6 +136,10 @@ class Sandbox:
         finally:
             os.kill(pid, signal.SIGCONT)
 
+    def kill_container(self, container: str) -> None:
+        """End a pod's container by SIGKILL, behind the cluster's back."""
+        self.run("ctr", "--namespace", "k8s.io", "tasks", "kill", "--signal", "SIGKILL", container)
+
     # The end ---------------------------------------------------------------------------------------------------------------------
 
     def end(self) -> None:

@@ -20,7 +20,7 @@ def named(host):
         return type(error).__name__
 def written():
     try:
-        open("/opt/dagster/app/x", "w")
+        open("/app/x", "w")
     except OSError as error:
         return error.strerror
 print(json.dumps({
@@ -38,16 +38,16 @@ with psycopg.connect(os.environ["DATABASE"]) as connection:
 
 
 def test_a_pod_of_our_image_runs_locked_in_and_finds_what_has_a_name(
-    real_cluster: Cluster, namespace: str, pod_image: str, postgres_url: str
+    real_cluster: Cluster, namespace: str, workflows_image: str, postgres_url: str
 ) -> None:
     url = urlsplit(postgres_url)
     real_cluster.name_service(namespace, "postgresql", 5432, url.port or 5432)
     inside = url._replace(netloc=f"{url.netloc.rpartition('@')[0]}@postgresql:5432").geturl()
 
     real_cluster.apply(
-        job(namespace, "look", pod_image, ["python3", "-c", LOOK]),
-        job(namespace, "ask", pod_image, ["python3", "-c", ASK], {"DATABASE": inside}),
-        job(namespace, "version", pod_image, ["dagster", "--version"]),
+        job(namespace, "look", workflows_image, ["python3", "-c", LOOK]),
+        job(namespace, "ask", workflows_image, ["python3", "-c", ASK], {"DATABASE": inside}),
+        job(namespace, "version", workflows_image, ["dagster", "--version"]),
     )
 
     real_cluster.kubectl(
@@ -66,12 +66,12 @@ def test_a_pod_of_our_image_runs_locked_in_and_finds_what_has_a_name(
 
 
 def test_the_namespace_refuses_a_pod_that_is_not_locked_in(
-    real_cluster: Cluster, namespace: str, pod_image: str
+    real_cluster: Cluster, namespace: str, workflows_image: str
 ) -> None:
     loose = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "loose", "namespace": namespace}}
 
     with pytest.raises(AssertionError, match='violates PodSecurity "restricted'):
-        real_cluster.apply({**loose, "spec": {"containers": [{"name": "main", "image": pod_image}]}})
+        real_cluster.apply({**loose, "spec": {"containers": [{"name": "main", "image": workflows_image}]}})
 
 
 def test_a_server_of_the_node_can_be_frozen(real_cluster: Cluster) -> None:
@@ -84,11 +84,11 @@ def test_a_server_of_the_node_can_be_frozen(real_cluster: Cluster) -> None:
     assert real_cluster.kubectl("get", "--raw", "/readyz") == "ok"
 
 
-def test_a_name_of_any_registry_can_be_pulled(real_cluster: Cluster, namespace: str, pod_image: str) -> None:
+def test_a_name_of_any_registry_can_be_pulled(real_cluster: Cluster, namespace: str, workflows_image: str) -> None:
     if real_cluster.publish is None:
         not_to_be_had("the cluster has no registry of ours")
     name = "registry.example/team/workflows:0.4.8"
-    real_cluster.publish(pod_image, name)
+    real_cluster.publish(workflows_image, name)
     pulled = job(namespace, "pulled", name, ["runplane", "--version"])
     pulled["spec"]["template"]["spec"]["containers"][0]["imagePullPolicy"] = "Always"
 

@@ -1,0 +1,58 @@
+"""The description's listings and documents, on a real cluster: what `kubectl get job,pod` shows after a run, and its pods as they are."""
+
+from __future__ import annotations
+
+import re
+
+from runplane.events.status import RunStatus
+from services.kubernetes_house import House
+
+STEPS = 6
+
+
+def rows(house: House, kind: str) -> list[list[str]]:
+    """What `kubectl get` prints, in words, without the head."""
+    return [
+        line.split() for line in house.cluster.kubectl("get", kind, "-n", house.namespace, "--no-headers").splitlines()
+    ]
+
+
+def shown(house: House, run_id: str) -> tuple[list[str], list[str]]:
+    """Names of the Jobs of the run and of steps, all Complete 1/1, each with one pod that is Completed 0/1 and never started again."""
+    jobs, pods = rows(house, "job"), rows(house, "pod")
+    assert {tuple(job[1:3]) for job in jobs} == {("Complete", "1/1")}
+    assert {tuple(pod[1:4]) for pod in pods} == {("0/1", "Completed", "0")}
+    assert sorted(re.sub("-[a-z0-9]{5}$", "", pod[0]) for pod in pods) == sorted(job[0] for job in jobs)
+    of_run = [job[0] for job in jobs if job[0] == f"dagster-run-{run_id}"]
+    of_steps = [job[0] for job in jobs if re.fullmatch(r"dagster-step-[0-9a-f]{32}", job[0])]
+    assert len(of_run) + len(of_steps) == len(jobs)
+    return of_run, of_steps
+
+
+def jobs_are_complete(house: House) -> bool:
+    """A Job is Complete some seconds after its code ran."""
+    return all(job[1] == "Complete" for job in rows(house, "job"))
+
+
+def test_text_1_one_job_for_a_run_under_multiprocess(house: House) -> None:
+    run_id = house.submit("process_numbers")
+
+    assert house.wait_for_end(run_id) is RunStatus.SUCCESS, house.story()
+
+    house.wait_for("its Job to be Complete", lambda: jobs_are_complete(house))
+    assert shown(house, run_id) == ([f"dagster-run-{run_id}"], [])
+    house.check(run_id)
+
+
+def test_text_3_a_job_for_the_run_and_one_for_each_step_and_a_second_run_beside_it(house: House) -> None:
+    """Nobody but the pods has a part in the run once it is launched: no daemon runs here."""
+    run_id = house.submit("process_numbers_k8s")
+
+    assert house.wait_for_end(run_id) is RunStatus.SUCCESS, house.story()
+
+    house.wait_for("their Jobs to be Complete", lambda: jobs_are_complete(house))
+    of_run, of_steps = shown(house, run_id)
+    assert (of_run, len(of_steps)) == ([f"dagster-run-{run_id}"], STEPS)
+    house.check(run_id)
+    steps_log = house.cluster.kubectl("logs", "-n", house.namespace, "-l", "dagster/op=generate_numbers")
+    assert "ten numbers" in steps_log

@@ -1,0 +1,405 @@
+"""Runs on a real cluster: a namespace, a database, an instance on this machine, and pods that tell the test what they do.
+
+The user's image holds `WORKFLOWS` at the place that origins name. Its bodies speak to the test over HTTP: what they do, and whether they
+may go on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import yaml
+
+from cluster.clusters import Cluster
+from cluster.pods import CONTAINER_SECURITY, POD_SECURITY
+from runplane.engine.snapshot import PlanSnapshot
+from runplane.events.event import Event
+from runplane.events.kinds import EventKind
+from runplane.events.origin import FileCodePointer, JobOrigin, RepositoryOrigin
+from runplane.events.status import RunStatus
+from runplane.instance.instance import Instance, RunRequest
+from runplane.locations.subprocess_source import SubprocessCodeSource
+from runplane.locations.target import CodeRequest, CodeTarget
+from runplane.storage.contract import RunFilter
+from services.postgres import PASSWORD
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "kubernetes"
+SECRET = "dagster-postgresql-secret"
+ACCOUNT = "dagster"
+WATCHER = "WATCHER"
+ENDS = frozenset({EventKind.RUN_SUCCESS, EventKind.RUN_FAILURE, EventKind.RUN_CANCELED})
+OUTCOMES = frozenset({EventKind.STEP_SUCCESS, EventKind.STEP_FAILURE, EventKind.STEP_UP_FOR_RETRY})
+PATIENCE_S = 120.0
+WORKFLOWS = '''
+import os, time, urllib.error, urllib.parse, urllib.request
+from runplane import Definitions, In, RetryPolicy, job, k8s_job_executor, multiprocess_executor, op
+
+def ask(what, **words):
+    """Tell the test something; true when it says that this may go on."""
+    url = f"{os.environ['WATCHER']}/{what}?{urllib.parse.urlencode(words)}"
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return answer.status == 200
+    except urllib.error.HTTPError:
+        return False
+
+def body(context):
+    """One step's work: said to the test, and as long as the test wants."""
+    ask("start", step=context.op.name, n=context.attempt, run=context.run_id)
+    end = time.monotonic() + 300
+    while not ask("may-end", step=context.op.name) and time.monotonic() < end:
+        time.sleep(0.1)
+    ask("end", step=context.op.name, n=context.attempt, run=context.run_id)
+
+@op
+def generate_numbers(context):
+    body(context)
+    print("ten numbers")
+    return list(range(1, 11))
+
+@op
+def filter_even(context, numbers):
+    body(context)
+    return [n for n in numbers if n % 2 == 0]
+
+@op
+def filter_odd(context, numbers):
+    body(context)
+    return [n for n in numbers if n % 2]
+
+@op
+def sum_even(context, numbers):
+    body(context)
+    return sum(numbers)
+
+@op
+def sum_odd(context, numbers):
+    body(context)
+    return sum(numbers)
+
+@op
+def sum_all(context, even, odd):
+    body(context)
+    assert even + odd == 55
+    return even + odd
+
+def six_steps():
+    numbers = generate_numbers()
+    sum_all(sum_even(filter_even(numbers)), sum_odd(filter_odd(numbers)))
+
+@op(tags={"dagster-k8s/config": {"container_config": {"resources": {"limits": {"memory": "128Mi"}}}}})
+def eats_memory(context):
+    body(context)
+    return len(bytearray(os.urandom(1 << 20) * 512))
+
+@op
+def loses_its_pod(context):
+    body(context)
+
+@op
+def loses_its_job(context):
+    body(context)
+
+@op
+def is_evicted(context):
+    body(context)
+
+@op
+def is_killed(context):
+    body(context)
+
+@job(executor_def=k8s_job_executor.configured({"retries": {"enabled": {}}}))
+def deaths():
+    loses_its_pod()
+    loses_its_job()
+    is_evicted()
+    is_killed()
+    eats_memory()
+
+process_numbers = job(name="process_numbers", executor_def=multiprocess_executor)(six_steps)
+process_numbers_k8s = job(name="process_numbers_k8s", executor_def=k8s_job_executor)(six_steps)
+defs = Definitions(jobs=[process_numbers, process_numbers_k8s, deaths])
+'''
+
+
+def build_workflows_image(base: str, name: str) -> None:
+    """A user's image: the project's, with the user's code. By Docker, from what is there."""
+    with tempfile.TemporaryDirectory(prefix="runplane-workflows-") as folder:
+        Path(folder, "definitions.py").write_text(WORKFLOWS)
+        Path(folder, "Dockerfile").write_text(
+            f"FROM {base}\nCOPY definitions.py /app/workflows/definitions.py\nWORKDIR /app\n"
+        )
+        done = subprocess.run(
+            ["docker", "build", "-q", "-t", name, folder], check=False, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+
+
+class Watcher:
+    """What bodies of steps say, and whether they may end: over HTTP, at an address that pods reach."""
+
+    def __init__(self, host: str) -> None:
+        self.said: list[dict[str, str]] = []
+        self._held: set[str] = set()
+        watcher = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:  # noqa: N802 - the name that the base class calls
+                url = urlsplit(self.path)
+                words = {key: values[0] for key, values in parse_qs(url.query).items()}
+                self.send_response(200 if watcher.told(url.path.strip("/"), words) else 409)
+                self.end_headers()
+
+            def log_message(self, *words: object) -> None:
+                """Nothing is printed."""
+
+        self._server = ThreadingHTTPServer((host, 0), Handler)
+        self.url = f"http://{host}:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread.start()
+
+    def told(self, what: str, words: dict[str, str]) -> bool:
+        """Keep what a body says; whether it may go on."""
+        if what == "may-end":
+            return words["step"] not in self._held
+        self.said.append({"what": what, **words})
+        return True
+
+    def hold(self, *steps: str) -> None:
+        """Bodies of these steps wait."""
+        self._held |= set(steps)
+
+    def let_go(self) -> None:
+        """Nobody waits any longer."""
+        self._held.clear()
+
+    def close(self) -> None:
+        """End the server."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(10)
+
+
+class House:
+    """One test's instance, and its pods.
+
+    Args:
+        cluster: where the pods are.
+        namespace: of its own.
+        image: the user's.
+        database_port: of this machine's loopback.
+        database: its name.
+        folder: empty.
+        config: more of the launcher's config.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        namespace: str,
+        image: str,
+        database_port: int,
+        database: str,
+        folder: Path,
+        **config: Any,
+    ) -> None:
+        self.cluster, self.namespace, self._image = cluster, namespace, image
+        self.watcher = Watcher(cluster.host)
+        self.folder = folder
+        (folder / "definitions.py").write_text(WORKFLOWS)
+        self.shared = folder / "shared"
+        self._share()
+        port = cluster.reachable(database_port)
+        postgres = {
+            "username": "postgres", "password": {"env": "DAGSTER_PG_PASSWORD"}, "hostname": cluster.host, "db_name": database, "port": port,
+        }  # fmt: skip
+        launcher = {
+            "job_namespace": namespace,
+            "postgres_password_secret": SECRET,
+            "service_account_name": ACCOUNT,
+            "job_image": image,
+            "env_vars": [f"{WATCHER}={self.watcher.url}", "RUNPLANE_LEASE_TTL=5"],
+            "run_k8s_config": {
+                "pod_spec_config": {"security_context": POD_SECURITY},
+                "container_config": {"security_context": CONTAINER_SECURITY},
+            },
+            "volumes": [{"name": "shared", "persistentVolumeClaim": {"claimName": "shared"}}],
+            "volume_mounts": [{"name": "shared", "mountPath": str(self.shared)}],
+            **config,
+        }
+        document = {
+            "local_artifact_storage": {
+                "module": "dagster.core.storage.root",
+                "class": "LocalArtifactStorage",
+                "config": {"base_dir": str(self.shared)},
+            },
+            "compute_logs": {
+                "module": "dagster.core.storage.local_compute_log_manager",
+                "class": "LocalComputeLogManager",
+                "config": {"base_dir": str(self.shared)},
+            },
+            "storage": {"postgres": {"postgres_db": postgres}},
+            "run_launcher": {"module": "dagster_k8s", "class": "K8sRunLauncher", "config": launcher},
+            "run_monitoring": {"enabled": True, "max_resume_run_attempts": 3, "poll_interval_seconds": 1},
+        }
+        (folder / "dagster.yaml").write_text(yaml.safe_dump(document))
+        self._admit()
+        self.instance = Instance.from_home(folder)
+
+    def submit(self, job: str, tags: Mapping[str, str] | None = None) -> str:
+        """Launch a run: its id."""
+        target = CodeTarget(python_file=str(self.folder / "definitions.py"))
+        with SubprocessCodeSource(CodeRequest(target=target)) as source:
+            plan = source.snapshot(job)
+        assert isinstance(plan, PlanSnapshot), plan
+        pointer = FileCodePointer("workflows/definitions.py", "defs", "/app")
+        repository = RepositoryOrigin("/opt/runplane/bin/python", pointer, self._image, ("runplane",))
+        return self.instance.submit(RunRequest(job, JobOrigin(job, repository), plan, tags=tags or {})).run_id
+
+    @contextlib.contextmanager
+    def daemon(self) -> Iterator[None]:
+        """A daemon of the instance on this machine, as long as this lasts."""
+        with (self.folder / "daemon.log").open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "runplane", "daemon", "run"],
+                cwd=self.folder,
+                env={**os.environ, "DAGSTER_HOME": str(self.folder)},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.wait(30)
+
+    # Looking ---------------------------------------------------------------------------------------------------------------------
+
+    def jobs(self) -> list[dict[str, Any]]:
+        """The Jobs of the namespace."""
+        return list(self.cluster.get("jobs", "-n", self.namespace))
+
+    def pods(self) -> list[dict[str, Any]]:
+        """The pods of the namespace."""
+        return list(self.cluster.get("pods", "-n", self.namespace))
+
+    def job_of_step(self, step: str) -> str:
+        """The Job of a step's newest attempt, its name."""
+        of_step = [j["metadata"] for j in self.jobs() if step_of(j) == step]
+        return str(max(of_step, key=lambda m: m["creationTimestamp"])["name"])
+
+    def pod_of(self, job: str) -> dict[str, Any]:
+        """The pod of a Job."""
+        return next(p for p in self.pods() if p["metadata"]["labels"]["job-name"] == job)
+
+    def started(self, step: str, times: int = 1) -> bool:
+        """Whether the body of a step has begun so often."""
+        return sum(s["what"] == "start" and s["step"] == step for s in self.watcher.said) >= times
+
+    def status(self, run_id: str) -> RunStatus:
+        """Where the run stands."""
+        return self.instance.journal.head(run_id).status
+
+    def events(self, run_id: str) -> list[Event]:
+        """All its events."""
+        return self.instance.tail(run_id, 0, 100_000)
+
+    def wait_for(self, what: str, is_there: Callable[[], object], timeout_s: float = PATIENCE_S) -> None:
+        """Wait for a named moment."""
+        end = time.monotonic() + timeout_s
+        while not is_there():
+            assert time.monotonic() < end, f"{what} did not come within {timeout_s} s\n{self.story()}"
+            time.sleep(0.1)
+
+    def wait_for_end(self, run_id: str, timeout_s: float = PATIENCE_S) -> RunStatus:
+        """Wait until the run is over: how."""
+        self.wait_for(f"the end of run {run_id}", lambda: self.status(run_id).is_final, timeout_s)
+        return self.status(run_id)
+
+    def check(self, run_id: str) -> list[Event]:
+        """No gap, one end, one outcome for each attempt, no body that started twice under one attempt."""
+        events = self.events(run_id)
+        assert [e.seq for e in events] == list(range(1, len(events) + 1))
+        assert sum(e.kind in ENDS for e in events) == 1
+        outcomes = Counter((e.step, e.n) for e in events if e.kind in OUTCOMES)
+        assert not {k for k, count in outcomes.items() if count > 1}, "two outcomes of one attempt"
+        started = Counter((s["step"], s["n"]) for s in self.watcher.said if s["what"] == "start" and s["run"] == run_id)
+        assert not {k for k, count in started.items() if count > 1}, "bodies that started twice under one attempt"
+        return events
+
+    def story(self) -> str:
+        """What happened, for a test that fails."""
+        told = [
+            f"{e.kind} {e.step} {e.n} {e.body}"
+            for run in self.instance.runs.page(RunFilter(), limit=10).runs
+            for e in self.events(run.run_id)
+        ]
+        objects = self.cluster.kubectl("get", "job,pod,event", "-n", self.namespace)
+        logs = self.cluster.kubectl(
+            "logs", "-n", self.namespace, "-l", "app.kubernetes.io/name", "--prefix", "--tail=20", "--ignore-errors"
+        )
+        return "\n".join([*told, objects, logs, json.dumps(self.watcher.said)])
+
+    def close(self) -> None:
+        """Let bodies end, and leave."""
+        self.watcher.let_go()
+        self.instance.close()
+        self.watcher.close()
+        self.cluster.kubectl("delete", "persistentvolume", self.namespace, "--wait=false")
+
+    def _admit(self) -> None:
+        """What the documents name: the password, and a service account with the role that the docs give to run pods."""
+        metadata = {"namespace": self.namespace}
+        documents = yaml.safe_load_all((EXAMPLE / "roles.yaml").read_text())
+        (rules,) = (d["rules"] for d in documents if (d["kind"], d["metadata"]["name"]) == ("Role", "run-worker"))
+        named = {"metadata": {**metadata, "name": ACCOUNT}}
+        rbac = {"apiVersion": "rbac.authorization.k8s.io/v1", **named}
+        role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": ACCOUNT}
+        password = {"metadata": {**metadata, "name": SECRET}, "stringData": {"postgresql-password": PASSWORD}}
+        self.cluster.apply(
+            {"apiVersion": "v1", "kind": "Secret", **password},
+            {"apiVersion": "v1", "kind": "ServiceAccount", **named},
+            {**rbac, "kind": "Role", "rules": rules},
+            {**rbac, "kind": "RoleBinding", "roleRef": role, "subjects": [{"kind": "ServiceAccount", "name": ACCOUNT}]},
+        )
+
+    def _share(self) -> None:
+        """Outputs and logs are files, on a volume that all pods share: at the same path as on this machine."""
+        self.shared.mkdir()
+        self.shared.chmod(0o777)
+        volume = {"accessModes": ["ReadWriteMany"], "storageClassName": ""}
+        size = {"storage": "1Gi"}
+        self.cluster.apply(
+            {
+                "apiVersion": "v1",
+                "kind": "PersistentVolume",
+                "metadata": {"name": self.namespace},
+                "spec": {**volume, "capacity": size, "hostPath": {"path": str(self.shared)}},
+            },
+            {
+                "apiVersion": "v1",
+                "kind": "PersistentVolumeClaim",
+                "metadata": {"name": "shared", "namespace": self.namespace},
+                "spec": {**volume, "resources": {"requests": size}, "volumeName": self.namespace},
+            },
+        )
+
+
+def step_of(job: Mapping[str, Any]) -> str | None:
+    """The step that a Job is of."""
+    found: str | None = job["metadata"].get("annotations", {}).get("runplane/step-key")
+    return found
