@@ -47,8 +47,10 @@ def test_steps_that_lose_their_pod_their_job_or_their_memory_are_evicted_or_kill
     house.watcher.let_go()
 
     assert house.wait_for_end(run_id) is RunStatus.FAILURE
-    assert causes(house, run_id) == {
-        "loses_its_pod": [FailureCause.LOST],
+    why = causes(house, run_id)
+    # A pod that is deleted at once may hear of it or not.
+    assert why.pop("loses_its_pod") in ([FailureCause.LOST], [FailureCause.INTERRUPTED])
+    assert why == {
         "loses_its_job": [FailureCause.INTERRUPTED],  # its pod is told to end
         "is_evicted": [FailureCause.EVICTED],
         "is_killed": [FailureCause.LOST],  # by something from outside
