@@ -72,6 +72,7 @@ class Sandbox:
         if outside.poll() is not None:
             raise ClusterUnavailableError(f"no namespaces for the node: {log.read_text(errors='replace')}")
         made = cls(settings, int(children.read_text().split()[0]))
+        made._started["the sandbox"] = outside
         noted = {"first": made.first, "program": str(pause), "folder": str(settings.folder)}
         settings.run.joinpath(NOTE).write_text(json.dumps(noted))
         made._furnish()
@@ -148,6 +149,8 @@ class Sandbox:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.first, signal.SIGKILL)
         wait_for("the end of the node's processes", lambda: not any(_alive(pid) for pid in members), END_SECONDS)
+        for started in self._started.values():
+            started.wait(END_SECONDS)
 
     def _members(self) -> list[int]:
         try:

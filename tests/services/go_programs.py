@@ -24,7 +24,7 @@ def run(words: list[str], *, cwd: Path, seconds: float, **environ: str) -> None:
     Raises:
         BuildFailedError: there is no Go, it failed, or it took too long.
     """
-    command = ["nice", "-n", "10", _go(), *words]
+    command = ["nice", "-n", "5", _go(), *words]
     wanted = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "auto", **environ}
     try:
         done = subprocess.run(
