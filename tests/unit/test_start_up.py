@@ -120,7 +120,7 @@ def test_execute_step_loads_little(system: System, bare: set[str], job: str) -> 
     loaded = loaded_by(system, "execute_step", **{STEP_ARGS_ENV: document})
 
     assert system.kinds(run_id)["STEP_SUCCESS"] == 1
-    few(loaded, bare, 305, what="api execute_step", without=HEAVY | NOT_IN_A_STEP)
+    few(loaded, bare, 306, what="api execute_step", without=HEAVY | NOT_IN_A_STEP)
 
 
 @pytest.mark.parametrize(("job", "most"), [("here", 329), ("apart", 314)])
