@@ -33,6 +33,8 @@ FOLDERS = ("contracts", "real", "parity", "examples", "tier_a", "mutants", "cont
 # Suites run side by side, as most wait for processes, leases and outages more than they compute; the longest begin first.
 LANES = 3
 LONGEST_FIRST = ("real", "tier_a", "mutants")
+# Folders of tests/real/ that are suites of their own: they wait for programs that are being built while the others run.
+APART = ("celery", "kubernetes")
 # A suite that hangs ends here, not at CI's limit. Several times what it takes alone on two cores, in minutes.
 LIMITS = {"contracts": 20, "real": 35, "tier_a": 35, "mutants": 35, "containers": 20}
 OTHERWISE = 15
@@ -257,7 +259,8 @@ def test(session: Session) -> None:
         pythons = [v for v in others if session.step(f"environment {v}", partial(made_ready, made[v]))]
         folders = [f for f in FOLDERS if list((ROOT / "tests" / f).rglob("test_*.py"))]
         folders.sort(key=lambda f: f not in LONGEST_FIRST)
-        suites = [session.pytest(folder, [f"tests/{folder}"]) for folder in folders]
+        suites = [session.pytest(folder, paths_of(folder)) for folder in folders]
+        suites += [session.pytest(f"real {part}", [f"tests/real/{part}"]) for part in APART]
         units = [session.pytest(f"unit {v}", existing(UNIT), environments.for_python(v)) for v in pythons]
         session.beside([*suites, *units])
     finally:
@@ -306,6 +309,18 @@ def services_down() -> None:
     done = services("down")
     if done.returncode:
         print(f"the services did not end as they should: {done.stderr}")
+
+
+def paths_of(folder: str) -> list[str]:
+    """What of ``tests/`` a suite runs: the folder, or what of it is no suite of its own."""
+    if folder != "real":
+        return [f"tests/{folder}"]
+    parts = sorted((ROOT / "tests" / folder).iterdir())
+    return [
+        f"tests/{folder}/{p.name}"
+        for p in parts
+        if p.name not in APART and (p.match("test_*.py") or list(p.rglob("test_*.py")))
+    ]
 
 
 def existing(paths: tuple[str, ...]) -> list[str]:
