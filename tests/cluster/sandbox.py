@@ -148,9 +148,24 @@ class Sandbox:
         members = self._members()
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.first, signal.SIGKILL)
-        wait_for("the end of the node's processes", lambda: not any(_alive(pid) for pid in members), END_SECONDS)
+        # A server's parent out here stopped with it when it was frozen.
+        for pid in self._parents():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+        wait_for("the end of the node's processes", lambda: not any(map(_alive, members)), END_SECONDS)
+        wait_for("the end of their parents", lambda: not any(map(_alive, self._parents())), END_SECONDS)
         for started in self._started.values():
             started.wait(END_SECONDS)
+
+    def _parents(self) -> list[int]:
+        """The processes out here that started servers in there."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            with contextlib.suppress(OSError):
+                words = (entry / "cmdline").read_bytes().split(b"\0") if entry.name.isdigit() else []
+                if words[:2] == [b"nsenter", f"--target={self.first}".encode()]:
+                    found.append(int(entry.name))
+        return found
 
     def _members(self) -> list[int]:
         try:

@@ -28,13 +28,16 @@ def test_a_sandbox_that_is_killed_leaves_no_process_mount_interface_or_control_g
     made.spawn("sleep", ["sleep", "600"])
     sandbox.wait_for("a process in there", lambda: made.pid_of("sleep"), 20)
     sleeping = made.pid_of("sleep")
+    with made.frozen("sleep"):
+        parents = made._parents()
 
     os.kill(made.first, signal.SIGKILL)
     sandbox.wait_for("the end of all", lambda: Sandbox.running(settings) is None, 20)
     made.end()
     sandbox.clean_up(settings)
 
-    assert not Path(f"/proc/{sleeping}").exists()
+    assert parents
+    assert not [pid for pid in [sleeping, *parents] if Path(f"/proc/{pid}").exists()]
     assert not Path("/sys/class/net", settings.interface).exists()
     assert not [h for h in sandbox.cgroup_hierarchies() if (h / settings.cgroup).exists()]
     assert str(settings.folder) not in Path("/proc/mounts").read_text()
