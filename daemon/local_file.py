@@ -12,8 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..errors import UnsupportedError
+
 FILE_ENV = "RUNPLANE_DAEMON_FILE"
 """Where the file is; by default in a folder of the user in the temporary folder, a file per process."""
+SHARED_MEMORY = Path("/dev/shm")
 STALE_S = 30.0
 """A file that was not written for so long is that of a daemon that hangs."""
 
@@ -45,8 +48,26 @@ def own_file(pid: int, kind: Kind = DAEMON) -> Path:
 
 
 def folder(kind: Kind = DAEMON) -> Path:
-    """Where the files of this user's daemons or workers are."""
-    return Path(tempfile.gettempdir()) / f"runplane-{kind.name}s-{os.getuid()}"
+    """Where the files of this user's daemons or workers are.
+
+    Raises:
+        UnsupportedError: this process may write nowhere.
+    """
+    return _temporary(kind) / f"runplane-{kind.name}s-{os.getuid()}"
+
+
+def _temporary(kind: Kind) -> Path:
+    try:
+        return Path(tempfile.gettempdir())
+    except FileNotFoundError as error:
+        # A container whose root is read-only: its shared memory is writable all the same.
+        if os.access(SHARED_MEMORY, os.W_OK):
+            return SHARED_MEMORY
+        raise UnsupportedError(
+            f"a {kind.name} keeps a small file about itself, and there is no folder that it may write to",
+            got=str(error),
+            hint=f"Mount one at /tmp (an emptyDir), or name a file with {kind.variable}.",
+        ) from error
 
 
 def write(path: Path, body: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from runplane.daemon import local_file
+from runplane.errors import UnsupportedError
 
 
 @pytest.fixture
@@ -72,3 +73,32 @@ def test_the_check_loads_no_database_and_no_client(file: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=file.parent)
 
     assert done.stdout.splitlines()[-1] == "0 []", done.stdout + done.stderr
+
+
+@pytest.fixture
+def read_only_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none() -> str:
+        raise FileNotFoundError("No usable temporary directory found in ['/tmp', '/var/tmp']")
+
+    monkeypatch.setattr(local_file.tempfile, "gettempdir", none)
+    monkeypatch.delenv(local_file.FILE_ENV, raising=False)
+
+
+@pytest.mark.usefixtures("read_only_root")
+def test_in_a_container_with_a_read_only_root_the_file_is_in_its_shared_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_file, "SHARED_MEMORY", tmp_path)
+
+    local_file.write(local_file.own_file(os.getpid()), {"pid": os.getpid(), "loops": {}})
+
+    assert local_file.check().is_live
+    assert len(list(tmp_path.rglob("*.json"))) == 1
+
+
+@pytest.mark.usefixtures("read_only_root")
+def test_where_nothing_can_be_written_it_is_said_what_to_mount(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local_file, "SHARED_MEMORY", tmp_path / "not-there")
+
+    with pytest.raises(UnsupportedError, match=r"emptyDir.*RUNPLANE_DAEMON_FILE"):
+        local_file.own_file(1)
