@@ -80,14 +80,16 @@ def test_help_names_the_groups_for_people_and_hides_api() -> None:
         "job",
         "run",
         "daemon",
+        "celery",
         "asset",
+        "k8s",
         "instance",
         "args",
         "completion",
     ]
 
 
-@pytest.mark.parametrize("group", ["api", "job", "run", "daemon", "asset", "instance", "args"])
+@pytest.mark.parametrize("group", ["api", "job", "run", "daemon", "celery", "asset", "k8s", "instance", "args"])
 def test_every_group_and_verb_has_its_help(group: str) -> None:
     command = main_module.root.get_command(None, group)  # type: ignore[arg-type, attr-defined]
     assert command is not None

@@ -119,6 +119,29 @@ def test_the_template_is_killed_and_what_ran_is_lost_and_a_new_one_goes_on(tmp_p
         assert again["parent"] != done["parent"]
 
 
+def test_a_template_that_is_killed_while_it_imports_is_started_anew(tmp_path: Path) -> None:
+    started = tmp_path / "started"
+    hangs_once = f"""
+import os, time
+from pathlib import Path
+started = Path({str(started)!r})
+first = not started.exists()
+started.open("a").write(f"{{os.getpid()}}\\n")
+time.sleep(600 if first else 0)
+"""
+    with Room(tmp_path, hangs_once) as room:
+        ref = room.start("ok")
+        limit = time.monotonic() + 60
+        while not (started.exists() and started.read_text().endswith("\n")):
+            assert time.monotonic() < limit, "the import did not begin"
+            time.sleep(0.01)
+
+        os.kill(int(started.read_text()), signal.SIGKILL)
+
+        room.hear(partial(has_ended, room, ref))
+        assert [e.kind for e in room.events(ref)] == ["STEP_SUCCESS"], "the import was not begun anew"
+
+
 def test_a_template_that_hears_a_signal_of_its_group_goes_on(tmp_path: Path) -> None:
     with Room(tmp_path) as room:
         before = room.outcome(room.start("ok")).body["parent"]
