@@ -113,7 +113,7 @@ class Universe:
                 s.state,
                 s.n,
                 s.retries,
-                tuple(s.spent.items()),
+                tuple(sorted(s.spent.items())),
                 s.is_issuing,
                 s.is_seal_asked,
                 s.due is None,
@@ -320,6 +320,7 @@ def copy_of_engine(engine: Engine) -> Engine:
     for step in steps.values():
         step.outputs = {name: dict(values) for name, values in step.outputs.items()}
         step.told = list(step.told)
+        step.spent = dict(step.spent)
         step.awaited = None if step.awaited is None else list(step.awaited)
         step.instances = None if step.instances is None else [steps[s.key] for s in step.instances]
     other._dependants = {key: [steps[s.key] for s in found] for key, found in engine._dependants.items()}
