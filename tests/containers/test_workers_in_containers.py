@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from runplane.errors.exit_codes import ExitCode
 from runplane.events.status import RunStatus
 from runplane.storage.contract import RunClaim
 from runplane.storage.liveness import this_process
@@ -165,7 +166,7 @@ def test_sigterm_ends_a_run_worker_in_mid_run_and_the_run_goes_on_elsewhere(
     assert cluster.instance.journal.head(submitted.run_id).status is RunStatus.SUCCESS, cluster.story(submitted.run_id)
 
 
-def test_sigterm_ends_a_step_worker_and_its_outcome_is_stored(cluster: Any) -> None:
+def test_sigterm_ends_a_step_worker_and_costs_the_user_no_retry(cluster: Any) -> None:
     submitted = submit(cluster, "process_numbers_k8s")
     claim = acquire(cluster.instance.journal, submitted.run, this_process(), resumes_allowed=0)
     assert isinstance(claim, RunClaim)
@@ -176,7 +177,10 @@ def test_sigterm_ends_a_step_worker_and_its_outcome_is_stored(cluster: Any) -> N
     took = stopped_after(cluster, container)
 
     assert took < 3
-    assert ("STEP_FAILURE", "sum_numbers", 1) in cluster.kinds(submitted.run_id), cluster.story(submitted.run_id)
+    assert cluster.wait(container) == ExitCode.TERMINATED
+    outcomes = {"STEP_SUCCESS", "STEP_FAILURE", "STEP_UP_FOR_RETRY"}
+    kinds = cluster.kinds(submitted.run_id)
+    assert [k for k in kinds if k[0] in outcomes and k[1] == "sum_numbers"] == [], cluster.story(submitted.run_id)
 
 
 def stopped_after(cluster: Any, container: Any) -> float:
