@@ -120,10 +120,10 @@ def test_execute_step_loads_little(system: System, bare: set[str], job: str) -> 
     loaded = loaded_by(system, "execute_step", **{STEP_ARGS_ENV: document})
 
     assert system.kinds(run_id)["STEP_SUCCESS"] == 1
-    few(loaded, bare, 306, what="api execute_step", without=HEAVY | NOT_IN_A_STEP)
+    few(loaded, bare, 310, what="api execute_step", without=HEAVY | NOT_IN_A_STEP)
 
 
-@pytest.mark.parametrize(("job", "most"), [("here", 329), ("apart", 314)])
+@pytest.mark.parametrize(("job", "most"), [("here", 333), ("apart", 318)])
 def test_execute_run_loads_little(system: System, bare: set[str], job: str, most: int) -> None:
     run_id = system.create(job)
     document = system.instance.document(system.instance.runs.get(run_id))
@@ -133,7 +133,7 @@ def test_execute_run_loads_little(system: System, bare: set[str], job: str, most
     assert system.status(run_id) is RunStatus.SUCCESS
     few(loaded, bare, most, what=f"api execute_run, {job}")
     in_the_step = set((system.folder / "in-the-step").read_text().split())
-    few(in_the_step, bare, most if job == "here" else 196, what=f"a step of {job}")
+    few(in_the_step, bare, most if job == "here" else 198, what=f"a step of {job}")
 
 
 def test_the_coordinator_of_a_multiprocess_run_does_not_load_what_runs_user_code(system: System) -> None:
