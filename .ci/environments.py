@@ -188,9 +188,13 @@ def make_venv(folder: Path, python: str, requirements: list[str], log_name: str)
     try:
         run_quietly([*quick_installer(), "--python", str(folder / "bin" / "python"), *requirements], log_name)
     except Failed:  # pip says what is wrong, or can what uv can not
-        install = [str(folder / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check", "-q"]
-        run_quietly([*install, *requirements], log_name)
+        run_quietly([*pip_install(folder), *requirements], log_name)
     (folder / "ready").touch()
+
+
+def pip_install(folder: Path) -> list[str]:
+    """pip's way to install into an environment."""
+    return [str(folder / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check", "-q"]
 
 
 def quick_installer() -> list[str]:
@@ -204,8 +208,7 @@ def quick_installer() -> list[str]:
         if not (folder / "ready").exists():
             shutil.rmtree(folder, ignore_errors=True)
             run_quietly([main_python(), "-m", "venv", str(folder)], "environment-uv")
-            pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check", "-q"]
-            run_quietly([*pip, "uv"], "environment-uv")
+            run_quietly([*pip_install(folder), "uv"], "environment-uv")
             (folder / "ready").touch()
     return [str(folder / "bin" / "uv"), "pip", "install", "-q", *pips_sources()]
 
@@ -236,8 +239,7 @@ def ready(environment: Environment, python: str | None = None) -> Environment:
         asked.write_text(wanted)
         held.write_text(package.parent.name)
     if held.read_text() != package.parent.name:
-        pip = [str(environment.python), "-m", "pip", "install", "--disable-pip-version-check", "-q"]
-        run_quietly([*pip, "--no-deps", "--force-reinstall", str(package)], log_name)
+        run_quietly([*pip_install(environment.folder), "--no-deps", "--force-reinstall", str(package)], log_name)
         held.write_text(package.parent.name)
     return environment
 

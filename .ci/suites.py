@@ -13,7 +13,7 @@ import threading
 import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -91,7 +91,7 @@ class Session:
 
     # -- one suite
 
-    def step(self, name: str, action: Callable[[], None]) -> bool:
+    def step(self, name: str, action: Callable[[], object]) -> bool:
         """Something that is no test: it has gone well unless it raises `Failed`."""
         self._title(name)
         started = time.monotonic()
@@ -221,7 +221,7 @@ def read_report(job: Job, tally: Tally) -> Tally:
 
 def check(session: Session) -> bool:
     """Lint, types, import rules, unit tests. False when there is no environment to run anything in."""
-    if not session.step("environment", ready(DEVELOPMENT)):
+    if not session.step("environment", partial(environments.ready, DEVELOPMENT)):
         return False
     settings = str(ROOT / "pyproject.toml")
     ruff = DEVELOPMENT.command("ruff")
@@ -256,7 +256,7 @@ def test(session: Session) -> None:
                 return
             session.step("services", lambda: session.environ.update(services.result()))
             session.step("a real Dagster", lambda: session.environ.update(dagster.result()))
-        pythons = [v for v in others if session.step(f"environment {v}", partial(made_ready, made[v]))]
+        pythons = [v for v in others if session.step(f"environment {v}", made[v].result)]
         folders = [f for f in FOLDERS if list((ROOT / "tests" / f).rglob("test_*.py"))]
         folders.sort(key=lambda f: f not in LONGEST_FIRST)
         suites = [session.pytest(folder, paths_of(folder)) for folder in folders]
@@ -327,26 +327,15 @@ def existing(paths: tuple[str, ...]) -> list[str]:
     return [p for p in paths if (ROOT / p).exists()]
 
 
-def ready(environment: Environment) -> Callable[[], None]:
-    def make() -> None:
-        environments.ready(environment)
-
-    return make
-
-
-def made_ready(made: Future[Environment]) -> None:
-    made.result()
-
-
 def show(session: Session) -> None:
     """The demo, in an environment that holds the package and what it needs, nothing else."""
-    if session.step("environment", ready(environments.DEMO)):
+    if session.step("environment", partial(environments.ready, environments.DEMO)):
         session.step("demo", lambda: demo.run(environments.DEMO, demo.EXAMPLES))
 
 
 def bench(session: Session) -> None:
     """``bench/run.py`` beside a real Dagster: it writes ``docs/benchmarks.md``. Postgres is the tests'."""
-    if not session.step("environment", ready(DEVELOPMENT)):
+    if not session.step("environment", partial(environments.ready, DEVELOPMENT)):
         return
     session.step("a real Dagster", lambda: session.environ.update(environments.dagster_python()))
     try:

@@ -170,10 +170,6 @@ class Broker:
 
         return self._ask(size)
 
-    def revoke(self, task_id: str) -> None:
-        """Tell workers of Celery's own that this task is not wanted any more. Raises BrokerUnavailableError."""
-        self._ask(lambda connection: self._app.control.revoke(task_id, connection=connection))
-
     def tasks_of_others(self, queues: list[str]) -> dict[str, list[str]]:
         """Workers of Celery that listen to one of these queues, with their tasks that are not ours. Raises BrokerUnavailableError."""
 

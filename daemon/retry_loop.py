@@ -5,14 +5,12 @@ The new run's id follows from the request, so that a daemon that died in the mid
 
 from __future__ import annotations
 
-import time
 import uuid
 from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from ..definitions.user_errors import error_info
 from ..errors import NotFoundError, StorageUnavailableError
-from ..events.event import NewEvent
 from ..events.kinds import EventKind
 from ..events.origin import CodePointer
 from ..events.run import Run
@@ -25,6 +23,7 @@ from ..locations.target import CodeRequest
 from ..storage.contract import RunFilter
 from ..storage.retry_requests import WILL_RETRY_TAG, RetryRequest, RetryRequests
 from .contract import LoopContext, LoopReport
+from .ending import event_now
 
 STRATEGY_TAG = "dagster/retry_strategy"
 AUTO_RETRY_TAG = "dagster/auto_retry_run_id"
@@ -78,7 +77,7 @@ class RetryLoop:
             raise
         except Exception as e:  # noqa: BLE001 - whatever keeps a run from being retried is said in its log
             body = {"message": "Failed to retry run", "error": error_info(e).to_body(), "reported": True}
-            instance.journal.annotate(failed.run_id, [_engine_event(body)])
+            instance.journal.annotate(failed.run_id, [event_now(EventKind.ENGINE_EVENT, body)])
             instance.runs.put_tags(failed.run_id, {WILL_RETRY_TAG: "false"})
             return f"run {failed.run_id} can not be retried: {e}"
         return None
@@ -95,13 +94,13 @@ class RetryLoop:
         if AUTO_RETRY_TAG not in failed.tags:
             instance.runs.put_tags(failed.run_id, {AUTO_RETRY_TAG: new_id})
             told = {"message": "Retrying the run", "metadata": {"new run": new_id}, "reported": True}
-            instance.journal.annotate(failed.run_id, [_engine_event(told)])
+            instance.journal.annotate(failed.run_id, [event_now(EventKind.ENGINE_EVENT, told)])
             told = {
                 "message": "Launched as an automatic retry",
                 "metadata": {"failed run": failed.run_id},
                 "reported": True,
             }
-            instance.journal.annotate(new_id, [_engine_event(told)])
+            instance.journal.annotate(new_id, [event_now(EventKind.ENGINE_EVENT, told)])
 
 
 def _strategy_of(run: Run) -> RetryStrategy:
@@ -120,7 +119,3 @@ def retry_loop_of(instance: Instance) -> RetryLoop | None:
         return SubprocessCodeSource(CodeRequest(pointer=pointer), timeout_s=timeout_s)
 
     return RetryLoop(open_code)
-
-
-def _engine_event(body: dict[str, object]) -> NewEvent:
-    return NewEvent(EventKind.ENGINE_EVENT, None, None, body, time.time())

@@ -6,13 +6,16 @@ called from any of them, and from inside `start`.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Protocol, Union, runtime_checkable
 
 from ..engine.snapshot import StepPlan, StoredOutput
 from ..events.causes import FailureCause
 from ..events.event import NewEvent
+from ..events.kinds import EventKind
 from ..events.run import Run
 from ..storage.contract import AttemptRef
 
@@ -75,6 +78,14 @@ class RunnerNote:
     """Annotations of the runner itself."""
 
     events: Sequence[NewEvent]
+
+
+def engine_event(
+    message: str, metadata: Mapping[str, Any] = MappingProxyType({}), ref: AttemptRef | None = None
+) -> NewEvent:
+    """An annotation of the machinery's own, written now; about an attempt if one is named."""
+    step, n = ref if ref is not None else (None, None)
+    return NewEvent(EventKind.ENGINE_EVENT, step, n, {"message": message, "metadata": dict(metadata)}, time.time())
 
 
 @dataclass(frozen=True, slots=True)

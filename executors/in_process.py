@@ -19,7 +19,7 @@ from ..events.event import NewEvent
 from ..events.kinds import EventKind
 from ..events.messages import duration as in_words
 from ..storage.contract import AttemptRef
-from .contract import RunnerNote, RunnerSignal, StepGone, StepOrder, StepWrote
+from .contract import RunnerNote, RunnerSignal, StepGone, StepOrder, StepWrote, engine_event
 from .log_capture import LogCapture
 from .perform import perform_step
 from .resource_scope import ResourceScope
@@ -127,7 +127,7 @@ class InProcessRunner:
     def opening(self, step_keys: Sequence[str]) -> Sequence[NewEvent]:
         """See ``Announces``."""
         metadata = {"pid": str(os.getpid()), "step_keys": str(list(step_keys))}
-        notes = [_note(f"Executing steps in process (pid: {os.getpid()})", metadata=metadata)]
+        notes = [engine_event(f"Executing steps in process (pid: {os.getpid()})", metadata)]
         if self._context.owns_process:
             notes.append(self._capture.begin())
         return notes
@@ -135,7 +135,7 @@ class InProcessRunner:
     def closing(self) -> Sequence[NewEvent]:
         """See ``Announces``."""
         took = in_words(1000 * (time.perf_counter() - self._began))
-        return [_note(f"Finished steps in process (pid: {os.getpid()}) in {took}", metadata={"pid": str(os.getpid())})]
+        return [engine_event(f"Finished steps in process (pid: {os.getpid()}) in {took}", {"pid": str(os.getpid())})]
 
     def launching(self, ref: AttemptRef) -> Sequence[NewEvent]:
         """Nothing is launched."""
@@ -250,7 +250,3 @@ class _Written:
 
 def _nothing() -> None:
     """No driver pumps this runner."""
-
-
-def _note(message: str, *, metadata: Mapping[str, Any]) -> NewEvent:
-    return NewEvent(EventKind.ENGINE_EVENT, None, None, {"message": message, "metadata": metadata}, time.time())

@@ -41,7 +41,6 @@ class Attempt:
         job: the Job as it was created or found; None: not created yet, or not looked for.
         is_adopted: another coordinator created it.
         was_seen: the watch has shown its Job.
-        has_started: its main container ran.
         may_be_there: a create had no answer: there may be a Job all the same.
         is_busy: a call about it is on its way.
         not_before: when the next try is due.
@@ -66,7 +65,6 @@ class Attempt:
     job: Mapping[str, Any] | None = None
     is_adopted: bool = False
     was_seen: bool = False
-    has_started: bool = False
     may_be_there: bool = False
     is_busy: bool = False
     not_before: float = 0.0

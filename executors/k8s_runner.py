@@ -31,7 +31,7 @@ from ..kube.observed import Observed
 from ..kube.verdict import Health, Verdict
 from ..kube.watch import JobWatch
 from ..storage.contract import AttemptRef
-from .contract import PartFailed, Report, RunnerNote, StepGone, StepOrder, StepRefused
+from .contract import PartFailed, Report, RunnerNote, StepGone, StepOrder, StepRefused, engine_event
 from .k8s_attempt import Attempt, End
 from .k8s_calls import JobCalls
 from .k8s_refused_creates import READ_S, RefusedCreates
@@ -126,8 +126,8 @@ class K8sJobRunner:
 
     def opening(self, step_keys: Sequence[str]) -> Sequence[NewEvent]:
         """See ``Announces``."""
-        events = [_engine_event("Starting execution with step handler K8sStepHandler.", {})]
-        return events + [_engine_event(remark, {}) for remark in self._remarks]
+        events = [engine_event("Starting execution with step handler K8sStepHandler.")]
+        return events + [engine_event(remark) for remark in self._remarks]
 
     def closing(self) -> Sequence[NewEvent]:
         """See ``Announces``."""
@@ -262,8 +262,6 @@ class K8sJobRunner:
             self._check_later(attempt)
         elif verdict.health is Health.NOT_YET:
             self._not_yet(attempt, verdict)
-        else:
-            attempt.has_started = True
 
     def _observed(self, attempt: Attempt) -> Observed:
         observed = self._watch.observed(attempt.job_name, events=self._creates.of(attempt.job_name))
@@ -478,10 +476,5 @@ class K8sJobRunner:
         )
 
     def _note(self, attempt: Attempt, message: str) -> None:
-        event = _engine_event(message, {"Kubernetes Job name": attempt.job_name}, attempt.ref)
+        event = engine_event(message, {"Kubernetes Job name": attempt.job_name}, attempt.ref)
         self._report(RunnerNote([event]))
-
-
-def _engine_event(message: str, metadata: dict[str, Any], ref: AttemptRef | None = None) -> NewEvent:
-    step, n = (ref.step, ref.n) if ref is not None else (None, None)
-    return NewEvent(EventKind.ENGINE_EVENT, step, n, {"message": message, "metadata": metadata}, time.time())

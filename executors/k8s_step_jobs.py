@@ -8,7 +8,6 @@ from typing import Any
 
 from ..engine.snapshot import StepPlan
 from ..errors import ConfigErrors, Problem
-from ..events.requests import ExecuteStepArgs, IssuedAttempt, RetryMode
 from ..events.wire import to_compressed
 from ..kube.job_manifest import (
     ATTEMPT_LABEL,
@@ -25,6 +24,7 @@ from ..kube.settings import ExecutorSettings, LauncherSettings
 from ..storage.contract import AttemptRef
 from .contract import StepOrder
 from .settings import ExecutorContext
+from .step_arguments import step_arguments
 
 START_TIMEOUT_TAG = "runplane/start_timeout"
 
@@ -100,15 +100,5 @@ class StepJobs:
         return step_job(self.launcher, self.executor, facts_of(self.context.run), facts, around)
 
     def _document(self, order: StepOrder) -> str:
-        run, instance = self.context.run, self.context.instance
-        assert run.origin is not None, "the driver takes runs whose code can be found only"
-        args = ExecuteStepArgs(
-            None if self.launcher.mounts_instance else instance.ref,
-            run.origin,
-            run.run_id,
-            (order.ref.step,),
-            retry_mode=RetryMode.DEFERRED if order.retries_enabled else RetryMode.DISABLED,
-            should_verify_step=True,
-            issued=IssuedAttempt(order.ref.n, self.epoch),
-        )
-        return to_compressed(args)
+        instance = None if self.launcher.mounts_instance else self.context.instance.ref
+        return to_compressed(step_arguments(order, self.epoch, instance=instance, should_verify_step=True))

@@ -32,7 +32,7 @@ from ..storage.compute_logs import ComputeLogStore, new_log_key
 from ..storage.contract import AttemptRef
 from .cgroup import Cgroups
 from .concurrency import max_concurrent_of
-from .contract import PartFailed, RunnerNote, RunnerSignal, StepGone, StepOrder, StepRefused, StepWrote
+from .contract import PartFailed, RunnerNote, RunnerSignal, StepGone, StepOrder, StepRefused, StepWrote, engine_event
 from .settings import DriverSettings, ExecutorContext, driver_settings
 from .step_processes import READY_AHEAD, End, Job, ProcessSettings, StepProcesses, signal_name
 from .template.job_argument import JobArgument
@@ -139,7 +139,7 @@ class MultiprocessRunner:
         if len(step_keys) > _MOST_KEYS_SHOWN:
             shown += f" and {len(step_keys) - _MOST_KEYS_SHOWN} more"
         text = f"Executing steps using multiprocess executor: parent process (pid: {os.getpid()})"
-        events = [_engine_event(text, {"pid": str(os.getpid()), "step_keys": shown})]
+        events = [engine_event(text, {"pid": str(os.getpid()), "step_keys": shown})]
         if self._processes.findings:
             events.append(_unsafe_note(self._processes.findings))
         return events
@@ -148,7 +148,7 @@ class MultiprocessRunner:
         """See ``Announces``."""
         took = in_words(1000 * (time.perf_counter() - self._began))
         text = f"Multiprocess executor: parent process exiting after {took} (pid: {os.getpid()})"
-        return [_engine_event(text, {"pid": str(os.getpid())})]
+        return [engine_event(text, {"pid": str(os.getpid())})]
 
     def launching(self, ref: AttemptRef) -> Sequence[NewEvent]:
         """See ``Announces``."""
@@ -230,10 +230,10 @@ class MultiprocessRunner:
         if ref not in self._interrupted:
             return []
         self._interrupted.discard(ref)
-        return [] if self._interrupted else [_engine_event(_STOPPED, {"pid": str(os.getpid())})]
+        return [] if self._interrupted else [engine_event(_STOPPED, {"pid": str(os.getpid())})]
 
     def _note(self, message: str) -> None:
-        self._report(RunnerNote([_engine_event(message, {"pid": str(os.getpid())})]))
+        self._report(RunnerNote([engine_event(message, {"pid": str(os.getpid())})]))
 
     def _verdict(self, end: End) -> tuple[FailureCause, str]:
         """Why a process ended without an outcome."""
@@ -335,8 +335,4 @@ def _unsafe_note(findings: Sequence[str]) -> NewEvent:
         "Multiprocess executor: each step is started anew instead of forked, because the import of the code left what does not "
         f"survive a fork: {'; '.join(findings)}."
     )
-    return _engine_event(text, {"start_method": "spawn", "findings": list(findings)})
-
-
-def _engine_event(message: str, metadata: Mapping[str, Any]) -> NewEvent:
-    return NewEvent(EventKind.ENGINE_EVENT, None, None, {"message": message, "metadata": dict(metadata)}, time.time())
+    return engine_event(text, {"start_method": "spawn", "findings": list(findings)})

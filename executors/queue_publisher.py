@@ -14,11 +14,9 @@ from ..celery_app.broker import Broker, BrokerUnavailableError
 from ..celery_app.hint import Hint
 from ..celery_app.settings import CelerySettings
 from ..errors import StorageUnavailableError
-from ..events.event import NewEvent
-from ..events.kinds import EventKind
 from ..storage.contract import AttemptRef
 from ..storage.step_queues import QueuedStep, StepQueues
-from .contract import PartFailed, RunnerNote, RunnerSignal
+from .contract import PartFailed, RunnerNote, RunnerSignal, engine_event
 
 FIRST_REPEAT_S, LAST_REPEAT_S = 2.0, 15.0
 IN_SPITE_OF_DEPTH = 5
@@ -156,5 +154,4 @@ class Publisher:
         self._say(f"The broker {self._settings.shown} answers again.")
 
     def _say(self, text: str) -> None:
-        body = {"message": text, "metadata": {}}
-        self._report(RunnerNote([NewEvent(EventKind.ENGINE_EVENT, None, None, body, time.time())]))
+        self._report(RunnerNote([engine_event(text)]))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import signal
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -16,15 +15,14 @@ from ..errors import ConfigErrors, StorageUnavailableError
 from ..errors.exit_codes import ExitCode
 from ..events.causes import FailureCause
 from ..events.event import NewEvent
-from ..events.kinds import EventKind
-from ..events.requests import ExecuteStepArgs, IssuedAttempt, RetryMode, request_origin
 from ..events.wire import to_text
 from ..storage.contract import AttemptRef
 from ..storage.leases import LOOKS_PER_TTL, BeatWatch
 from ..storage.liveness import proven_gone
 from ..storage.step_queues import QueuedStep, StepQueues
-from .contract import PartFailed, RunnerNote, RunnerSignal, StepGone, StepOrder, StepRefused
+from .contract import PartFailed, RunnerNote, RunnerSignal, StepGone, StepOrder, StepRefused, engine_event
 from .settings import ExecutorContext
+from .step_arguments import step_arguments
 
 LOOK_S = 0.5
 SAID_AFTER_S = 10.0
@@ -74,6 +72,7 @@ class QueueRunner:
         self._queues = queues
         self._publisher = publisher
         self._ttl_s = ttl_s
+        self._epoch = context.instance.journal.head(context.run.run_id).epoch
         self._watched: set[AttemptRef] = set()
         self._causes: dict[AttemptRef, FailureCause] = {}
         self._beats: dict[str, BeatWatch] = {}
@@ -93,10 +92,11 @@ class QueueRunner:
             self._report(StepRefused(ref, str(e)))
             return
         run_id = order.run.run_id
-        self._queues.put(run_id, ref, queue, priority, self._body(order))
+        body = {"kind": PROCESS, "document": to_text(step_arguments(order, self._epoch, instance=None))}
+        self._queues.put(run_id, ref, queue, priority, body)
         self._watched.add(ref)
         if self._publisher is not None:
-            self._publisher.announce(QueuedStep(run_id, ref, queue, priority, None, None, None, None, 0.0, False))
+            self._publisher.announce(QueuedStep(run_id, ref, queue, priority))
 
     def stop(self, ref: AttemptRef, grace_s: float, cause: FailureCause) -> None:
         """See ``StepRunner``."""
@@ -118,7 +118,7 @@ class QueueRunner:
 
     def launching(self, ref: AttemptRef) -> Sequence[NewEvent]:
         """See ``Announces``."""
-        return [_note(f'Putting step "{ref.step}" into its queue.', ref)]
+        return [engine_event(f'Putting step "{ref.step}" into its queue.', ref=ref)]
 
     def opening(self, step_keys: Sequence[str]) -> Sequence[NewEvent]:
         """See ``Announces``."""
@@ -202,20 +202,7 @@ class QueueRunner:
                 f"No worker listens to queue {queue}: {len(steps)} steps wait there ({', '.join(steps[:5])})."
                 f" Start one: runplane celery worker start -q {queue}"
             )
-            self._report(RunnerNote([_note(text)]))
-
-    def _body(self, order: StepOrder) -> Mapping[str, Any]:
-        run, instance = order.run, self._context.instance
-        assert run.origin is not None
-        args = ExecuteStepArgs(
-            None,
-            request_origin(run.origin),
-            run.run_id,
-            (order.ref.step,),
-            retry_mode=RetryMode.DEFERRED if order.retries_enabled else RetryMode.DISABLED,
-            issued=IssuedAttempt(order.ref.n, instance.journal.head(run.run_id).epoch),
-        )
-        return {"kind": PROCESS, "document": to_text(args)}
+            self._report(RunnerNote([engine_event(text)]))
 
 
 def _cause_of(ended: Mapping[str, Any]) -> FailureCause:
@@ -224,8 +211,3 @@ def _cause_of(ended: Mapping[str, Any]) -> FailureCause:
     if code is None or code in (-signal.SIGKILL, ExitCode.DATABASE_UNREACHABLE):
         return FailureCause.LOST
     return FailureCause.CRASHED
-
-
-def _note(message: str, ref: AttemptRef | None = None) -> NewEvent:
-    step, n = ref if ref is not None else (None, None)
-    return NewEvent(EventKind.ENGINE_EVENT, step, n, {"message": message, "metadata": {}}, time.time())

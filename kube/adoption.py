@@ -8,10 +8,10 @@ from typing import Any
 
 from .client import Json, KubeClient
 from .errors import KubeConflictError, KubeRefusedError
-from .observed import condition, is_being_deleted
+from .job_manifest import ATTEMPT_LABEL, INSTANCE_LABEL, RUN_LABEL, STEP_ANNOTATION
+from .observed import is_being_deleted, is_finished
 
-IDENTITY_LABELS = ("dagster/run-id", "runplane/instance-id", "runplane/attempt", "app.kubernetes.io/component")
-STEP_ANNOTATION = "runplane/step-key"
+IDENTITY_LABELS = (RUN_LABEL, INSTANCE_LABEL, ATTEMPT_LABEL, "app.kubernetes.io/component")
 
 
 class NameTakenError(KubeRefusedError):
@@ -24,12 +24,10 @@ class Placed:
 
     Attributes:
         job: as the API server has it.
-        is_new: whether this call made it.
         is_over: it is the right one, and it has finished or is being deleted: what came of it has to be found out.
     """
 
     job: Json
-    is_new: bool
     is_over: bool = False
 
 
@@ -43,12 +41,12 @@ def place_job(client: KubeClient, namespace: str, manifest: Mapping[str, Any]) -
     """
     name = str(manifest["metadata"]["name"])
     try:
-        return Placed(client.create_job(namespace, manifest), is_new=True)
+        return Placed(client.create_job(namespace, manifest))
     except KubeConflictError as conflict:
         found = client.get_job(namespace, name)
         if found is None:
             # Gone between the two calls; it was in the way, so it was another one's: try again.
-            return Placed(client.create_job(namespace, manifest), is_new=True)
+            return Placed(client.create_job(namespace, manifest))
         if not is_same_attempt(found, manifest):
             raise NameTakenError(
                 f"there is a Job of this name already, and it is not this attempt's: {whose(found)}",
@@ -57,7 +55,7 @@ def place_job(client: KubeClient, namespace: str, manifest: Mapping[str, Any]) -
                 reason=conflict.reason,
                 hint="Delete it, if nobody needs it any more.",
             ) from conflict
-        return Placed(found, is_new=False, is_over=is_over(found))
+        return Placed(found, is_over=is_over(found))
 
 
 def is_same_attempt(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
@@ -74,7 +72,7 @@ def identity(job: Mapping[str, Any]) -> tuple[str | None, ...]:
 
 def is_over(job: Mapping[str, Any]) -> bool:
     """Whether it has finished, or is being deleted."""
-    return is_being_deleted(job) or any(condition(job, kind) for kind in ("Complete", "Failed"))
+    return is_being_deleted(job) or is_finished(job)
 
 
 def may_go_on(job: Mapping[str, Any]) -> bool:
@@ -89,10 +87,10 @@ def whose(job: Mapping[str, Any]) -> str:
     labels = job["metadata"].get("labels") or {}
     annotations = job["metadata"].get("annotations") or {}
     told = {
-        "run": labels.get(IDENTITY_LABELS[0]),
+        "run": labels.get(RUN_LABEL),
         "step": annotations.get(STEP_ANNOTATION),
-        "attempt": labels.get("runplane/attempt"),
-        "instance": labels.get("runplane/instance-id"),
+        "attempt": labels.get(ATTEMPT_LABEL),
+        "instance": labels.get(INSTANCE_LABEL),
     }
     words = ", ".join(f"{what} {value}" for what, value in told.items() if value)
     return words or "it has none of runplane's labels"

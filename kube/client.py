@@ -124,10 +124,7 @@ class KubeClient:
 
     def get_job(self, namespace: str, name: str) -> Json | None:
         """The Job as etcd has it; None: it is not there."""
-        try:
-            return self._patiently("GET", _path("jobs", namespace, name))
-        except KubeNotFoundError:
-            return None
+        return self._get("jobs", namespace, name)
 
     def list_jobs(self, namespace: str, selector: str, *, cached: bool = False) -> Listing:
         """Jobs by labels; `cached`: what the API server remembers will do, which may be some seconds old."""
@@ -162,10 +159,7 @@ class KubeClient:
 
     def get_pod(self, namespace: str, name: str) -> Json | None:
         """The pod as etcd has it; None: it is not there."""
-        try:
-            return self._patiently("GET", _path("pods", namespace, name))
-        except KubeNotFoundError:
-            return None
+        return self._get("pods", namespace, name)
 
     def list_pods(self, namespace: str, selector: str, *, cached: bool = False) -> Listing:
         """Pods by labels, as ``list_jobs``."""
@@ -250,6 +244,12 @@ class KubeClient:
         self._configuration = self._access.load()
         self._configuration.connection_pool_maxsize = CONNECTIONS
         self._rest = RESTClientObject(self._configuration)
+
+    def _get(self, resource: str, namespace: str, name: str) -> Json | None:
+        try:
+            return self._patiently("GET", _path(resource, namespace, name))
+        except KubeNotFoundError:
+            return None
 
     def _list(self, resource: str, namespace: str, query: Mapping[str, str], cached: bool) -> Listing:
         items: list[Json] = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ..events.causes import FailureCause
 from .causes import ROWS
 from .observed import Observed
 from .verdict import Health, Verdict
@@ -18,8 +17,3 @@ def judge(observed: Observed) -> Verdict:
         if evidence is not None:
             return Verdict(row.health, row.name, row.cause, evidence)
     return Verdict(Health.UNKNOWN, "nothing fits", None, "what was seen of the Job fits nothing that is known")
-
-
-def cause_of(verdict: Verdict) -> FailureCause:
-    """The cause to store for an attempt that has ended by this verdict."""
-    return verdict.cause or FailureCause.LOST

@@ -75,6 +75,11 @@ def condition_is_false(found: Json, kind: str) -> Json | None:
     return next((c for c in conditions if c.get("type") == kind and c.get("status") == "False"), None)
 
 
+def is_finished(job: Json) -> bool:
+    """Whether the Job is complete or has failed."""
+    return any(condition(job, kind) for kind in ("Complete", "Failed"))
+
+
 def name_of(found: Json) -> str:
     """The object's name."""
     return str(found["metadata"]["name"])

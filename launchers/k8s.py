@@ -33,14 +33,14 @@ from ..kube.errors import (
 from ..kube.evidence import explained
 from ..kube.health import judge
 from ..kube.job_manifest import RenderedJob, Surroundings, facts_of, run_job
-from ..kube.observed import Observed, is_being_deleted
+from ..kube.observed import Observed, is_being_deleted, is_finished
 from ..kube.printed import without_secrets
 from ..kube.settings import LauncherSettings
 from ..kube.supported import refuse_older
 from ..kube.verdict import Health as JobHealth
 from ..kube.verdict import Verdict
 from .contract import Health, HealthState, LaunchRequest, TerminateResult, WorkerHandle
-from .k8s_retention import Retention, is_finished
+from .k8s_retention import Retention
 
 KIND = "k8s"
 IMAGE_TAG = "dagster/image"

@@ -11,6 +11,7 @@ from ..events.status import RunStatus
 from ..kube.client import KubeClient
 from ..kube.errors import KubeError
 from ..kube.job_manifest import ATTEMPT_LABEL, RUN_LABEL
+from ..kube.observed import is_finished
 
 EVERY_S = 30.0
 _SELECTOR = f"{RUN_LABEL},{ATTEMPT_LABEL}"
@@ -65,9 +66,3 @@ class Retention:
         for start in range(0, len(run_ids), _PAGE):
             found.update(self._statuses(run_ids[start : start + _PAGE]))
         return found
-
-
-def is_finished(job: Mapping[str, Any]) -> bool:
-    """Whether the Job is complete or has failed."""
-    conditions = (job.get("status") or {}).get("conditions") or ()
-    return any(c.get("type") in ("Complete", "Failed") and c.get("status") == "True" for c in conditions)

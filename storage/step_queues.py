@@ -40,12 +40,12 @@ class QueuedStep:
     ref: AttemptRef
     queue: str
     priority: int
-    watcher: str | None
-    owner: Owner | None
-    beat: int | None
-    ended: Mapping[str, Any] | None
-    waited_s: float
-    stopping: bool
+    watcher: str | None = None
+    owner: Owner | None = None
+    beat: int | None = None
+    ended: Mapping[str, Any] | None = None
+    waited_s: float = 0.0
+    stopping: bool = False
 
 
 @dataclass(frozen=True, slots=True)
