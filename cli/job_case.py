@@ -8,24 +8,29 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..config.schema import Anything, Field, FreeMap, Int, MapOf, OneOrMany, Shape, Text, validate
+from ..config.schema import Anything, Field, FreeMap, Int, MapOf, OneOrMany, Shape, Text, resolve, validate
 from ..errors import ConfigErrors, Problem, RunplaneError
 from ..events.origin import JobOrigin, ModuleCodePointer, RepositoryOrigin
 from ..events.requests import ExecuteRunArgs, ExecuteStepArgs, IssuedAttempt, ResumeRunArgs, RetryMode
 from ..events.wire import to_compressed, to_text
 from ..instance.check import literal_secrets
 from ..instance.config import InstanceConfig
+from ..instance.known_classes import MAKES_JOBS
 from ..instance.load import from_document
 from ..instance.ref import to_ref
 from ..instance.yaml_text import parse_yaml
+from ..kube.celery_jobs import celery_run_job, celery_step_job, run_executor_settings
 from ..kube.container_context import CONFIG_TAG
 from ..kube.job_manifest import RenderedJob, RunFacts, StepFacts, Surroundings, run_job, step_job
 from ..kube.settings import LauncherSettings, executor_settings, launcher_settings, resolved_launcher_config
+from ..kube.shapes import CELERY_EXECUTOR, EXECUTOR
 from ..kube.user_config import Who
 
-LAUNCHER = "K8sRunLauncher"
+LAUNCHER, CELERY_LAUNCHER = "K8sRunLauncher", "CeleryK8sRunLauncher"
 EXECUTORS = ("k8s", "k8s_job_executor")
-_KINDS = ("k8s_run", "k8s_run_resume", "k8s_step")
+CELERY_EXECUTORS = ("celery-k8s", "celery_k8s_job_executor")
+_KINDS = ("k8s_run", "k8s_run_resume", "k8s_step", "celery_run", "celery_step")
+_STEPS = ("k8s_step", "celery_step")
 _NAME = Text(empty=False)
 _MAPPING_OR_TEXT = OneOrMany(Text(), FreeMap())
 _TAGS = MapOf(Anything())
@@ -51,6 +56,7 @@ _CASE = Shape(
     }
 )
 _MINIMAL = {"run_launcher": {"module": "dagster_k8s", "class": LAUNCHER}}
+_MINIMAL_CELERY = {"run_launcher": {"module": "dagster_celery_k8s", "class": CELERY_LAUNCHER}}
 _WHERE = "case"
 _HOME = Path("/opt/dagster/dagster_home")
 
@@ -65,7 +71,8 @@ def render_case(case: Any) -> RenderedJob:
         case = {key: value for key, value in case.items() if value is not None}  # null: left out
     validate(_CASE, case, where=_WHERE)
     env = case.get("process_env") or {}
-    config = _instance(case.get("instance_yaml"), env)
+    with_queues = case["kind"].startswith("celery")
+    config = _instance(case.get("instance_yaml"), env, _MINIMAL_CELERY if with_queues else _MINIMAL)
     job_tags, run_tags = case.get("job_tags") or {}, case.get("run_tags") or {}
     run = RunFacts(
         case["run_id"],
@@ -79,17 +86,15 @@ def render_case(case: Any) -> RenderedJob:
     )
     code = ModuleCodePointer(run.location_name or run.job_name, run.job_name)
     origin = JobOrigin(run.job_name, RepositoryOrigin("python", code, run.image, ("runplane",), run.container_context))
-    if case["kind"] != "k8s_step":
-        resume = case.get("resume_attempt") or 0
-        if case["kind"] == "k8s_run" and resume:
-            raise _wrong("resume_attempt", "a first worker has none", got=str(resume), expected="kind: k8s_run_resume")
-        return render_run(config, env, run, origin, resume_attempt=resume, resumes=case["kind"] == "k8s_run_resume")
+    executor = case.get("executor") or {}
+    known = CELERY_EXECUTORS if with_queues else EXECUTORS
+    if executor.get("name") and executor["name"] not in known:
+        raise _wrong("executor.name", "makes no Jobs", got=repr(executor["name"]), expected=" or ".join(known))
+    if case["kind"] not in _STEPS:
+        return _render_run_case(case, config, env, run, origin, executor.get("config") or {})
     step_key = case.get("step_key")
     if not step_key:
         raise _wrong("step_key", "missing", expected="text")
-    executor = case.get("executor") or {}
-    if executor.get("name") and executor["name"] not in EXECUTORS:
-        raise _wrong("executor.name", "makes no Jobs", got=repr(executor["name"]), expected=" or ".join(EXECUTORS))
     step = StepFacts(
         step_key,
         case.get("op_name") or step_key,
@@ -97,7 +102,26 @@ def render_case(case: Any) -> RenderedJob:
         op_tags=case.get("op_tags") or {},
         attempt=(case.get("attempt") or 0) + 1,
     )
-    return render_step(config, env, run, origin, step, executor.get("config") or {}, path="executor.config")
+    return render_step(
+        config, env, run, origin, step, executor.get("config") or {}, path="executor.config", with_queues=with_queues
+    )
+
+
+def _render_run_case(
+    case: Mapping[str, Any],
+    config: InstanceConfig,
+    env: Mapping[str, str],
+    run: RunFacts,
+    origin: JobOrigin,
+    executor: Mapping[str, Any],
+) -> RenderedJob:
+    resume = case.get("resume_attempt") or 0
+    if case["kind"] == "k8s_run" and resume:
+        raise _wrong("resume_attempt", "a first worker has none", got=str(resume), expected="kind: k8s_run_resume")
+    # Here the executor's config is what the run config says to it.
+    run_config = {"execution": {"config": executor}} if case["kind"] == "celery_run" else {}
+    resumes = resume > 0 or case["kind"] == "k8s_run_resume"
+    return render_run(config, env, run, origin, run_config, resume_attempt=resume, resumes=resumes)
 
 
 def render_run(
@@ -105,28 +129,33 @@ def render_run(
     env: Mapping[str, str],
     run: RunFacts,
     origin: JobOrigin,
+    run_config: Mapping[str, Any],
     *,
     resume_attempt: int = 0,
     resumes: bool = False,
 ) -> RenderedJob:
-    """The Job of a run's worker, under an instance's launcher.
+    """The Job of a run's worker, under an instance's launcher. `run_config`: a CeleryK8sRunLauncher reads the executor's config there.
 
     Raises:
         ConfigErrors: it can not be made. RunplaneError: the launcher makes no Jobs.
     """
     part = config.run_launcher
-    if part.class_name != LAUNCHER or part.known is None:
+    if part.class_name not in MAKES_JOBS or part.known is None:
         raise RunplaneError(
             "this launcher makes no Jobs",
             where=f"{config.where}: run_launcher",
             got=str(part.pointer),
-            expected=LAUNCHER,
+            expected=" or ".join(MAKES_JOBS),
         )
     settings = _launcher(config, env)
     make = ResumeRunArgs if resumes else ExecuteRunArgs
     ref = None if settings.mounts_instance else to_ref(config)
     document = to_text(make(ref, origin, run.run_id, settings.fail_pod_on_run_failure))
-    return run_job(settings, run, document, _around(config, env), resume_attempt=resume_attempt, resumes=resumes)
+    around = _around(config, env)
+    if part.class_name == LAUNCHER:
+        return run_job(settings, run, document, around, resume_attempt=resume_attempt, resumes=resumes)
+    own = run_executor_settings(run_config, env)
+    return celery_run_job(settings, own, run, document, around, resume_attempt=resume_attempt, resumes=resumes)
 
 
 def render_step(
@@ -138,8 +167,9 @@ def render_step(
     executor: Mapping[str, Any],
     *,
     path: str = "execution.config",
+    with_queues: bool = False,
 ) -> RenderedJob:
-    """The Job of a step, under any launcher. Raises ConfigErrors."""
+    """The Job of a step, under any launcher; `with_queues`: of ``celery_k8s_job_executor``. Raises ConfigErrors."""
     settings = _launcher(config, env)
     ref = None if settings.mounts_instance else to_ref(config)
     args = ExecuteStepArgs(
@@ -151,8 +181,9 @@ def render_step(
         should_verify_step=True,
         issued=IssuedAttempt(step.attempt, 1),
     )
-    own = executor_settings(executor, env, path=path, where=_WHERE)
-    return step_job(settings, own, run, replace(step, document=to_compressed(args)), _around(config, env))
+    own = executor_settings(executor, env, path=path, where=_WHERE, shape=CELERY_EXECUTOR if with_queues else EXECUTOR)
+    make_job = celery_step_job if with_queues else step_job
+    return make_job(settings, own, run, replace(step, document=to_compressed(args)), _around(config, env))
 
 
 def as_error(error: RunplaneError) -> dict[str, Any]:
@@ -174,15 +205,16 @@ def as_error(error: RunplaneError) -> dict[str, Any]:
     }
 
 
-def _instance(given: Any, env: Mapping[str, str]) -> InstanceConfig:
+def _instance(given: Any, env: Mapping[str, str], minimal: Mapping[str, Any]) -> InstanceConfig:
     document = parse_yaml(given, where="instance_yaml") if isinstance(given, str) else given
-    return from_document(document if given is not None else _MINIMAL, _HOME, env, where="instance_yaml")
+    return from_document(document if given is not None else minimal, _HOME, env, where="instance_yaml")
 
 
 def _launcher(config: InstanceConfig, env: Mapping[str, str]) -> LauncherSettings:
     part = config.run_launcher
-    ours = part.class_name == LAUNCHER and part.known is not None
-    resolved = resolved_launcher_config(part.config if ours else {}, env, where=config.where)
+    if part.class_name not in MAKES_JOBS or part.known is None:
+        return launcher_settings(resolved_launcher_config({}, env, where=config.where), env, where=config.where)
+    resolved = resolve(part.known.schema, part.config, env, where=config.where, path=part.path)
     return launcher_settings(resolved, env, where=config.where)
 
 

@@ -96,6 +96,7 @@ def run(code: CodeOptions, resume_attempt: int, output: str, explain: bool, **gi
         os.environ,
         asked.facts(),
         asked.origin,
+        asked.run_config,
         resume_attempt=resume_attempt,
         resumes=resume_attempt > 0,
     )
@@ -109,20 +110,28 @@ def run(code: CodeOptions, resume_attempt: int, output: str, explain: bool, **gi
 def step(code: CodeOptions, step_key: str, attempt: int, output: str, explain: bool, **given: Any) -> None:
     """Print the Job of a step, of a job whose executor makes Jobs."""
     from ..kube.job_manifest import StepFacts
-    from .job_case import EXECUTORS, render_step
+    from .job_case import CELERY_EXECUTORS, EXECUTORS, render_step
 
     asked = _Asked(code, **given)
     planned = asked.step(step_key)
     executor = asked.plan.executor
-    if executor.get("name") not in EXECUTORS:
+    if executor.get("name") not in (*EXECUTORS, *CELERY_EXECUTORS):
         raise RunplaneError(
             "the steps of this job are no Jobs",
             where=f"job {asked.job}",
             got=f"the executor {executor.get('name')}",
-            expected="k8s_job_executor",
+            expected="k8s_job_executor or celery_k8s_job_executor",
         )
     facts = StepFacts(step_key, planned.op_name, "", planned.tags, attempt)
-    rendered = render_step(asked.config, os.environ, asked.facts(), asked.origin, facts, executor.get("config") or {})
+    rendered = render_step(
+        asked.config,
+        os.environ,
+        asked.facts(),
+        asked.origin,
+        facts,
+        executor.get("config") or {},
+        with_queues=executor["name"] in CELERY_EXECUTORS,
+    )
     _print(rendered, output, explain)
 
 
@@ -145,6 +154,7 @@ class _Asked:
         options = RunOptions(job, read_run_config(patterns, None), read_tags(tags), None, run_id)
         self.config = _instance(instance)
         self.tags = options.tags
+        self.run_config = options.run_config or {}
         self.run_id = run_id or str(uuid.uuid4())
         prepared = prepare(code, options)
         self.job, self.plan, self.origin = prepared.job, prepared.plan, prepared.origin

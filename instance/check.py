@@ -16,7 +16,7 @@ from ..config.schema import HIDDEN, FreeMap, Schema
 from ..errors import ConfigErrors, Problem, Problems, RunplaneError, UnsupportedError
 from .config import STORAGE_TRIO, InstanceConfig
 from .document_schema import KNOWN_KEYS
-from .known_classes import is_dagsters
+from .known_classes import MAKES_JOBS, is_dagsters
 from .load import check_part, from_document
 from .part_contracts import check_contract
 from .parts import Part
@@ -34,7 +34,6 @@ _LOOPS: Mapping[str, str] = {
     "retention": "the loop that drops old ticks",
 }
 """Sections that only a daemon loop of a later version reads."""
-_IN_PODS = ("K8sRunLauncher", "CeleryK8sRunLauncher")
 _ANY_MAP: Schema = FreeMap(secret=True)
 
 
@@ -264,7 +263,7 @@ def not_active_yet(config: InstanceConfig) -> list[Problem]:
         for name, part in shown_parts(config).items()
         if name in config.written and part.known is not None and part.known.status == "later"
     ]
-    if config.run_launcher.class_name in _IN_PODS and any(
+    if config.run_launcher.class_name in MAKES_JOBS and any(
         p.class_name in SQLITE_CLASSES for p in storage_parts(config.parts).values()
     ):
         found.append(Problem("storage", "SQLite can not be shared by pods", expected="Postgres, when runs are pods"))

@@ -8,6 +8,7 @@ from functools import cached_property
 from types import SimpleNamespace
 from typing import Any
 
+from ..celery_app.settings import celery_settings
 from ..config.schema import resolve
 from ..errors import ConfigErrors, Problem
 from ..events.status import RunStatus
@@ -15,9 +16,11 @@ from ..kube.access import ClusterAccess, cluster_access
 from ..kube.create_limit import OF_PROCESS, CreateLimit
 from ..kube.job_manifest import Surroundings
 from ..kube.settings import launcher_settings
+from ..launchers.celery_k8s import CeleryK8sRunLauncher
 from ..launchers.k8s import K8sRunLauncher
 from ..storage.contract import RunFilter
 from .check import literal_secrets, not_active_yet
+from .class_schemas import CELERY
 from .config import InstanceConfig
 from .parts import Part
 from .storage_location import PostgresLocation, SqliteLocation, storage_location
@@ -28,10 +31,12 @@ class KubernetesLaunching:
 
     Args:
         instance: an ``Instance``.
+        shown_as: whose name stands before what it notes.
     """
 
-    def __init__(self, instance: Any) -> None:
+    def __init__(self, instance: Any, shown_as: type = K8sRunLauncher) -> None:
         self._instance = instance
+        self._shown_as = shown_as
 
     @classmethod
     def launcher(cls, part: Part, instance: Any) -> K8sRunLauncher:
@@ -44,6 +49,8 @@ class KubernetesLaunching:
         assert part.known is not None
         config = resolve(part.known.schema, part.config, env, where=part.where, path=part.path)
         settings = launcher_settings(config, env, path=part.path, where=part.where)
+        if part.class_name == CeleryK8sRunLauncher.__name__:
+            celery_settings(config, env, where=part.where)
         refuse_local_database(instance.config, env)
 
         def find_access() -> ClusterAccess:
@@ -54,7 +61,11 @@ class KubernetesLaunching:
 
         own = settings.creates_per_second
         limit = OF_PROCESS if own is None else CreateLimit(own)
-        return K8sRunLauncher(settings, find_access, cls(instance), limit=limit)
+        if part.class_name != CeleryK8sRunLauncher.__name__:
+            return K8sRunLauncher(settings, find_access, cls(instance), limit=limit)
+        celery = {key: config.get(key) for key in (*CELERY, "retries")}
+        seen = cls(instance, CeleryK8sRunLauncher)
+        return CeleryK8sRunLauncher(settings, find_access, seen, celery=celery, limit=limit)
 
     @cached_property
     def warnings(self) -> Sequence[str]:
@@ -71,7 +82,7 @@ class KubernetesLaunching:
     ) -> None:
         """See ``LaunchingInstance``."""
         data = SimpleNamespace(metadata=metadata or {}, error=error)
-        self._instance.report_engine_event(message, run_id=run_id, engine_event_data=data, cls=K8sRunLauncher)
+        self._instance.report_engine_event(message, run_id=run_id, engine_event_data=data, cls=self._shown_as)
 
     def statuses(self, run_ids: Sequence[str]) -> Mapping[str, RunStatus]:
         """See ``LaunchingInstance``."""

@@ -19,6 +19,7 @@ from ..storage.journal import Journal
 from ..storage.runs import Runs
 from .config import InstanceConfig
 from .dagster_shaped import DagsterShapedLauncher, as_run_launcher
+from .known_classes import MAKES_JOBS
 from .part_contracts import check_contract
 from .parts import Part
 from .pointers import build_part, find_class
@@ -105,7 +106,7 @@ class Wiring:
             return build_third_party_launcher(part, self._env, instance)
         name = part.known.target(where=self._at(part)).class_name
         built: RunLauncher
-        if name == "K8sRunLauncher":
+        if name in MAKES_JOBS:
             built = _class_of("instance.kubernetes_launching", "KubernetesLaunching").launcher(part, instance)
             return built
         if name == "InProcessRunLauncher":
@@ -117,7 +118,7 @@ class Wiring:
     def launchers_start_timeout_s(self) -> int | None:
         """What a launcher of Jobs is configured to give a pod for its start."""
         part = self._config.parts.get("run_launcher")
-        if part is None or part.class_name != "K8sRunLauncher" or part.known is None:
+        if part is None or part.class_name not in MAKES_JOBS or part.known is None:
             return None
         config = resolve(part.known.schema, part.config, self._env, where=self._config.where, path=part.path)
         found: int | None = (config.get("runplane") or {}).get("start_timeout_seconds")

@@ -164,15 +164,15 @@ def run_job(
     # A tag, even an absent one, is put over the location first: its DEEP (the default) ends a location's SHALLOW.
     context = launcher.context.merged(location.context.merged(tags.context))
     verb = "resume_run" if resumes else "execute_run"
-    return _job(
+    return assembled(
         context,
-        _Worker(
+        Worker(
             name=run_job_name(run.run_id, resume_attempt),
             component="run_worker",
-            args=[*_entry(run), "api", verb, document],
+            args=[*entry_words(run), "api", verb, document],
             env=[{"name": "DAGSTER_RUN_JOB_NAME", "value": run.job_name}],
             labels={"dagster/job": run.job_name, RUN_LABEL: run.run_id},
-            image=_first((run.image, Who.LOCATION), (launcher.image, Who.INSTANCE)),
+            image=first_image((run.image, Who.LOCATION), (launcher.image, Who.INSTANCE)),
             attempt=resume_attempt + 1,
         ),
         run,
@@ -203,19 +203,21 @@ def step_job(
     context = launcher.context
     for layer in layers:
         context = context.merged(layer.context)
-    return _job(
+    return assembled(
         context,
-        _Worker(
+        Worker(
             name=step_job_name(run.run_id, step.step_key, step.attempt - 1),
             component="step_worker",
-            args=[*_entry(run), "api", "execute_step"],
+            args=[*entry_words(run), "api", "execute_step"],
             env=[
                 {"name": COMPRESSED_STEP_ARGS_ENV, "value": step.document},
                 {"name": "DAGSTER_RUN_JOB_NAME", "value": run.job_name},
                 {"name": "DAGSTER_RUN_STEP_KEY", "value": step.step_key},
             ],
             labels={"dagster/job": run.job_name, STEP_LABEL: step.step_key, RUN_LABEL: run.run_id},
-            image=_first((executor.image, Who.EXECUTOR), (launcher.image, Who.INSTANCE), (run.image, Who.LOCATION)),
+            image=first_image(
+                (executor.image, Who.EXECUTOR), (launcher.image, Who.INSTANCE), (run.image, Who.LOCATION)
+            ),
             attempt=step.attempt,
             annotations={STEP_ANNOTATION: step.step_key},
             owner=step.owner,
@@ -230,8 +232,17 @@ def step_job(
 
 
 @dataclass(frozen=True, slots=True)
-class _Worker:
-    """What differs between the Job of a run and that of a step."""
+class Worker:
+    """What differs between the Job of a run and that of a step.
+
+    Attributes:
+        name, component, labels, annotations, owner: of the Job.
+        args: all words of the container.
+        env: variables before those that every worker has.
+        image: for a Job whose configuration names none.
+        attempt: from 1.
+        postgres_secret: in place of the launcher's.
+    """
 
     name: str
     component: str
@@ -245,9 +256,9 @@ class _Worker:
     postgres_secret: str | None = None
 
 
-def _job(
+def assembled(
     context: Context,
-    worker: _Worker,
+    worker: Worker,
     run: RunFacts,
     launcher: LauncherSettings,
     around: Surroundings,
@@ -255,6 +266,20 @@ def _job(
     *,
     refuses_secrets: bool,
 ) -> RenderedJob:
+    """The Job of a worker whose layers have been merged.
+
+    Args:
+        context: all layers.
+        worker: what its Job has of its own.
+        run: the run.
+        launcher: for what no layer says.
+        around: the process' surroundings.
+        restricted: the layers as the allow-lists left them, for their warnings.
+        refuses_secrets: whether a secret in plain is an error.
+
+    Raises:
+        ConfigErrors: as ``run_job``.
+    """
     where = f"Job {worker.name}"
     config = context.config
     labels = _labels(worker, run, config, around.instance_id)
@@ -294,11 +319,12 @@ def _default(value: Any) -> Tree:
     return tree(value, Who.DEFAULT)
 
 
-def _first(*choices: tuple[str | None, str]) -> Leaf:
+def first_image(*choices: tuple[str | None, str]) -> Leaf:
+    """The first image that is named, and who named it."""
     return next((Leaf(image, who) for image, who in choices if image), Leaf(None, Who.DEFAULT))
 
 
-def _entry(run: RunFacts) -> list[str]:
+def entry_words(run: RunFacts) -> list[str]:
     """The words before `api`. Without an entry point the image's own command: a path of the machine that made the origin means nothing
     in a pod. Origins of Dagster name its command, which an image need not have."""
     entry = list(run.entry_point or [_FOREIGN_ENTRY])
@@ -307,7 +333,7 @@ def _entry(run: RunFacts) -> list[str]:
     return [*entry[:-1], "runplane"] if entry[1:] == ["-m", _FOREIGN_ENTRY] else entry
 
 
-def _labels(worker: _Worker, run: RunFacts, config: UserConfig, instance_id: str | None) -> dict[str, str]:
+def _labels(worker: Worker, run: RunFacts, config: UserConfig, instance_id: str | None) -> dict[str, str]:
     own = dict(worker.labels)
     if run.location_name:
         own["dagster/code-location"] = run.location_name
@@ -349,7 +375,7 @@ def _without_empty(found: Mapping[str, Tree], key: str) -> dict[str, Tree]:
     return {name: value for name, value in found.items() if name != key or plain(value)}
 
 
-def _container(config: UserConfig, worker: _Worker, launcher: LauncherSettings) -> Fields:
+def _container(config: UserConfig, worker: Worker, launcher: LauncherSettings) -> Fields:
     user = config.section("container_config")
     secret = worker.postgres_secret or launcher.postgres_password_secret
     env: list[Tree] = [Leaf(entry, Who.DEFAULT) for entry in worker.env]
@@ -376,7 +402,7 @@ def _container(config: UserConfig, worker: _Worker, launcher: LauncherSettings) 
     return Fields(_without_empty(found, "securityContext"), Who.DEFAULT)
 
 
-def _pod_spec(config: UserConfig, worker: _Worker, launcher: LauncherSettings) -> Fields:
+def _pod_spec(config: UserConfig, worker: Worker, launcher: LauncherSettings) -> Fields:
     user = config.section("pod_spec_config")
     volumes = list(_entries(user, "volumes"))
     if launcher.mounts_instance:
@@ -394,12 +420,12 @@ def _pod_spec(config: UserConfig, worker: _Worker, launcher: LauncherSettings) -
     return Fields(_without_empty(found, "schedulerName"), Who.DEFAULT)
 
 
-def _pod_metadata(config: UserConfig, worker: _Worker, labels: Mapping[str, str]) -> Fields:
+def _pod_metadata(config: UserConfig, worker: Worker, labels: Mapping[str, str]) -> Fields:
     user = config.section("pod_template_spec_metadata")
     return Fields({**_described(user, worker, labels), "name": _default(worker.name)}, Who.DEFAULT)
 
 
-def _job_metadata(config: UserConfig, worker: _Worker, labels: Mapping[str, str], context: Context) -> Fields:
+def _job_metadata(config: UserConfig, worker: Worker, labels: Mapping[str, str], context: Context) -> Fields:
     user = config.section("job_metadata")
     found: dict[str, Tree] = {
         **_described(user, worker, labels),
@@ -411,7 +437,7 @@ def _job_metadata(config: UserConfig, worker: _Worker, labels: Mapping[str, str]
     return Fields(found, Who.DEFAULT)
 
 
-def _described(user: Mapping[str, Tree], worker: _Worker, labels: Mapping[str, str]) -> dict[str, Tree]:
+def _described(user: Mapping[str, Tree], worker: Worker, labels: Mapping[str, str]) -> dict[str, Tree]:
     """A user's metadata with our labels and annotations below and beside theirs."""
     theirs = user.get("labels")
     given = dict(theirs.items) if isinstance(theirs, Fields) else {}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..config.schema import Field, resolve
+from ..config.schema import Field, Shape, resolve
 from ..errors import ConfigErrors, Problems
 from .container_context import Context, of_job_fields
 from .schema import model
@@ -68,12 +68,13 @@ class ExecutorSettings:
     Attributes:
         context: the executor's own layers; its namespace is None when it names none.
         image: the steps' image; None: the launcher's, else the code location's.
-        per_step: op name -> a layer over all others.
+        per_step: op name (step key, where workers of queues make the Jobs) -> a layer over all others.
         owner_references: whether the run worker's Job owns the steps' Jobs.
         start_timeout_s: how long a step's pod may take to start, or None.
         postgres_secret: of steps' pods, where it is not the run worker's.
         refuses_secrets: as in ``LauncherSettings``.
         creates_per_second: how many Jobs the run's worker makes in a second at most.
+        wait_timeout_s: how long a worker of queues waits for the end of a step's Job; 0: without end.
     """
 
     context: Context = field(default_factory=lambda: Context(UserConfig()))
@@ -84,6 +85,7 @@ class ExecutorSettings:
     postgres_secret: str | None = None
     refuses_secrets: bool = False
     creates_per_second: int = 50
+    wait_timeout_s: float = 0.0
 
 
 def launcher_settings(
@@ -134,10 +136,15 @@ def resolved_launcher_config(config: Mapping[str, Any], env: Mapping[str, str], 
 
 
 def executor_settings(
-    config: Mapping[str, Any], env: Mapping[str, str], *, path: str = "execution.config", where: str = "run config"
+    config: Mapping[str, Any],
+    env: Mapping[str, str],
+    *,
+    path: str = "execution.config",
+    where: str = "run config",
+    shape: Shape = EXECUTOR,
 ) -> ExecutorSettings:
     """The settings that an executor's `config` (as written, defaults or not) says. Raises ConfigErrors with all problems."""
-    found = resolve(EXECUTOR, config, env, where=where, path=path)
+    found = resolve(shape, config, env, where=where, path=path)
     own = found.get("runplane") or {}
     problems = Problems(path)
     sections = of_job_fields(found, Who.EXECUTOR, env, problems).merged(_own_account(own))
@@ -152,11 +159,12 @@ def executor_settings(
         context=Context(sections, found.get("job_namespace"), Who.EXECUTOR),
         image=found.get("job_image"),
         per_step=per_step,
-        owner_references=found["enable_owner_references"],
+        owner_references=bool(found.get("enable_owner_references")),
         start_timeout_s=own.get("step_start_timeout_seconds"),
         postgres_secret=own.get("step_postgres_secret"),
         refuses_secrets=own.get("secrets") == "refuse",
         creates_per_second=own.get("creates_per_second", 50),
+        wait_timeout_s=float(found.get("job_wait_timeout") or 0.0),
     )
 
 

@@ -10,7 +10,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..config.schema import AnyScalar, Anything, Bool, Field, FreeMap, Int, ListOf, MapOf, Schema, Shape, Text, env_name
+from ..config.schema import (
+    AnyScalar,
+    Anything,
+    Bool,
+    Field,
+    Float,
+    FreeMap,
+    Int,
+    ListOf,
+    MapOf,
+    Schema,
+    Shape,
+    Text,
+    env_name,
+)
 from ..errors import Problems
 from .schema import to_camel
 from .user_config import SECTIONS, section
@@ -187,3 +201,23 @@ EXECUTOR = Shape(
     },
 )
 """`execution.config` of the executor that makes Jobs."""
+CELERY_EXECUTOR = Shape(
+    {
+        **JOB_FIELDS,
+        "load_incluster_config": Bool(nullable=True),
+        "kubeconfig_file": _TEXT,
+        "job_namespace": _TEXT,
+        "repo_location_name": _TEXT,
+        "job_wait_timeout": Field(Float(minimum=0), default=86400.0),
+        "per_step_k8s_config": Field(MapOf(LAYER), default={}),
+        "runplane": EXECUTOR_OWN,
+        # Celery's own; checked where they are used.
+        **dict.fromkeys(("broker", "backend", "include", "config_source", "retries"), Anything()),
+    },
+    misplaced={
+        **dict.fromkeys(SECTIONS, "per_step_k8s_config"),
+        **dict.fromkeys(EXECUTOR_OWN.fields, "runplane"),
+        "namespace": "job_namespace",
+    },
+)
+"""`execution.config` of the executor whose Jobs are made by workers of queues."""

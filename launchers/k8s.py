@@ -92,6 +92,9 @@ class K8sRunLauncher:
         instance: its instance.
         limit: how fast it creates.
         sleep, clock: the time.
+
+    Attributes:
+        settings, instance: as given.
     """
 
     def __init__(
@@ -106,7 +109,7 @@ class K8sRunLauncher:
     ) -> None:
         self.settings = settings
         self._find_access = find_access
-        self._instance = instance
+        self.instance = instance
         self._limit = limit
         self._sleep = sleep
         self._clock = clock
@@ -159,16 +162,16 @@ class K8sRunLauncher:
         except KubeConflictError:
             return TerminateResult.NOT_FOUND  # another one of that name
         except KubeError as error:
-            self._instance.note(
+            self.instance.note(
                 run_id, "Run was not terminated successfully; encountered error in delete_job", error=error
             )
             return TerminateResult.UNKNOWN
         if not deleted:
-            self._instance.note(run_id, "Run was not terminated successfully; delete_job returned False")
+            self.instance.note(run_id, "Run was not terminated successfully; delete_job returned False")
             return TerminateResult.NOT_FOUND
         if left is not None and not is_being_deleted(left):
             return TerminateResult.UNKNOWN
-        self._instance.note(run_id, "Run was terminated successfully.")
+        self.instance.note(run_id, "Run was terminated successfully.")
         return TerminateResult.DELIVERED
 
     def check(self, run_id: str, handle: WorkerHandle) -> Health:
@@ -193,23 +196,27 @@ class K8sRunLauncher:
 
     # Launching ------------------------------------------------------------------------------------------------------------------
 
-    def _start(self, request: LaunchRequest, *, resumes: bool) -> WorkerHandle:
-        run_id = request.run.run_id
-        job = run_job(
+    def rendered(self, request: LaunchRequest, document: str, *, resumes: bool) -> RenderedJob:
+        """The Job of the run's worker. Raises ConfigErrors."""
+        return run_job(
             self.settings,
             facts_of(request.run),
-            self._document(request.document),
-            self._instance.surroundings,
+            document,
+            self.instance.surroundings,
             resume_attempt=request.resume_attempt,
             resumes=resumes,
         )
-        for warning in (*self._instance.warnings, *job.warnings):
-            self._instance.note(run_id, f"Warning: {warning}")
-        self._instance.add_tags(run_id, {IMAGE_TAG: job.image})
+
+    def _start(self, request: LaunchRequest, *, resumes: bool) -> WorkerHandle:
+        run_id = request.run.run_id
+        job = self.rendered(request, self._document(request.document), resumes=resumes)
+        for warning in (*self.instance.warnings, *job.warnings):
+            self.instance.note(run_id, f"Warning: {warning}")
+        self.instance.add_tags(run_id, {IMAGE_TAG: job.image})
         metadata = {"Kubernetes Job name": job.name, "Kubernetes Namespace": job.namespace, "Run ID": run_id}
-        self._instance.note(run_id, "Creating Kubernetes run worker job", metadata)
+        self.instance.note(run_id, "Creating Kubernetes run worker job", metadata)
         created = self._create(job)
-        self._instance.note(run_id, "Kubernetes run worker job created")
+        self.instance.note(run_id, "Kubernetes run worker job created")
         if self._retention is not None:
             self._retention.tidy(self.client, job.namespace)
         return WorkerHandle(KIND, {"namespace": job.namespace, "job": job.name, "uid": created["metadata"]["uid"]})

@@ -217,9 +217,75 @@ EXECUTORS: dict[str, Layer] = {
 }
 
 
+CELERY_LAUNCHERS: dict[str, Layer] = {
+    "bare": {},
+    "full": {
+        "broker": "redis://dagster-redis-master:6379/0",
+        "backend": "redis://dagster-redis-master:6379/1",
+        "image_pull_policy": "Never",
+        "image_pull_secrets": [{"name": "reg"}],
+        "env_config_maps": ["cm1", "cm2"],
+        "env_secrets": ["s1"],
+        "volume_mounts": [{"name": "v", "mount_path": "/v", "read_only": True}],
+        "volumes": [{"name": "v", "configMap": {"name": "cm"}}],
+        "labels": {"team": "data", "a.b/c_d": "1"},
+        "service_account_name": "workers",
+        "dagster_home": "/home",
+        "fail_pod_on_run_failure": True,
+        "job_namespace": "dagster",
+    },
+}
+"""Keys that Dagster's launcher can be built with."""
+CELERY_EXECUTORS: dict[str, Layer] = {
+    "bare": {},
+    "full": {
+        "broker": "redis://elsewhere",
+        "job_image": "executor:1",
+        "job_namespace": "steps",
+        "image_pull_policy": "IfNotPresent",
+        "image_pull_secrets": [{"name": "reg"}, {"name": "own"}],
+        "env_config_maps": ["cm2", "cm3"],
+        "env_secrets": ["s1", "s2"],
+        "volume_mounts": [{"name": "w", "mountPath": "/w"}],
+        "volumes": [{"name": "w", "emptyDir": {}}],
+        "labels": {"executor": "yes", "team": "executor"},
+        "service_account_name": "step-sa",
+        "per_step_k8s_config": {
+            "load[3]": {
+                "container_config": {"resources": {"limits": {"memory": "8Gi"}}, "env": [{"name": "P", "value": "2"}]},
+                "pod_spec_config": {"hostIPC": True},
+            },
+            "load": {"container_config": {"tty": True}},
+        },
+    },
+}
+
+
 def cases() -> dict[str, dict[str, Any]]:
     """All cases, by a name that says what they are made of."""
-    return {**dict(_runs()), **dict(_steps()), **dict(_odd_ones())}
+    return {**dict(_runs()), **dict(_steps()), **dict(_odd_ones()), **dict(_with_queues())}
+
+
+def _with_queues() -> Iterator[tuple[str, dict[str, Any]]]:
+    combined = itertools.product(("celery_run", "celery_step"), CELERY_LAUNCHERS, CELERY_EXECUTORS, TAGS)
+    for n, (kind, launcher, executor, tags) in enumerate(combined):
+        case = _case(kind, "bare", ("none", "full", "shared")[n % 3])
+        case["instance_yaml"] = _celery_instance(CELERY_LAUNCHERS[launcher])
+        case["executor"] = {"name": "celery-k8s", "config": CELERY_EXECUTORS[executor]}
+        if kind == "celery_run":
+            case["run_tags"] = TAGS[tags]
+        else:
+            case.update(op_tags=TAGS[tags], step_key=("load", "load[3]")[n % 2], op_name="load", attempt=n % 3)
+            case["run_tags"] = TAGS["deep"]
+            if n % 4 == 0:
+                case["process_env"] = {"DAGSTER_CURRENT_IMAGE": "current:1"}
+        yield f"{kind}: {launcher} launcher, {executor} executor, {tags} tags", case
+
+
+def _celery_instance(config: Layer) -> str:
+    needed = {"instance_config_map": "dagster-instance", "postgres_password_secret": "pg"}
+    launcher = {"module": "dagster_celery_k8s", "class": "CeleryK8sRunLauncher", "config": {**needed, **config}}
+    return json.dumps({"run_launcher": launcher})
 
 
 def _runs() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -336,6 +402,16 @@ REFUSED: dict[str, dict[str, Any]] = {
     "a null mapping in a list's place": _tagged(pod_spec_config={"tolerations": {"a": 1}}),
 }
 """What both refuse."""
+REFUSED["another executor's config under a CeleryK8sRunLauncher"] = {
+    **_case("celery_run", "bare", "none"),
+    "instance_yaml": _celery_instance({}),
+    "executor": {"config": {"max_concurrent": 4}},
+}
+REFUSED["no image of a run with queues"] = {
+    **_case("celery_run", "bare", "none"),
+    "instance_yaml": _celery_instance({}),
+    **_NO_IMAGE,
+}
 REFUSED_HERE: dict[str, dict[str, Any]] = {
     "text for true or false": _tagged(pod_spec_config={"hostNetwork": "false"}),
     "a Job's own sections under job_config": _tagged(job_config={"spec": {"backoffLimit": 3}}),
@@ -368,3 +444,23 @@ ALLOWED_HERE: dict[str, dict[str, Any]] = {
     ),
 }
 """What Dagster refuses, or fails at."""
+for _key, _value in {
+    "job_image": "launcher:1",
+    "env_vars": ["A=1"],
+    "resources": {"limits": {"cpu": "1"}},
+    "scheduler_name": "own",
+    "security_context": {"runAsUser": 1},
+    "run_k8s_config": {"pod_spec_config": {"hostNetwork": True}},
+    "only_allow_user_defined_k8s_config_fields": {"namespace": True},
+    "only_allow_user_defined_env_vars": ["A"],
+}.items():
+    ALLOWED_HERE[f"{_key} of a CeleryK8sRunLauncher"] = {
+        **_case("celery_run", "bare", "none"),
+        "instance_yaml": _celery_instance({_key: _value}),
+    }
+ALLOWED_HERE["merge_behavior of a step under celery-k8s"] = {
+    **_case("celery_step", "bare", "none"),
+    "instance_yaml": _celery_instance({}),
+    "step_key": "load",
+    "executor": {"config": {"per_step_k8s_config": {"load": {"merge_behavior": "SHALLOW"}}}},
+}

@@ -23,9 +23,12 @@ from dagster._core.execution.plan.state import KnownExecutionState
 from dagster._core.execution.retries import RetryMode
 from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
 from dagster._core.remote_origin import GrpcServerCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
-from dagster._core.storage.dagster_run import DagsterRun
+from dagster._core.storage.dagster_run import DagsterRun, DagsterRunStatus
 from dagster._grpc.types import ExecuteStepArgs
 from dagster._utils.tags import normalize_tags
+from dagster_celery_k8s import executor as worker
+from dagster_celery_k8s.executor import _submit_task_k8s_job, celery_k8s_job_executor
+from dagster_celery_k8s.launcher import CeleryK8sRunLauncher
 from dagster_k8s import K8sRunLauncher, k8s_job_executor
 
 warnings.simplefilter("ignore")
@@ -45,8 +48,13 @@ class Created:
 class Stub:
     """Stands for the instance."""
 
-    def __init__(self, launcher: K8sRunLauncher) -> None:
+    run: Any = None
+
+    def __init__(self, launcher: Any) -> None:
         self.run_launcher = launcher
+
+    def get_run_by_id(self, _: str) -> Any:
+        return self.run
 
     def get_ref(self) -> None:
         return None
@@ -59,15 +67,18 @@ class Stub:
 
 
 @functools.cache
-def launcher_type() -> Any:
-    return resolve_to_config_type(K8sRunLauncher.config_type())
+def launcher_type(made: Any) -> Any:
+    return resolve_to_config_type(made.config_type())
 
 
-def launcher_of(case: dict[str, Any], api: Created) -> tuple[K8sRunLauncher, Stub]:
+def launcher_of(case: dict[str, Any], api: Created) -> tuple[Any, Stub]:
     config = yaml.safe_load(case["instance_yaml"])["run_launcher"]["config"]
-    checked = process_config(launcher_type(), config)
+    with_queues = case["kind"].startswith("celery")
+    made: Any = CeleryK8sRunLauncher if with_queues else K8sRunLauncher
+    checked = process_config(launcher_type(made), config)
     assert checked.success, checked.errors
-    launcher = K8sRunLauncher(**checked.value, k8s_client_batch_api=api, k8s_client_core_api=api)
+    more = {} if with_queues else {"k8s_client_core_api": api}
+    launcher = made(**checked.value, k8s_client_batch_api=api, **more)
     stub = Stub(launcher)
     launcher.register_instance(stub)
     return launcher, stub
@@ -86,18 +97,20 @@ def run_of(case: dict[str, Any]) -> DagsterRun:
     return DagsterRun(
         job_name=name,
         run_id=case["run_id"],
+        run_config={"execution": {"config": case.get("executor", {}).get("config", {})}},
         tags=normalize_tags({**case.get("job_tags", {}), **case.get("run_tags", {})}),
         job_code_origin=JobPythonOrigin(name, code),
+        status=DagsterRunStatus.STARTED,
         remote_job_origin=RemoteJobOrigin(remote, name) if location else None,
     )
 
 
-def launch_run(case: dict[str, Any], launcher: K8sRunLauncher) -> None:
+def launch_run(case: dict[str, Any], launcher: Any) -> None:
     run, resume = run_of(case), case.get("resume_attempt")
     if case["kind"] == "k8s_run_resume":
         launcher.resume_run(SimpleNamespace(dagster_run=run, resume_attempt_number=resume))
     else:
-        launcher.launch_run(SimpleNamespace(dagster_run=run))
+        launcher.launch_run(SimpleNamespace(dagster_run=run, job_code_origin=run.job_code_origin))
 
 
 def launch_step(case: dict[str, Any], stub: Stub, api: Created) -> None:
@@ -128,6 +141,56 @@ def launch_step(case: dict[str, Any], stub: Stub, api: Created) -> None:
     list(handler.launch_step(asked))
 
 
+class App:
+    """Stands for the Celery app: a task is run where it is made, on what came through JSON."""
+
+    def task(self, **_: Any) -> Any:
+        def made(body: Any) -> Any:
+            def si(**arguments: Any) -> Any:
+                sent = json.loads(json.dumps(arguments))
+                request = SimpleNamespace(request=SimpleNamespace(hostname="worker"))
+                return SimpleNamespace(apply_async=lambda **_: body(request, **sent))
+
+            return SimpleNamespace(si=si)
+
+        return made
+
+
+class Stopped(Exception):
+    """The Job has been created: nothing more is wanted."""
+
+
+def stopped(**_: Any) -> None:
+    raise Stopped
+
+
+def launch_celery_step(case: dict[str, Any], stub: Stub, api: Created) -> None:
+    key, run = case["step_key"], run_of(case)
+    config = process_config(
+        celery_k8s_job_executor.config_schema.config_type, case.get("executor", {}).get("config", {})
+    )
+    assert config.success, config.errors
+    context: Any = SimpleNamespace(instance=stub, executor_config=config.value)
+    executor = celery_k8s_job_executor.executor_creation_fn(context)
+    stub.run = run
+    worker.DagsterInstance = SimpleNamespace(from_ref=lambda _: stub)
+    waiting = SimpleNamespace(batch_api=api, wait_for_job_success=stopped)
+    worker.DagsterKubernetesClient = SimpleNamespace(production_client=lambda: waiting)
+    known = KnownExecutionState(previous_retry_attempts={key: case["attempt"]} if case.get("attempt") else {})
+    plan: Any = SimpleNamespace(
+        dagster_run=run,
+        instance=stub,
+        executor=executor,
+        reconstructable_job=SimpleNamespace(get_python_origin=lambda: run.job_code_origin),
+    )
+    step: Any = SimpleNamespace(key=key, tags=normalize_tags(case.get("op_tags", {})))
+    try:
+        _submit_task_k8s_job(App(), plan, step, "dagster", 5, known)
+    except Stopped:
+        return
+    raise AssertionError("no Job was created")
+
+
 def job_of(case: dict[str, Any]) -> dict[str, Any]:
     os.environ.clear()
     os.environ.update(case.get("process_env", {}))
@@ -136,6 +199,8 @@ def job_of(case: dict[str, Any]) -> dict[str, Any]:
         launcher, stub = launcher_of(case, api)
         if case["kind"] == "k8s_step":
             launch_step(case, stub, api)
+        elif case["kind"] == "celery_step":
+            launch_celery_step(case, stub, api)
         else:
             launch_run(case, launcher)
     except Exception as error:

@@ -130,10 +130,10 @@ def test_classes_that_are_not_there(plugin: str) -> None:
 
 
 def test_one_of_dagsters_that_is_not_built_yet_is_refused_by_name() -> None:
-    text = "run_launcher: {module: dagster_celery_k8s, class: CeleryK8sRunLauncher}"
+    text = "scheduler: {module: dagster.core.scheduler, class: DagsterDaemonScheduler}"
 
-    with pytest.raises(UnsupportedError, match=r"CeleryK8sRunLauncher is known .* Use DefaultRunLauncher"):
-        find_class(from_yaml(text, Path("/h"), {}).run_launcher)
+    with pytest.raises(UnsupportedError, match=r"DagsterDaemonScheduler is known"):
+        find_class(from_yaml(text, Path("/h"), {}).parts["scheduler"])
 
 
 def test_the_forms_of_a_config_type() -> None:
