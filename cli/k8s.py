@@ -1,4 +1,4 @@
-"""``k8s``: what runs and steps become in a cluster, seen without one."""
+"""``k8s``: what runs and steps become in a cluster, seen without one, and what they left in it."""
 
 from __future__ import annotations
 
@@ -133,6 +133,26 @@ def step(code: CodeOptions, step_key: str, attempt: int, output: str, explain: b
         with_queues=executor["name"] in CELERY_EXECUTORS,
     )
     _print(rendered, output, explain)
+
+
+@k8s.command("gc", cls=Verb, example="runplane k8s gc --yes")
+@click.option("--yes", is_flag=True, help="Delete it. Without this nothing is changed.")
+@click.option("--unknown", is_flag=True, help="What the database does not know, too (its run was deleted, say).")
+@click.option(
+    "-n", "--namespace", "namespaces", multiple=True, metavar="NAME", help="Where. [the launcher's, live runs']"
+)
+@click.option("--json", "as_document", is_flag=True, help="For programs.")
+@click.pass_context
+def gc(ctx: click.Context, yes: bool, unknown: bool, namespaces: tuple[str, ...], as_document: bool) -> None:
+    """Compare the cluster with the log of runs: Jobs and pods that nobody needs any more, and Jobs that should be there.
+
+    Only objects with this instance's label are looked at. A finished Job of a run that is known stays (see retention). Each object is
+    looked at again, in the database and in the cluster, before it is deleted. Ends with 1 when something could not be deleted.
+    """
+    from .k8s_gc import collect
+
+    if not collect(namespaces, yes=yes, unknown=unknown, as_document=as_document):
+        ctx.exit(ExitCode.FAILED)
 
 
 class _Asked:

@@ -84,7 +84,7 @@ _GROUPS: Mapping[str, tuple[Callable[[], click.Command], str]] = {
     "daemon": (_daemon, "Start what waits in the queue; say which daemons there are and whether they live."),
     "celery": (_celery, "Start workers of step queues, say how they are, list queues and workers."),
     "asset": (_asset, "List the assets of a file or module, make some of them here and now."),
-    "k8s": (_k8s, "Print the Kubernetes Job that a run or a step would become, and who set what in it."),
+    "k8s": (_k8s, "Print the Kubernetes Job that a run or a step would become; find what runs left in the cluster."),
     "instance": (_instance, "Check a dagster.yaml, say where everything is kept, migrate the database."),
     "args": (_args, "Show what a request document holds."),
     "completion": (_completion, "Print what makes a shell complete verbs, options and run ids."),

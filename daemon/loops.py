@@ -8,6 +8,7 @@ from ..errors import NotFoundError, nearest
 from ..instance.instance import Instance
 from .contract import DaemonLoop
 from .launch_loop import THREADS, LaunchLoop
+from .leftovers_loop import leftovers_loop_of
 from .monitor_loop import monitor_loop_of
 from .queue_loop import queue_loop_of
 from .reaper_loop import reaper_loop_of
@@ -37,6 +38,10 @@ def _reaper(instance: Instance, ttl_s: float) -> DaemonLoop | None:
     return reaper_loop_of(instance)
 
 
+def _leftovers(instance: Instance, ttl_s: float) -> DaemonLoop | None:
+    return leftovers_loop_of(instance)
+
+
 def _traces(instance: Instance, ttl_s: float) -> DaemonLoop | None:
     return trace_loop_of(instance)
 
@@ -47,6 +52,7 @@ _LOOPS: Mapping[str, Callable[[Instance, float], DaemonLoop | None]] = {
     "monitor": _monitor,
     "retries": _retries,
     "traces": _traces,
+    "leftovers": _leftovers,
     "reaper": _reaper,
 }
 LOOP_NAMES = tuple(_LOOPS)

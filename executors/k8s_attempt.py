@@ -53,6 +53,8 @@ class Attempt:
         held_s, held_since: for how long it was suspended, and since when it is: the start clock stands still.
         noted_at: when it was said last why it does not start.
         due: when it is looked at next without a reason.
+        needs_owner: it is to be handed over to this coordinator's Job first.
+        own_not_before: when that is tried next.
         lingers_until: it has ended well; its outcome may be on its way to the driver.
     """
 
@@ -78,6 +80,8 @@ class Attempt:
     held_since: float | None = None
     noted_at: float | None = None
     due: float | None = None
+    needs_owner: bool = False
+    own_not_before: float = 0.0
     lingers_until: float | None = None
 
     @property

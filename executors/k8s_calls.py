@@ -7,7 +7,7 @@ from typing import Any
 
 from ..kube.adoption import Placed, place_job
 from ..kube.client import KubeClient
-from ..kube.errors import KubeConflictError, KubeError
+from ..kube.errors import KubeConflictError, KubeError, KubeNotFoundError
 from ..kube.evidence import explained
 from ..kube.observed import Observed
 from ..kube.printed import without_secrets
@@ -75,14 +75,21 @@ class JobCalls:
         """The verdict's evidence, with events and the pod's last words."""
         return explained(self._client, self._namespace, observed, verdict, without_secrets)
 
-    def give_owner(self, attempt: Attempt, owner: Mapping[str, Any]) -> None:
-        """Make this coordinator's Job the owner, so that the attempt does not go with the former one's."""
+    def give_owner(self, attempt: Attempt) -> bool:
+        """Make this coordinator's Job the owner, so that the attempt does not go with the former one's. False: it is not there any more.
+
+        Raises:
+            KubeUnavailableError: no answer; ask again. KubeRefusedError: the role lacks the verb.
+        """
+        assert attempt.job is not None
+        assert self._jobs.owner is not None
+        # The uid makes it this very Job: another one of that name is refused as a conflict.
+        meta = {"uid": attempt.job["metadata"]["uid"], "ownerReferences": [dict(self._jobs.owner)]}
         try:
-            patch = {"metadata": {"ownerReferences": [dict(owner)]}}
-            self._client.patch_job(self._namespace, attempt.job_name, patch)
-        except KubeError as error:
-            text = f"Kubernetes job {attempt.job_name} could not be given its new owner; it may go with the former one: {error}"
-            self._note(attempt, text)
+            self._client.patch_job(self._namespace, attempt.job_name, {"metadata": meta})
+        except (KubeNotFoundError, KubeConflictError):
+            return False
+        return True
 
     def tidy(self, attempt: Attempt, job: Mapping[str, Any]) -> None:
         """Delete a Job whose attempt is over, so that its controller makes no other pod."""

@@ -7,7 +7,7 @@ https://docs.dagster.io/deployment/oss/deployment-options/kubernetes/kubernetes-
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..kube.access import ClusterAccess, cluster_access
@@ -21,7 +21,9 @@ from ..kube.settings import (
     launcher_settings,
     resolved_launcher_config,
 )
+from ..storage.contract import AttemptRow
 from .contract import RunnerSignal
+from .k8s_retention import StepRetention
 from .k8s_runner import K8sJobRunner
 from .k8s_step_jobs import StepJobs
 from .settings import DriverSettings, ExecutorContext, driver_settings
@@ -71,8 +73,18 @@ class K8sJobExecutor:
             owned = ownership(client, sample.namespace, os.environ)
             jobs = jobs.owned_by(owned.owner)
             remarks += [f"{UNOWNED}: {owned.why_not}."] if owned.why_not else []
+            remarks += [f"{owned.remark}."] if owned.remark else []
         selector = SELECTOR.format(run_id=self._context.run.run_id)
-        return K8sJobRunner(report, client, jobs, sample.namespace, selector, remarks=remarks)
+        keep, retention = self._executor.keep_failed, None
+        if keep is not None:
+            retention = StepRetention(client, sample.namespace, selector, keep, self._stored_attempts)
+        return K8sJobRunner(report, client, jobs, sample.namespace, selector, remarks=remarks, retention=retention)
+
+    def _stored_attempts(self) -> Sequence[AttemptRow]:
+        """The run's attempts, read by a connection of its own: the driver's is used by the driver's thread."""
+        with self._context.instance.sibling() as instance:
+            found: Sequence[AttemptRow] = instance.journal.attempts(self._context.run.run_id)
+            return found
 
 
 def _launcher_settings(instance: Any) -> LauncherSettings:

@@ -1,15 +1,12 @@
 """Steps as Kubernetes Jobs: creates them, sees what becomes of them, ends them.
 
-One thread decides (``_work``): it takes what is asked, what the watch has seen and what calls have answered, one after the other, and
+One thread decides (``WorkThread``): it takes what is asked, what the watch has seen and what calls have answered, one after the other, and
 looks at the attempt that it is about (``_look``). Calls to the API are made by other threads, so that one that hangs holds up nobody
 else. Outcomes come through the database; here only ends are seen, and why. What is gone is told once, when it is proven.
 """
 
 from __future__ import annotations
 
-import heapq
-import itertools
-import queue
 import random
 import threading
 import time
@@ -22,7 +19,7 @@ from ..errors import ConfigErrors
 from ..events.causes import FailureCause
 from ..events.event import NewEvent
 from ..events.kinds import EventKind
-from ..kube.adoption import NameTakenError, Placed, is_over, may_go_on
+from ..kube.adoption import NameTakenError, Placed, is_over, is_owned_by, may_go_on
 from ..kube.client import KubeClient
 from ..kube.errors import KubeError, KubeForbiddenError, KubeQuotaError, KubeRefusedError, KubeUnavailableError
 from ..kube.follower import Pace
@@ -35,7 +32,9 @@ from .contract import PartFailed, Report, RunnerNote, StepGone, StepOrder, StepR
 from .k8s_attempt import Attempt, End
 from .k8s_calls import JobCalls
 from .k8s_refused_creates import READ_S, RefusedCreates
+from .k8s_retention import StepRetention
 from .k8s_step_jobs import StepJobs
+from .work_thread import WorkThread
 
 IN_FLIGHT = 32
 """Calls at a time."""
@@ -65,6 +64,7 @@ class K8sJobRunner:
         namespace, selector: where they are, and the labels of this run's.
         pace: of the watches.
         remarks: what a person should know of the configuration.
+        retention: deletes Jobs that are over; closed with this runner. None: they stay.
     """
 
     def __init__(
@@ -76,8 +76,10 @@ class K8sJobRunner:
         selector: str,
         pace: Pace | None = None,
         remarks: Sequence[str] = (),
+        retention: StepRetention | None = None,
     ) -> None:
         self._remarks = remarks
+        self._retention = retention
         self._report = report
         self._client = client
         self._jobs = jobs
@@ -86,39 +88,37 @@ class K8sJobRunner:
         self._by_name: dict[str, Attempt] = {}
         self._told: set[AttemptRef] = set()
         self._creates = RefusedCreates(client, namespace)
-        self._inbox: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._timers: list[tuple[float, int, AttemptRef]] = []
-        self._count = itertools.count()
+        self._work: WorkThread[AttemptRef] = WorkThread("k8s-jobs", self._on_due, self._broke)
         self._closed = threading.Event()
         self._pool = ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="kube-call")
         self._watch = JobWatch(client, namespace, selector, self._changed, pace)
         self._calls = JobCalls(client, namespace, jobs, self._watch, self._note)
         self._watch.start()
-        self._thread = threading.Thread(target=self._work, name="k8s-jobs", daemon=True)
-        self._thread.start()
+        self._work.start()
 
     # StepRunner -------------------------------------------------------------------------------------------------------------------
 
     def start(self, order: StepOrder) -> None:
         """See ``StepRunner``."""
-        self._inbox.put(lambda: self._on_start(order))
+        self._work.put(lambda: self._on_start(order))
 
     def stop(self, ref: AttemptRef, grace_s: float, cause: FailureCause) -> None:
         """See ``StepRunner``. Its Job is deleted with its pods, until neither is there any more."""
-        self._inbox.put(lambda: self._on_stop(ref, grace_s, cause))
+        self._work.put(lambda: self._on_stop(ref, grace_s, cause))
 
     def probe(self, ref: AttemptRef) -> None:
         """See ``StepRunner``. A Job that is there is this coordinator's from now on."""
-        self._inbox.put(lambda: self._on_probe(ref))
+        self._work.put(lambda: self._on_probe(ref))
 
     def close(self) -> None:
         """Jobs that run go on: another coordinator adopts them."""
         if self._closed.is_set():
             return
         self._closed.set()
-        self._inbox.put(None)
-        self._thread.join()
+        self._work.close()
         self._watch.close()
+        if self._retention is not None:
+            self._retention.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._client.close()
 
@@ -177,44 +177,31 @@ class K8sJobRunner:
         self._attempts[ref] = self._by_name[attempt.job_name] = attempt
         return attempt
 
-    # The thread -------------------------------------------------------------------------------------------------------------------
+    # What happens -----------------------------------------------------------------------------------------------------------------
 
     def _changed(self, job_name: str) -> None:
-        self._inbox.put(lambda: self._on_changed(job_name))
+        self._work.put(lambda: self._on_changed(job_name))
 
     def _on_changed(self, job_name: str) -> None:
         if (attempt := self._by_name.get(job_name)) is not None:
             self._look(attempt)
 
-    def _work(self) -> None:
-        try:
-            while self._turn():
-                pass
-        except BaseException as error:  # noqa: BLE001 - the run ends with it
-            self._report(PartFailed(error))
+    def _on_due(self, ref: AttemptRef, at: float) -> None:
+        attempt = self._attempts.get(ref)
+        if attempt is not None and attempt.due == at:
+            attempt.due = None
+            self._look(attempt)
 
-    def _turn(self) -> bool:
-        wait = max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
-        try:
-            task = self._inbox.get(timeout=wait)
-        except queue.Empty:
-            due, _, ref = heapq.heappop(self._timers)
-            attempt = self._attempts.get(ref)
-            if attempt is not None and attempt.due == due:
-                attempt.due = None
-                self._look(attempt)
-            return True
-        if task is None:
-            return False
-        task()
-        return True
+    def _broke(self, error: BaseException) -> None:
+        """A fault of ours: the run ends with it."""
+        self._report(PartFailed(error))
 
     def _again(self, attempt: Attempt, seconds: float) -> None:
         """Look at it after some seconds, or when it was to be looked at anyhow if that is sooner."""
         at = time.monotonic() + seconds
         if attempt.due is None or at < attempt.due:
             attempt.due = at
-            heapq.heappush(self._timers, (at, next(self._count), attempt.ref))
+            self._work.wake(attempt.ref, at)
 
     def _call(self, attempt: Attempt, what: Callable[[], Any], then: Callable[[Any], None]) -> None:
         """Make a call elsewhere; `then` gets its result, or the KubeError, in this runner's thread."""
@@ -225,10 +212,10 @@ class K8sJobRunner:
                 result = what()
             except (KubeError, ConfigErrors) as error:
                 result = error
-            except BaseException as error:  # noqa: BLE001 - a fault of ours: the run ends with it
-                self._report(PartFailed(error))
+            except BaseException as error:  # noqa: BLE001 - it is told
+                self._broke(error)
                 return
-            self._inbox.put(lambda: answered(result))
+            self._work.put(lambda: answered(result))
 
         def answered(result: Any) -> None:
             attempt.is_busy = False
@@ -246,6 +233,8 @@ class K8sJobRunner:
             return
         if not attempt.is_placed:
             self._look_at_order(attempt)
+            return
+        if attempt.needs_owner and self._own(attempt):
             return
         observed = attempt.confirmed or self._observed(attempt)
         attempt.confirmed = None
@@ -360,9 +349,7 @@ class K8sJobRunner:
 
     def _read_events(self) -> None:
         if self._creates.are_due() and not self._closed.is_set():
-            self._pool.submit(
-                self._creates.read, lambda names: self._inbox.put(lambda: self._on_refused_creates(names))
-            )
+            self._pool.submit(self._creates.read, lambda names: self._work.put(lambda: self._on_refused_creates(names)))
 
     def _on_refused_creates(self, names: Sequence[str]) -> None:
         for name in names:
@@ -417,15 +404,35 @@ class K8sJobRunner:
         attempt.confirmed = result
         self._look(attempt)
 
+    # Owners -----------------------------------------------------------------------------------------------------------------------
+
     def _found(self, attempt: Attempt, observed: Observed) -> None:
-        """An adopted Job is owned by this coordinator's Job from now on, so that it does not go with the former one's."""
+        """An adopted Job is to be owned by this coordinator's Job, so that it does not go with the former one's."""
         if attempt.job is not None or observed.job is None:
             return
         attempt.job = observed.job
         owner = self._jobs.owner
-        if owner is None or is_over(attempt.job):
-            return
-        self._pool.submit(self._calls.give_owner, attempt, owner)
+        if owner is not None and not is_over(attempt.job) and not is_owned_by(attempt.job, owner):
+            attempt.needs_owner = True
+            self._look(attempt)
+
+    def _own(self, attempt: Attempt) -> bool:
+        """Hand the Job over before anything else is done about it. False: that can not be tried now."""
+        if (left := attempt.own_not_before - time.monotonic()) > 0:
+            self._again(attempt, left)
+            return False
+        self._call(attempt, lambda: self._calls.give_owner(attempt), lambda result: self._on_owned(attempt, result))
+        return True
+
+    def _on_owned(self, attempt: Attempt, result: bool | KubeError) -> None:
+        if isinstance(result, KubeUnavailableError):
+            attempt.own_not_before = time.monotonic() + self._next_pause(attempt)
+        else:
+            attempt.needs_owner, attempt.pause_s = False, 0.0
+        if isinstance(result, KubeRefusedError):
+            text = f"Kubernetes job {attempt.job_name} could not be given its new owner; it may go with the former one: {result}"
+            self._note(attempt, text)
+        self._look(attempt)
 
     def _gone(self, attempt: Attempt, observed: Observed, verdict: Verdict) -> None:
         now = time.monotonic()

@@ -13,15 +13,20 @@ from ..config.schema import resolve
 from ..errors import ConfigErrors, Problem
 from ..events.status import RunStatus
 from ..kube.access import ClusterAccess, cluster_access
+from ..kube.client import KubeClient
 from ..kube.create_limit import OF_PROCESS, CreateLimit
+from ..kube.errors import KubeRefusedError
 from ..kube.job_manifest import Surroundings
+from ..kube.leftovers import Why
 from ..kube.settings import launcher_settings
 from ..launchers.celery_k8s import CeleryK8sRunLauncher
+from ..launchers.contract import CleanedUp
 from ..launchers.k8s import K8sRunLauncher
 from ..storage.contract import RunFilter
 from .check import literal_secrets, not_active_yet
 from .class_schemas import CELERY
 from .config import InstanceConfig
+from .kubernetes_leftovers import KubernetesLeftovers
 from .parts import Part
 from .storage_location import PostgresLocation, SqliteLocation, storage_location
 
@@ -88,6 +93,19 @@ class KubernetesLaunching:
         """See ``LaunchingInstance``."""
         page = self._instance.runs.page(RunFilter(run_ids=tuple(run_ids)), limit=max(len(run_ids), 1))
         return {run.run_id: run.status for run in page.runs}
+
+    def clean_up(self, client: KubeClient) -> CleanedUp:
+        """See ``LaunchingInstance``. What the database does not know is left to people (``runplane k8s gc --unknown``)."""
+        comparison = KubernetesLeftovers(self._instance, client)
+        deleted, problems = 0, []
+        for one in comparison.compare().leftovers:
+            if one.why is Why.UNKNOWN:
+                continue
+            try:
+                deleted += comparison.delete(one)
+            except KubeRefusedError as error:
+                problems.append(f"{one.resource[:-1]} {one.namespace}/{one.name} could not be deleted: {error}")
+        return CleanedUp(deleted, tuple(problems))
 
     def add_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
         """See ``LaunchingInstance``."""

@@ -75,6 +75,11 @@ def is_over(job: Mapping[str, Any]) -> bool:
     return is_being_deleted(job) or is_finished(job)
 
 
+def is_owned_by(job: Mapping[str, Any], owner: Mapping[str, Any]) -> bool:
+    """Whether that object, and nobody else, is its owner."""
+    return [one["uid"] for one in job["metadata"].get("ownerReferences") or ()] == [owner["uid"]]
+
+
 def may_go_on(job: Mapping[str, Any]) -> bool:
     """Whether its controller may put another pod in the place of one that has ended."""
     spec = job.get("spec") or {}

@@ -73,6 +73,7 @@ class ExecutorSettings:
         start_timeout_s: how long a step's pod may take to start, or None.
         postgres_secret: of steps' pods, where it is not the run worker's.
         refuses_secrets: as in ``LauncherSettings``.
+        keep_failed: the Jobs of how many attempts that ended badly stay when those of others are deleted; None: all stay.
         creates_per_second: how many Jobs the run's worker makes in a second at most.
         wait_timeout_s: how long a worker of queues waits for the end of a step's Job; 0: without end.
     """
@@ -84,6 +85,7 @@ class ExecutorSettings:
     start_timeout_s: int | None = None
     postgres_secret: str | None = None
     refuses_secrets: bool = False
+    keep_failed: int | None = None
     creates_per_second: int = 50
     wait_timeout_s: float = 0.0
 
@@ -163,6 +165,7 @@ def executor_settings(
         start_timeout_s=own.get("step_start_timeout_seconds"),
         postgres_secret=own.get("step_postgres_secret"),
         refuses_secrets=own.get("secrets") == "refuse",
+        keep_failed=(own.get("retention") or {}).get("keep_failed"),
         creates_per_second=own.get("creates_per_second", 50),
         wait_timeout_s=float(found.get("job_wait_timeout") or 0.0),
     )

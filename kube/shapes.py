@@ -106,7 +106,7 @@ LAYER = Shape(_LAYER)
 """The six sections and how they are merged: a tag, `step_k8s_config`, `run_k8s_config` of a location."""
 
 RETENTION = Shape({"keep_failed": Field(Int(minimum=0), default=20)}, nullable=True)
-"""With it, the Jobs of runs that are over are deleted; those of the last `keep_failed` runs that failed stay."""
+"""With it, the Jobs of runs (launcher) or attempts (executor) that are over are deleted; those of the last `keep_failed` that failed stay."""
 _SECRETS = Text(choices=("warn", "refuse"))
 
 LAUNCHER_OWN = Shape(
@@ -122,6 +122,7 @@ LAUNCHER_OWN = Shape(
 EXECUTOR_OWN = Shape(
     {
         "secrets": Field(_SECRETS, default="warn"),
+        "retention": Field(RETENTION, default=None),
         "step_start_timeout_seconds": Int(minimum=1),
         "step_service_account": _NAME,
         "step_postgres_secret": _NAME,

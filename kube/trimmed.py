@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 Json = dict[str, Any]
@@ -25,7 +26,7 @@ def trimmed(resource: str, found: Json) -> Json:
     return {"metadata": meta, "spec": kept, "status": found.get("status") or {}}
 
 
-def job_name_of(resource: str, found: Json) -> str | None:
+def job_name_of(resource: str, found: Mapping[str, Any]) -> str | None:
     """The Job that the object is, or belongs to."""
     if resource == "jobs":
         return str(found["metadata"]["name"])

@@ -106,6 +106,22 @@ class Closes(Protocol):
         """Called once, when the instance is closed. Workers live on."""
 
 
+@dataclass(frozen=True, slots=True)
+class CleanedUp:
+    """What a launcher found of runs that are over: how much it ended, and what it could not end, a sentence each."""
+
+    deleted: int
+    problems: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class CleansUp(Protocol):
+    """A launcher whose backend may hold something of runs that are over: steps of a run that nobody went on with."""
+
+    def clean_up(self) -> CleanedUp:
+        """End it. Called by a daemon now and then; safe beside runs that are under way."""
+
+
 @runtime_checkable
 class Resumes(Protocol):
     """A launcher that can start a further worker for a run whose worker is gone."""

@@ -39,7 +39,7 @@ from ..kube.settings import LauncherSettings
 from ..kube.supported import refuse_older
 from ..kube.verdict import Health as JobHealth
 from ..kube.verdict import Verdict
-from .contract import Health, HealthState, LaunchRequest, TerminateResult, WorkerHandle
+from .contract import CleanedUp, Health, HealthState, LaunchRequest, TerminateResult, WorkerHandle
 from .k8s_retention import Retention
 
 KIND = "k8s"
@@ -81,6 +81,9 @@ class LaunchingInstance(Protocol):
 
     def statuses(self, run_ids: Sequence[str]) -> Mapping[str, RunStatus]:
         """Where these runs stand, as far as they are known."""
+
+    def clean_up(self, client: KubeClient) -> CleanedUp:
+        """Delete what nobody needs any more of the Jobs that this instance made."""
 
 
 class K8sRunLauncher:
@@ -186,6 +189,10 @@ class K8sRunLauncher:
         except KubeError as error:
             return Health(HealthState.UNKNOWN, f"the cluster can not be asked: {error}")
         return Health(_STATES[verdict.health], evidence)
+
+    def clean_up(self) -> CleanedUp:
+        """See ``CleansUp.clean_up``: the label reaper. Raises KubeError."""
+        return self.instance.clean_up(self.client)
 
     def close(self) -> None:
         """See ``Closes.close``."""

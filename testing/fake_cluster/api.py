@@ -69,8 +69,7 @@ class Api:
         if address.verb == "create":
             return 201, self._create(address, body)
         if address.verb == "patch":
-            patch = lambda o: o.update(merged(o, body))
-            return 200, self.store.edit(resource, address.namespace or "", address.name or "", patch)
+            return 200, self._patch(address, body)
         if address.verb == "delete":
             return 200, self._delete(address, body)
         raise Refusal(405, "MethodNotAllowed", f"{address.verb} is not done here")
@@ -120,6 +119,18 @@ class Api:
         else:
             self.store.remove(address.resource, namespace, name)
         return {"kind": "Status", "apiVersion": "v1", "status": "Success", "details": {"uid": found["metadata"]["uid"]}}
+
+    def _patch(self, address: Address, body: Json) -> Json:
+        wanted = (body.get("metadata") or {}).get("uid")
+
+        def change(found: Json) -> None:
+            if wanted not in (None, found["metadata"]["uid"]):
+                raise Refusal(
+                    409, "Conflict", f"the UID in the precondition ({wanted}) does not match the UID in record"
+                )
+            found.update(merged(found, body))
+
+        return self.store.edit(address.resource, address.namespace or "", address.name or "", change)
 
     def begin_deletion(self, resource: str, namespace: str, name: str, grace_s: int | None) -> None:
         """Mark it as being deleted: what runs it ends it, and then takes it away."""

@@ -54,8 +54,9 @@ class Jobs:
         labels = {"dagster/run-id": "r", "runplane/attempt": str(ref.n), "runplane/instance-id": self.instance}
         meta = {"labels": labels, "annotations": {"runplane/step-key": ref.step}}
         template = {"metadata": meta, "spec": {"containers": [{"name": "dagster", "image": "i"}]}}
+        owned = {"ownerReferences": [self.owner]} if self.owner else {}
         return {
-            "metadata": {"name": self.name(ref), **meta},
+            "metadata": {"name": self.name(ref), **meta, **owned},
             "spec": {"backoffLimit": 0, "template": template, **self.spec},
         }
 

@@ -22,7 +22,7 @@ from runplane.kube.create_limit import CreateLimit
 from runplane.kube.errors import KubeForbiddenError, KubeNotFoundError, KubeUnavailableError
 from runplane.kube.job_manifest import Surroundings
 from runplane.kube.settings import launcher_settings, resolved_launcher_config
-from runplane.launchers.contract import HealthState, LaunchRequest, TerminateResult, WorkerHandle
+from runplane.launchers.contract import CleanedUp, HealthState, LaunchRequest, TerminateResult, WorkerHandle
 from runplane.launchers.k8s import K8sRunLauncher
 from runplane.testing import RunLauncherContract
 from runplane.testing.fake_cluster import FakeCluster, FakePod, Fault, ProcessPods
@@ -87,6 +87,9 @@ class Told:
 
     def statuses(self, run_ids: Sequence[str]) -> Mapping[str, RunStatus]:
         return {run_id: self.known[run_id] for run_id in run_ids if run_id in self.known}
+
+    def clean_up(self, client: KubeClient) -> CleanedUp:
+        return CleanedUp(0)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 from runplane.kube.client import KubeClient
 from runplane.kube.own_job import ownership
-from runplane.testing.fake_cluster import FakeCluster
+from runplane.testing.fake_cluster import FakeCluster, Fault
 
 
 @pytest.fixture
@@ -47,6 +47,42 @@ def test_why_there_is_none(client: KubeClient, account: Path, namespace: str, ho
 
     assert found.owner is None
     assert why in found.why_not
+
+
+def test_a_pod_of_no_job_owns_nothing(cluster: FakeCluster, client: KubeClient, account: Path) -> None:
+    """It would be gone before another worker could take over what it owns."""
+    job_with_a_pod(cluster, client)
+    name = cluster.all_pods()[0]["metadata"]["name"]
+    client.delete_job("default", "run", propagation="Orphan")
+    cluster.wait_for("its end", lambda: cluster.all_jobs() == [])
+
+    found = ownership(client, "default", {"HOSTNAME": name}, account)
+
+    assert (found.owner, found.why_not) == (None, f"pod {name} belongs to no Job")
+
+
+def test_a_job_that_is_deleted_soon_after_its_end_is_remarked(
+    cluster: FakeCluster, client: KubeClient, account: Path
+) -> None:
+    job_with_a_pod(cluster, client)
+    client.patch_job("default", "run", {"spec": {"ttlSecondsAfterFinished": 60}})
+
+    found = ownership(client, "default", {"HOSTNAME": cluster.all_pods()[0]["metadata"]["name"]}, account)
+
+    assert found.owner is not None
+    assert "is deleted 60 seconds after its end" in found.remark
+
+
+def test_an_api_that_is_away_makes_no_owner_and_says_so(
+    cluster: FakeCluster, client: KubeClient, account: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runplane.kube.client.FIRST_DELAY_S", 0.01)
+    job_with_a_pod(cluster, client)
+    cluster.fault(Fault("create", "selfsubjectaccessreviews", status=503))
+
+    found = ownership(client, "default", {"HOSTNAME": cluster.all_pods()[0]["metadata"]["name"]}, account)
+
+    assert (found.owner, "can not be looked up" in found.why_not) == (None, True)
 
 
 def test_a_role_that_could_not_hand_jobs_on_makes_no_owner(
