@@ -5,6 +5,8 @@ and taken by one worker. A queue's slots bound what runs of it, whoever watches:
 
 Whether a worker lives is judged in two ways. For its slots by the database's clock alone: when it is not heard of, its slots do not
 count, which errs on the side of fewer steps. For what it watches by whoever coordinates, as everywhere: see ``liveness.py``.
+What lives *apart* from its worker (a pod) goes on without it and is adopted by another worker, who may be wrong about the first one's
+end: then two watch the same pod, which changes nothing, and the row says whose word counts.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ class QueuedStep:
         ended: what the watcher says of its end; None: it has not ended.
         waited_s: seconds since it was put there, by the database's clock.
         stopping: it is to end.
+        is_apart: it lives apart from its watcher.
     """
 
     run_id: str
@@ -46,6 +49,7 @@ class QueuedStep:
     ended: Mapping[str, Any] | None = None
     waited_s: float = 0.0
     stopping: bool = False
+    is_apart: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,23 @@ class Taken:
     """The worker watches the attempt from here on. `body`: what to start, as the coordinator stored it."""
 
     body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """An attempt that lives apart from its former watcher, who is gone; this worker watches it from here on.
+
+    Attributes:
+        body: as of ``Taken``.
+        was_claimed: its process has begun (or it is decided): nothing is to be started any more.
+        taken_s: seconds since a worker took it, by the database's clock.
+    """
+
+    run_id: str
+    ref: AttemptRef
+    body: Mapping[str, Any]
+    was_claimed: bool
+    taken_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +138,16 @@ class StepQueues:
 
     # The coordinator -----------------------------------------------------------------------------------------------------------
 
-    def put(self, run_id: str, ref: AttemptRef, queue: str, priority: int, body: Mapping[str, Any]) -> None:
-        """Put an issued attempt into a queue. Done again (a coordinator took over) it changes nothing."""
-        text = json.dumps(body)
-        self._write("put", run=run_id, step=ref.step, n=ref.n, queue=queue, rank=-priority, body=text)
+    def put(
+        self, run_id: str, ref: AttemptRef, queue: str, priority: int, body: Mapping[str, Any], *, apart: bool = False
+    ) -> None:
+        """Put an issued attempt into a queue. Done again (a coordinator took over) it changes nothing.
+
+        Args:
+            apart: what is started for it goes on without the worker that started it.
+        """
+        this = {"run": run_id, "step": ref.step, "n": ref.n}
+        self._write("put", **this, queue=queue, rank=-priority, body=json.dumps(body), apart=int(apart))
 
     def of_run(self, run_id: str) -> list[QueuedStep]:
         """What is in queues of one run, with who watches it."""
@@ -185,6 +212,28 @@ class StepQueues:
             return NotTaken("ended")
         return NotTaken("full") if watcher is None else NotTaken("held", watcher)
 
+    def adopt(self, queues: Sequence[str], worker_id: str, token: str) -> list[Adopted]:
+        """Become the watcher of all that lives apart in these queues and whose watcher is not heard of. More than this worker's slots, if it has
+        to be: somebody has to see their ends. A `token` is used once."""
+        params = {"queues": json.dumps([[q] for q in queues]), "me": worker_id, "token": token, "ttl": self._ttl_s}
+        names = self._rules.dialect.rows("queues", [("name", "text")])
+        done = self._database.transact(
+            [
+                Statement(self._sql["adopt"].replace("{names}", names), params),
+                Statement(self._sql["adopted"], {"me": worker_id, "token": token}),
+            ]
+        )
+        return [
+            Adopted(run, AttemptRef(step, n), json.loads(body), bool(claimed), float(taken or 0.0))
+            for run, step, n, body, claimed, taken in done[-1].rows
+        ]
+
+    def watched_by(self, worker_id: str) -> set[tuple[str, AttemptRef]]:
+        """What lives apart and is this worker's to watch: another one may have adopted the rest."""
+        return {
+            (run, AttemptRef(step, n)) for run, step, n in self._database.read(self._sql["watched"], {"me": worker_id})
+        }
+
     def end(self, run_id: str, ref: AttemptRef, worker_id: str, evidence: Mapping[str, Any]) -> None:
         """The attempt's process has ended. Its slot is free; what is said of it is kept until the attempt is decided."""
         this = {"run": run_id, "step": ref.step, "n": ref.n, "me": worker_id}
@@ -227,7 +276,7 @@ class StepQueues:
 
 
 def _queued(row: tuple[Any, ...]) -> QueuedStep:
-    run_id, step, n, queue, rank, watcher, ended, waited, stop, owner, beat = row
+    run_id, step, n, queue, rank, watcher, ended, waited, stop, apart, owner, beat = row
     return QueuedStep(
         run_id,
         AttemptRef(step, n),
@@ -239,6 +288,7 @@ def _queued(row: tuple[Any, ...]) -> QueuedStep:
         json.loads(ended) if ended else None,
         float(waited),
         stop is not None,
+        bool(apart),
     )
 
 
@@ -258,10 +308,10 @@ def _texts(now: str) -> dict[str, str]:
     )
     slots = f"(SELECT coalesce(sum(w.slots), 0) FROM {{step_worker}} w WHERE w.queue = :queue AND {lives})"
     return {
-        "put": "INSERT INTO {queued_step} (run_id, step, n, queue, rank, at, body)"
-        f" VALUES (:run, :step, :n, :queue, :rank, {now}, :body) ON CONFLICT (run_id, step, n) DO NOTHING",
+        "put": "INSERT INTO {queued_step} (run_id, step, n, queue, rank, at, body, apart)"
+        f" VALUES (:run, :step, :n, :queue, :rank, {now}, :body, :apart) ON CONFLICT (run_id, step, n) DO NOTHING",
         "of_run": f"SELECT q.run_id, q.step, q.n, q.queue, q.rank, q.watcher, q.ended, {now} - q.at, q.stop,"
-        " w.owner, w.beat FROM {queued_step} q LEFT JOIN {step_worker} w ON w.worker_id = q.watcher AND w.queue = q.queue"
+        " q.apart, w.owner, w.beat FROM {queued_step} q LEFT JOIN {step_worker} w ON w.worker_id = q.watcher AND w.queue = q.queue"
         " WHERE q.run_id = :run ORDER BY q.rank, q.at, q.step",
         "stop": f"UPDATE {{queued_step}} SET stop = coalesce(stop, :grace) WHERE {this}",
         "tidy": f"DELETE FROM {{queued_step}} WHERE run_id = :run AND (watcher IS NULL OR ended IS NOT NULL) AND NOT {is_open}",
@@ -283,15 +333,21 @@ def _texts(now: str) -> dict[str, str]:
         "lock": "INSERT INTO {step_queue} (name, taken) VALUES (:queue, 1)"
         " ON CONFLICT (name) DO UPDATE SET taken = {step_queue}.taken + 1",
         "heard": f"UPDATE {{step_worker}} SET at = {now}, beat = beat + 1 WHERE worker_id = :me AND queue = :queue",
-        "sweep": f"DELETE FROM {{queued_step}} WHERE queue = :queue AND watcher IS NOT NULL AND NOT {is_open} AND NOT EXISTS"
+        "sweep": f"DELETE FROM {{queued_step}} WHERE queue = :queue AND watcher IS NOT NULL AND apart = 0 AND NOT {is_open} AND NOT EXISTS"
         f" (SELECT 1 FROM {{step_worker}} w WHERE w.worker_id = {{queued_step}}.watcher AND {lives})",
-        "take": f"UPDATE {{queued_step}} SET watcher = :me, token = :token WHERE {this} AND queue = :queue AND {free}"
+        "take": f"UPDATE {{queued_step}} SET watcher = :me, token = :token, taken = {now} WHERE {this} AND queue = :queue AND {free}"
         f" AND {can_run} AND {running} < {slots}"
         " AND EXISTS (SELECT 1 FROM {step_worker} w WHERE w.worker_id = :me AND w.queue = :queue)",
         "look": f"SELECT watcher, token, stop, ended, body, CASE WHEN {can_run} THEN 1 ELSE 0 END FROM {{queued_step}}"
         f" WHERE {this} AND queue = :queue",
         "end": f"UPDATE {{queued_step}} SET ended = coalesce(ended, :ended) WHERE {this} AND watcher = :me",
         "remove_decided": f"DELETE FROM {{queued_step}} WHERE {this} AND watcher = :me AND NOT {is_open}",
+        "adopt": "UPDATE {queued_step} SET watcher = :me, token = :token WHERE apart = 1 AND ended IS NULL AND watcher IS NOT NULL"
+        " AND queue IN (SELECT v.name FROM {names} v) AND NOT EXISTS"
+        f" (SELECT 1 FROM {{step_worker}} w WHERE w.worker_id = {{queued_step}}.watcher AND {lives})",
+        "adopted": f"SELECT run_id, step, n, body, CASE WHEN EXISTS ({attempt} AND a.state = 'issued') THEN 0 ELSE 1 END,"
+        f" {now} - taken FROM {{queued_step}} WHERE watcher = :me AND token = :token AND ended IS NULL",
+        "watched": "SELECT run_id, step, n FROM {queued_step} WHERE watcher = :me AND apart = 1 AND ended IS NULL",
         "leave": "DELETE FROM {step_worker} WHERE worker_id = :me",
         "workers": f"SELECT worker_id, queue, slots, owner, beat, {now} - at, body FROM {{step_worker}} ORDER BY worker_id, queue",
     }

@@ -290,6 +290,8 @@ queued_step = Table(
     Column("token", Text, comment="of that taking, so that a lost reply can be asked for again"),
     Column("stop", Float(53), comment="it is to end: seconds between asking and killing"),
     Column("ended", Text, comment="what the watcher says of its end, JSON"),
+    Column("apart", Integer, nullable=False, server_default="0", comment="1: it goes on without its watcher"),
+    Column("taken", Float(53), comment="when a worker took it, the database's time"),
     PrimaryKeyConstraint("run_id", "step", "n"),
     Index("queued_step_order", "queue", "rank", "at"),
     Index("queued_step_by_watcher", "watcher"),

@@ -45,12 +45,12 @@ class QueueHouse:
         self.epoch = claim.epoch
         self._batches = itertools.count(1)
 
-    def queued(self, step: str, queue: str = "q", priority: int = 0) -> AttemptRef:
+    def queued(self, step: str, queue: str = "q", priority: int = 0, *, apart: bool = False) -> AttemptRef:
         """An attempt that was issued and put into a queue."""
         ref = AttemptRef(step, 1)
         done = self.journal.commit(self.run_id, self.epoch, next(self._batches), [Issue(ref)])
         assert isinstance(done.results[0], Accepted)
-        self.queues.put(self.run_id, ref, queue, priority, BODY)
+        self.queues.put(self.run_id, ref, queue, priority, BODY, apart=apart)
         return ref
 
     def listens(self, name: str, slots: int, *queues: str) -> None:
@@ -325,3 +325,83 @@ class StepQueuesContract:
             deletions.erase(left)
 
         assert house.state(ref) is None
+
+    def test_what_lives_apart_is_adopted_when_its_watcher_is_gone(self, house: QueueHouse) -> None:
+        begun, not_begun, done = (house.queued(step, apart=True) for step in ("begun", "not_begun", "done"))
+        house.listens("w", 3)
+        for ref in (begun, not_begun, done):
+            house.take(ref, "w")
+        house.claim(begun)
+        house.finish(done)
+        house.listens("v", 1)
+        assert house.queues.adopt(["q"], "v", "t1") == [], "its watcher lives"
+
+        house.queues.leave("w")
+        adopted = house.queues.adopt(["q"], "v", "t2")
+
+        assert {one.ref: one.was_claimed for one in adopted} == {begun: True, not_begun: False, done: True}
+        assert all(one.body == BODY and one.taken_s >= 0 for one in adopted)
+        assert house.queues.watched_by("v") == {(house.run_id, ref) for ref in (begun, not_begun, done)}
+        assert house.queues.adopt(["q"], "x", "t3") == [], "two adopted it"
+
+    def test_what_is_not_apart_or_not_listened_to_or_not_taken_or_over_is_not_adopted(self, house: QueueHouse) -> None:
+        process, elsewhere, over = (
+            house.queued("p"),
+            house.queued("e", "other", apart=True),
+            house.queued("o", apart=True),
+        )
+        house.queued("waits", apart=True)
+        house.listens("w", 4, "q", "other")
+        house.take(process, "w")
+        house.take(elsewhere, "w", "other")
+        house.take(over, "w")
+        house.queues.end(house.run_id, over, "w", {"text": "gone"})
+        house.queues.leave("w")
+        house.listens("v", 4)
+
+        assert house.queues.adopt(["q"], "v", "t") == []
+
+    def test_a_dead_watchers_pods_count_until_somebody_says_that_they_are_gone(self, house: QueueHouse) -> None:
+        lives, waits = house.queued("lives", apart=True), house.queued("waits", apart=True)
+        house.listens("w", 1)
+        house.take(lives, "w")
+        house.queues.leave("w")
+        house.seal(lives)  # its coordinator has given it up: its pod may run all the same
+        house.listens("v", 1)
+        assert house.take(waits, "v") == NotTaken("full")
+
+        house.queues.adopt(["q"], "v", "t2")
+        assert house.take(waits, "v") == NotTaken("full")
+        house.queues.end(house.run_id, lives, "v", {"text": "gone"})
+
+        assert house.take(waits, "v") == Taken(BODY)
+
+    def test_whose_pod_was_adopted_has_no_say_in_it_any_more(self, house: QueueHouse) -> None:
+        ref = house.queued("a", apart=True)
+        house.listens("w", 1)
+        house.take(ref, "w")
+        house.queues.leave("w")
+        house.listens("v", 1)
+        house.queues.adopt(["q"], "v", "t2")
+
+        house.queues.end(house.run_id, ref, "w", {"text": "I do not see it"})
+
+        found = house.state(ref)
+        assert found is not None
+        assert (found.watcher, found.ended, found.is_apart) == ("v", None, True)
+        assert house.queues.watched_by("w") == set()
+
+    def test_who_adopts_hears_of_what_is_to_end(self, house: QueueHouse) -> None:
+        stopped, sealed = house.queued("stopped", apart=True), house.queued("sealed", apart=True)
+        house.listens("w", 2)
+        house.take(stopped, "w")
+        house.take(sealed, "w")
+        house.queues.leave("w")
+        house.queues.ask_to_stop(house.run_id, stopped, 3.0)
+        house.seal(sealed)
+        house.listens("v", 2)
+
+        house.queues.adopt(["q"], "v", "t2")
+        to_end = house.queues.beat(worker("v"), ["q"], 2, {})
+
+        assert {one.ref: one.grace_s for one in to_end} == {stopped: 3.0, sealed: 0.0}

@@ -131,6 +131,8 @@ CREATE TABLE queued_step (
 	token TEXT,
 	stop FLOAT(53),
 	ended TEXT,
+	apart INTEGER DEFAULT '0' NOT NULL,
+	taken FLOAT(53),
 	PRIMARY KEY (run_id, step, n)
 );
 CREATE TABLE step_worker (
@@ -251,6 +253,8 @@ COMMENT ON COLUMN queued_step.watcher IS 'the worker that took it; null: nobody 
 COMMENT ON COLUMN queued_step.token IS 'of that taking, so that a lost reply can be asked for again';
 COMMENT ON COLUMN queued_step.stop IS 'it is to end: seconds between asking and killing';
 COMMENT ON COLUMN queued_step.ended IS 'what the watcher says of its end, JSON';
+COMMENT ON COLUMN queued_step.apart IS '1: it goes on without its watcher';
+COMMENT ON COLUMN queued_step.taken IS 'when a worker took it, the database''s time';
 COMMENT ON COLUMN step_worker.owner IS 'its process, JSON';
 COMMENT ON COLUMN step_worker.at IS 'of the newest beat, the database''s time';
 COMMENT ON COLUMN step_worker.body IS 'its name, versions and levels, JSON';
@@ -272,4 +276,4 @@ COMMENT ON COLUMN launch.at IS 'when it was taken from the queue';
 COMMENT ON COLUMN launch.daemon IS 'who launches it; null: nobody yet';
 INSERT INTO feed_head (id, last) VALUES (1, 0);
 INSERT INTO schema_serves (id, oldest) VALUES (1, '0001');
-INSERT INTO schema_version (version_num) VALUES ('0007');
+INSERT INTO schema_version (version_num) VALUES ('0008');

@@ -134,6 +134,8 @@ CREATE TABLE queued_step (
 	token TEXT,
 	stop FLOAT,
 	ended TEXT,
+	apart INTEGER DEFAULT '0' NOT NULL,
+	taken FLOAT,
 	PRIMARY KEY (run_id, step, n)
 );
 CREATE TABLE step_worker (
@@ -227,4 +229,4 @@ CREATE INDEX step_worker_by_queue ON step_worker (queue);
 CREATE UNIQUE INDEX feed_by_number ON feed (number);
 INSERT INTO feed_head (id, last) VALUES (1, 0);
 INSERT INTO schema_serves (id, oldest) VALUES (1, '0001');
-INSERT INTO schema_version (version_num) VALUES ('0007');
+INSERT INTO schema_version (version_num) VALUES ('0008');
