@@ -33,8 +33,10 @@ from ..storage.contract import AttemptRef
 from .cgroup import Cgroups
 from .concurrency import max_concurrent_of
 from .contract import PartFailed, RunnerNote, RunnerSignal, StepGone, StepOrder, StepRefused, StepWrote, engine_event
+from .processes.contract import READY_AHEAD, End, Job, ProcessSettings
+from .processes.ends import signal_name
+from .processes.step_processes import StepProcesses
 from .settings import DriverSettings, ExecutorContext, driver_settings
-from .step_processes import READY_AHEAD, End, Job, ProcessSettings, StepProcesses, signal_name
 from .template.job_argument import JobArgument
 from .template.wire import OUTCOMES, Task
 

@@ -5,7 +5,7 @@ no database and no connection to the outside, and starts no thread.
 
 Three kinds of process:
 
-- the *coordinator* (``step_processes.py`` one level up) imports no user code and starts one template;
+- the *coordinator* (``executors/processes``) imports no user code and starts one template;
 - the *template* (``host.py``) imports the user's code, looks whether it may be forked (``inspection.py``), and forks, signals and
   reaps the steps' processes; where forking is unsafe a template that imported nothing starts each step anew;
 - a *step's process* (``step_process.py``) waits for its order, runs one attempt, and writes its events through its own socket pair to the

@@ -16,7 +16,8 @@ from runplane.events.run import Run
 from runplane.executors.cgroup import Cgroups
 from runplane.executors.contract import RunnerNote, RunnerSignal, StepGone, StepOrder, StepRefused, StepWrote
 from runplane.executors.multiprocess import MultiprocessRunner
-from runplane.executors.step_processes import ProcessSettings, StepProcesses
+from runplane.executors.processes.contract import ProcessSettings
+from runplane.executors.processes.step_processes import StepProcesses
 from runplane.storage.compute_logs import LocalComputeLogStore
 from runplane.storage.contract import AttemptRef
 

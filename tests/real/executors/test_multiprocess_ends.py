@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from runplane.events.causes import FailureCause
-from runplane.executors import step_processes
+from runplane.executors.processes import step_processes
 from services.multiprocess_room import Room, wait_until_gone
 
 SEEN_WITHIN_S = 1.0

@@ -348,7 +348,7 @@ def test_a_fork_that_is_refused_is_tried_again(tmp_path: Path) -> None:
 
 
 def test_a_fork_that_is_always_refused_refuses_the_attempt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runplane.executors.step_processes.FORK_BACKOFF_S", 0.001)
+    monkeypatch.setattr("runplane.executors.processes.step_processes.FORK_BACKOFF_S", 0.001)
     with Room(tmp_path, REFUSING.format(times=10**9)) as room:
         refused = room.refused(room.start("ok"))
 
