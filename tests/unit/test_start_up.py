@@ -123,7 +123,7 @@ def test_execute_step_loads_little(system: System, bare: set[str], job: str) -> 
     few(loaded, bare, 310, what="api execute_step", without=HEAVY | NOT_IN_A_STEP)
 
 
-@pytest.mark.parametrize(("job", "most"), [("here", 333), ("apart", 318)])
+@pytest.mark.parametrize(("job", "most"), [("here", 333), ("apart", 324)])
 def test_execute_run_loads_little(system: System, bare: set[str], job: str, most: int) -> None:
     run_id = system.create(job)
     document = system.instance.document(system.instance.runs.get(run_id))
