@@ -13,12 +13,14 @@ import click
 from ..definitions.user_errors import error_text
 from ..errors import UnsupportedError
 from ..events.causes import ErrorInfo, FailureCause
+from ..events.kinds import EventKind
 from ..events.run import Run
 from ..events.status import RunStatus
 from ..instance.instance import Instance
 from ..storage.compute_logs import KeptElsewhere, LocalComputeLogStore
 from .advice import run_advice, step_advice
-from .story import CAUSE_WORDS, RunStory, Span, StepStatus, StepStory
+from .phases import attempt_to_json, attempts_in_pods, phases
+from .story import CAUSE_WORDS, Attempt, RunStory, Span, StepStatus, StepStory
 
 SHORT_ID = 8
 MOST_ROWS = 40
@@ -124,6 +126,10 @@ def print_end(instance: Instance, run: Run, story: RunStory) -> None:
     if any(step.attempts for step in story.steps.values()):
         click.echo("")
         for line in timeline(story, shutil.get_terminal_size((100, 24)).columns):
+            click.echo(line)
+    if lines := pods(story):
+        click.echo("")
+        for line in lines:
             click.echo(line)
     click.echo("")
     for label, text in places(instance, run, story):
@@ -231,6 +237,28 @@ def _cut(text: str, width: int) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
+# Pods -------------------------------------------------------------------------------------------------------------------------
+
+
+def pods(story: RunStory) -> list[str]:
+    """Of each attempt in a pod: Job, pod and node, how long each phase took, and why it ended when it ended badly."""
+    found = attempts_in_pods(story)
+    lines = [line for step, attempt in found[:MOST_ROWS] for line in _pod(story, step, attempt)]
+    if len(found) > MOST_ROWS:
+        lines.append(f"  ... and {len(found) - MOST_ROWS} more attempts: --json")
+    return lines
+
+
+def _pod(story: RunStory, step: StepStory, attempt: Attempt) -> Iterator[str]:
+    pod = attempt.pod or {}
+    number = f" attempt {attempt.n}" if len(step.attempts) > 1 else ""
+    yield f"  {step.key}{number}: job {pod.get('job', '-')}, pod {pod['pod']}, node {pod.get('node', '-')}"
+    told = ", ".join(f"{name} {seconds(value)}" for name, value in phases(story, step, attempt).items())
+    yield f"      {told}"
+    if attempt.outcome is not None and attempt.outcome != EventKind.STEP_SUCCESS:
+        yield f"      {cause_words(attempt.end).splitlines()[0]}"
+
+
 # Where things are -------------------------------------------------------------------------------------------------------------
 
 
@@ -283,6 +311,7 @@ def step_to_json(story: RunStory, step: StepStory) -> dict[str, Any]:
         "waited_s": round(sum(s.seconds for s in spans if not s.works), 6),
         "worked_s": round(sum(s.seconds for s in spans if s.works), 6),
         "failure": step.failure,
+        "history": [attempt_to_json(story, step, attempt) for attempt in step.attempts],
     }
 
 

@@ -37,7 +37,10 @@ class StepStatus(str, Enum):
 
 @dataclass(slots=True)
 class Attempt:
-    """One attempt: when it was issued, claimed and began user code, and how it ended. Times in seconds since the epoch."""
+    """One attempt: when it was issued, claimed and began user code, and how it ended. Times in seconds since the epoch.
+
+    `end`: body of the event that ended it; `end_written_at`: when that was written, by the step's clock. `pod`: what the log keeps of its pod.
+    """
 
     n: int
     issued_at: float
@@ -45,6 +48,9 @@ class Attempt:
     began_at: float | None = None
     ended_at: float | None = None
     outcome: str | None = None
+    end: Mapping[str, Any] = field(default_factory=dict)
+    end_written_at: float | None = None
+    pod: Mapping[str, Any] | None = None
 
     def works_from(self) -> float | None:
         """When its work began: the step's own clock where it lies between claim and outcome, else the claim."""
@@ -225,7 +231,8 @@ def _ended(status: StepStatus) -> Any:
     def take(step: StepStory, event: Event) -> None:
         if event.n:
             attempt = _attempt(step, event)
-            attempt.outcome = event.kind
+            attempt.outcome, attempt.end = event.kind, event.body
+            attempt.end_written_at = event.written_at
             if attempt.ended_at is None:
                 attempt.ended_at = event.at
         canceled = status is StepStatus.FAILED and event.body.get("cause") == FailureCause.CANCELED
@@ -238,7 +245,7 @@ def _ended(status: StepStatus) -> Any:
 
 def _sealed(step: StepStory, event: Event) -> None:
     attempt = _attempt(step, event)
-    attempt.outcome = event.kind
+    attempt.outcome, attempt.end = event.kind, event.body
     attempt.ended_at = event.at
     canceled = event.body.get("cause") == FailureCause.CANCELED
     step.status = StepStatus.CANCELED if canceled else StepStatus.LOST
@@ -250,6 +257,11 @@ def _output(step: StepStory, event: Event) -> None:
         place = _place(value)
         if place is not None:
             step.found.append((label, place))
+
+
+def _engine(step: StepStory, event: Event) -> None:
+    if event.n and event.body.get("pod"):
+        _attempt(step, event).pod = event.body["pod"]
 
 
 def _place(value: Any) -> str | None:
@@ -281,6 +293,7 @@ _STEP_EVENTS: Mapping[str, Any] = {
     EventKind.STEP_SEALED.value: _sealed,
     EventKind.STEP_SKIPPED.value: _ended(StepStatus.SKIPPED),
     EventKind.STEP_ABANDONED.value: _ended(StepStatus.NOT_RUN),
+    EventKind.ENGINE_EVENT.value: _engine,
 }
 
 STORY_KINDS: Sequence[str] = (*_STATUS_AFTER, *_STEP_EVENTS, EventKind.LOGS_CAPTURED.value)

@@ -36,7 +36,7 @@ class EventKind(str, Enum):
     STEP_OUTPUT = "STEP_OUTPUT"
     """Body: output, mapping_key (or none), location (where the value is kept), type_check, metadata, message."""
     STEP_SUCCESS = "STEP_SUCCESS"
-    """Body: duration_ms, message; hooks (names, of each outcome that hooks follow)."""
+    """Body: duration_ms, of it inputs_ms and user_code_ms; message; hooks (names, of each outcome that hooks follow)."""
     STEP_FAILURE = "STEP_FAILURE"
     """Body: error (ErrorInfo document), cause (FailureCause), user_failure (label, description, metadata) or none, message."""
     STEP_UP_FOR_RETRY = "STEP_UP_FOR_RETRY"
@@ -68,7 +68,8 @@ class EventKind(str, Enum):
     LOGS_CAPTURED = "LOGS_CAPTURED"
     """Body: log_key (text or list), step_keys, pid."""
     ENGINE_EVENT = "ENGINE_EVENT"
-    """Body: message, metadata, error, marker_start, marker_end; reported (true when a launcher, daemon or CLI says it)."""
+    """Body: message, metadata, error, marker_start, marker_end; reported (true when a launcher, daemon or CLI says it); pod (of the pod that
+    an attempt runs in: namespace, job, pod, node, and in seconds since the epoch created_at, scheduled_at, started_at)."""
     HOOK_COMPLETED = "HOOK_COMPLETED"
     HOOK_ERRORED = "HOOK_ERRORED"
     HOOK_SKIPPED = "HOOK_SKIPPED"

@@ -31,6 +31,7 @@ from ..storage.contract import AttemptRef
 from .contract import PartFailed, Report, RunnerNote, StepGone, StepOrder, StepRefused, engine_event
 from .k8s_attempt import Attempt, End
 from .k8s_calls import JobCalls
+from .k8s_pod_notes import PodNotes
 from .k8s_refused_creates import READ_S, RefusedCreates
 from .k8s_retention import StepRetention
 from .k8s_step_jobs import StepJobs
@@ -88,6 +89,7 @@ class K8sJobRunner:
         self._by_name: dict[str, Attempt] = {}
         self._told: set[AttemptRef] = set()
         self._creates = RefusedCreates(client, namespace)
+        self._pod_notes = PodNotes()
         self._work: WorkThread[AttemptRef] = WorkThread("k8s-jobs", self._on_due, self._broke)
         self._closed = threading.Event()
         self._pool = ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="kube-call")
@@ -130,8 +132,9 @@ class K8sJobRunner:
         return events + [engine_event(remark) for remark in self._remarks]
 
     def closing(self) -> Sequence[NewEvent]:
-        """See ``Announces``."""
-        return []
+        """See ``Announces``. The pods of the last steps, whose end was not waited for."""
+        refs = [(attempt.ref, attempt.job_name) for attempt in list(self._attempts.values())]
+        return self._pod_notes.rest((ref, self._watch.observed(name)) for ref, name in refs)
 
     def launching(self, ref: AttemptRef) -> Sequence[NewEvent]:
         """See ``Announces``."""
@@ -257,6 +260,7 @@ class K8sJobRunner:
         if observed.job is not None and not self._jobs.is_of(observed.job, attempt.ref):
             return Observed(None)
         attempt.was_seen = attempt.was_seen or observed.job is not None
+        self._tell_pod(attempt, observed)
         self._found(attempt, observed)
         if not attempt.was_seen and attempt.job is not None:
             return replace(observed, job=attempt.job)
@@ -472,6 +476,7 @@ class K8sJobRunner:
         """Once for each attempt."""
         end = attempt.end
         assert end is not None
+        self._tell_pod(attempt, observed or self._watch.observed(attempt.job_name), at_end=True)
         self._told.add(attempt.ref)
         del self._attempts[attempt.ref]
         self._by_name.pop(attempt.job_name, None)
@@ -481,6 +486,10 @@ class K8sJobRunner:
         self._report(
             StepRefused(attempt.ref, evidence) if end.is_refusal else StepGone(attempt.ref, end.cause, evidence)
         )
+
+    def _tell_pod(self, attempt: Attempt, observed: Observed, *, at_end: bool = False) -> None:
+        if events := self._pod_notes.of(attempt.ref, observed, at_end=at_end):
+            self._report(RunnerNote(events))
 
     def _note(self, attempt: Attempt, message: str) -> None:
         event = engine_event(message, {"Kubernetes Job name": attempt.job_name}, attempt.ref)

@@ -95,6 +95,7 @@ class _Attempt:
         )
         self.seen: dict[str, set[str | None]] = {}
         self.ended: Any = None  # an `Ended` where there are hooks
+        self.user_code_s = 0.0
 
     # The sentence ---------------------------------------------------------------------------------------------------------
 
@@ -125,6 +126,7 @@ class _Attempt:
             self._announce()
             began = time.perf_counter()
             arguments = self._arguments(contexts)
+            loaded = time.perf_counter()
             context = contexts.for_op(lambda note: self._note([note]))
             for given in self._user_outputs(contexts, arguments, context):
                 if isinstance(given, StepNote):
@@ -134,8 +136,9 @@ class _Attempt:
             self._check_complete(contexts, context)
             contexts.assets.concluded()
         duration = 1000 * (time.perf_counter() - began)
+        parts = {"inputs_ms": 1000 * (loaded - began), "user_code_ms": 1000 * self.user_code_s}
         message = f'Finished execution of step "{self.key}" in {in_words(duration)}.'
-        self.tell(EventKind.STEP_SUCCESS, message, duration_ms=duration, **self._what_follows())
+        self.tell(EventKind.STEP_SUCCESS, message, duration_ms=duration, **parts, **self._what_follows())
 
     # Telling --------------------------------------------------------------------------------------------------------------
 
@@ -289,8 +292,10 @@ class _Attempt:
         stream = outputs_of(contexts.op, arguments, context, contexts.assets)
         executing = f'Error occurred while executing op "{self.request.step.node}":'
         while True:
+            began = time.perf_counter()
             with self._boundary(DagsterExecutionStepExecutionError, executing):
                 output = next(stream, None)
+            self.user_code_s += time.perf_counter() - began
             if output is None:
                 return
             yield output

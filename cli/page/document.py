@@ -18,10 +18,11 @@ from ...events.event import Event
 from ...events.messages import default_message
 from ...events.status import RunStatus
 from ..advice import run_advice, step_advice
+from ..phases import NAMES, attempts_in_pods, phases
 from ..report import at, cause_words, next_command, of_user, seconds, short
-from ..story import StepStatus, StepStory
+from ..story import Attempt, RunStory, StepStatus, StepStory
 from . import graph, timeline
-from .content import MESSAGE_CHARACTERS, MOST_FAILURES, TEXT_CHARACTERS, Content, LogText
+from .content import MESSAGE_CHARACTERS, MOST_FAILURES, MOST_ROWS, TEXT_CHARACTERS, Content, LogText
 from .markup import Child, Markup, cut, element
 from .words import badge, more
 
@@ -57,6 +58,7 @@ def _sections(content: Content) -> Iterator[Section]:
     yield "failures", "Why it failed", _failures(content)
     yield "graph", "Graph", [_counts(content), *graph.draw(content.plan, content.story)]
     yield "timeline", "Timeline", timeline.timeline(content.story, content.now)
+    yield "pods", "Pods", _pods(content)
     yield "logs", "What the steps printed", _logs(content)
     yield "metadata", "Metadata", _metadata(content)
     yield "events", "Events", _events(content)
@@ -165,6 +167,30 @@ def _card(
         if text
         else None,
         class_="card",
+    )
+
+
+# Pods ------------------------------------------------------------------------------------------------------------------------
+
+
+def _pods(content: Content) -> list[Child]:
+    """Where attempts ran in a cluster, and how long each phase took. Told from the log: their pods may be gone."""
+    found = attempts_in_pods(content.story)
+    if not found:
+        return []
+    rows = [_pod(content.story, step, attempt) for step, attempt in found[:MOST_ROWS]]
+    return [_table(("step", "pod", "node", *NAMES), rows, "Pods"), more(max(0, len(found) - MOST_ROWS), "attempts")]
+
+
+def _pod(story: RunStory, step: StepStory, attempt: Attempt) -> Markup:
+    pod, took = attempt.pod or {}, phases(story, step, attempt)
+    number = f" (attempt {attempt.n})" if len(step.attempts) > 1 else ""
+    return element(
+        "tr",
+        element("th", f"{step.key}{number}", scope="row", class_="key"),
+        element("td", str(pod.get("pod", "–")), class_="mono"),
+        element("td", str(pod.get("node", "–"))),
+        [element("td", seconds(took[name]) if name in took else "–", class_="number") for name in NAMES],
     )
 
 

@@ -42,6 +42,7 @@ class FakePod:
         self.labels: Mapping[str, str] = pod["metadata"].get("labels") or {}
         self.annotations: Mapping[str, str] = pod["metadata"].get("annotations") or {}
         self.is_over = False
+        self._started_at: str | None = None
 
     @property
     def container(self) -> Json:
@@ -87,7 +88,8 @@ class FakePod:
 
     def running(self) -> None:
         """Its containers run."""
-        self._state({"running": {"startedAt": now_text()}}, "Running")
+        self._started_at = now_text()
+        self._state({"running": {"startedAt": self._started_at}}, "Running")
 
     def exited(self, code: int, reason: str = "", message: str = "", sidecars_run: bool = False) -> None:
         """Its main container has ended, and the pod with it unless sidecars run on."""
@@ -95,6 +97,7 @@ class FakePod:
             "exitCode": code,
             "reason": reason or ("Completed" if code == 0 else "Error"),
             "finishedAt": now_text(),
+            **({"startedAt": self._started_at} if self._started_at else {}),
         }
         phase = "Running" if sidecars_run else "Succeeded" if code == 0 else "Failed"
         self._state({"terminated": {**ended, **({"message": message} if message else {})}}, phase)
@@ -176,7 +179,8 @@ def emit_event(store: Store, about: Json, reason: str, message: str, kind: str =
 
 def _set_condition(about: Json, kind: str, status: str, reason: str, message: str) -> None:
     conditions = [c for c in about["status"].get("conditions") or () if c["type"] != kind]
-    conditions.append({"type": kind, "status": status, "reason": reason, "message": message})
+    stamp = {"lastTransitionTime": now_text(), "reason": reason, "message": message}
+    conditions.append({"type": kind, "status": status, **stamp})
     about["status"]["conditions"] = conditions
 
 

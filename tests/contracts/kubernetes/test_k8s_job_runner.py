@@ -10,7 +10,7 @@ import pytest
 
 from runplane.events.causes import FailureCause
 from runplane.executors import k8s_refused_creates, k8s_runner
-from runplane.executors.contract import StepOrder
+from runplane.executors.contract import RunnerNote, StepOrder
 from runplane.executors.k8s_runner import K8sJobRunner
 from runplane.kube import client as client_module
 from runplane.kube.client import KubeClient
@@ -280,10 +280,11 @@ def test_what_does_not_start_in_time_is_ended(bench: Bench) -> None:
 
 
 def test_a_suspended_job_is_pending_and_its_start_clock_stands_still(bench: Bench) -> None:
-    bench.jobs.start_timeout = 0.6
+    bench.jobs.start_timeout = 2.0
     bench.jobs.spec["suspend"] = True
     bench.runner.start(order())
-    bench.cluster.wait_for("the note", lambda: sum("is suspended" in note for note in bench.notes()) >= 3)
+    # One each 0.3 s: it is suspended for longer than it may take to start.
+    bench.cluster.wait_for("the notes", lambda: sum("is suspended" in note for note in bench.notes()) >= 8)
 
     bench.client.patch_job(NS, bench.jobs.name(A), {"spec": {"suspend": False}})
 
@@ -314,6 +315,49 @@ def test_an_api_server_that_is_away_ends_nothing(bench: Bench) -> None:
     bench.cluster.faults.end(away)
     assert bench.gone().cause is FailureCause.LOST
     bench.cluster.wait_for("the other", lambda: len(bench.cluster.all_jobs()) == 2)
+
+
+# What is told of pods -----------------------------------------------------------------------------------------------------------
+
+
+def pods_told(bench: Bench) -> list[dict[str, Any]]:
+    bench.heard.take()
+    events = [e for s in bench.heard.signals if isinstance(s, RunnerNote) for e in s.events]
+    return [{"step": e.step, "n": e.n, **e.body["pod"]} for e in events if "pod" in e.body]
+
+
+def test_a_pod_is_told_once_with_its_node_and_its_times(bench: Bench) -> None:
+    pod = bench.starts()
+    bench.cluster.wait_for("the event", lambda: bool(pods_told(bench)))
+    pod.exited(3)
+    bench.gone()
+
+    (told,) = pods_told(bench)
+
+    assert {"step": "a", "n": 1, "job": bench.jobs.name(A), "pod": pod.name, "node": "node-1"}.items() <= told.items()
+    assert told["created_at"] <= told["scheduled_at"] <= told["started_at"]
+
+
+def test_a_pod_that_never_started_is_told_with_the_attempts_end(bench: Bench) -> None:
+    bench.jobs.start_timeout = 0.5
+    bench.cluster.program = lambda pod: Script(lambda p: p.scheduled("node-7"))
+
+    bench.runner.start(order())
+    bench.gone()
+
+    (told,) = pods_told(bench)
+    assert (told["node"], "started_at" in told) == ("node-7", False)
+
+
+def test_the_end_of_a_run_tells_of_pods_that_were_not_told(bench: Bench) -> None:
+    """The driver does not wait for the end of the last steps' pods."""
+    bench.cluster.program = lambda pod: Script(lambda p: p.scheduled("node-7"))
+    bench.runner.start(order())
+    is_seen = lambda: any("node-7" in str(e.body.get("pod")) for e in bench.runner.closing())
+
+    bench.cluster.wait_for("its pod", is_seen)
+
+    assert bench.runner.closing() == []
 
 
 # Stopping and taking over -------------------------------------------------------------------------------------------------------

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import re
 
+from runplane.cli.phases import attempts_in_pods, phases
+from runplane.cli.reading import read_story
 from runplane.events.status import RunStatus
+from runplane.instance.kubernetes_leftovers import KubernetesLeftovers
+from runplane.launchers.k8s import K8sRunLauncher
 from services.kubernetes_house import House
 
 STEPS = 6
@@ -54,3 +58,19 @@ def test_text_3_a_job_for_the_run_and_one_for_each_step(house: House) -> None:
     of_run, of_steps = shown(house, run_id)
     assert (of_run, len(of_steps)) == ([f"dagster-run-{run_id}"], STEPS)
     house.check(run_id)
+    its_pods_are_told_from_the_log_alone(house, run_id, set(of_steps))
+    launcher = house.instance.launcher
+    assert isinstance(launcher, K8sRunLauncher)
+    found = KubernetesLeftovers(house.instance, launcher.client).compare()
+    assert (found.leftovers, found.missing, found.namespaces) == ([], [], [house.namespace])
+
+
+def its_pods_are_told_from_the_log_alone(house: House, run_id: str, jobs: set[str]) -> None:
+    story = read_story(house.instance, house.instance.runs.get(run_id))
+    told = attempts_in_pods(story)
+    assert {(attempt.pod or {})["job"] for _, attempt in told} == jobs
+    for step, attempt in told:
+        assert {"pod", "node", "created_at", "scheduled_at"} <= set(attempt.pod or {}), step.key
+        took = phases(story, step, attempt)
+        assert {"queued", "scheduling", "starting", "importing", "user code", "storing"} <= set(took), step.key
+        assert sum(took.values()) < 120

@@ -134,6 +134,15 @@ def test_steps_are_drawn_and_timed() -> None:
     assert "1 failed" in page.text
 
 
+def test_pods_are_told_with_node_and_phases() -> None:
+    pod = {"pod": "step-a-abcde", "node": "node-7", "created_at": 1000.5, "scheduled_at": 1000.6, "started_at": 1000.7}
+
+    page = Parsed(render(content(PLAN, *FAILED, (3, "ENGINE_EVENT", "a", 1, {"pod": pod, "message": "it runs"}))))
+
+    for words in ("step-a-abcde", "node-7", "scheduling", "pulling", "user code"):
+        assert words in page.text
+
+
 def test_it_needs_nothing_else() -> None:
     text = render(content(PLAN, *FAILED, metadata=[MetadataRow("a", "result", "docs", "https://example.org/x")]))
     page = Parsed(text)
