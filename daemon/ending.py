@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ..events.causes import FailureCause, RunFailureReason
 from ..events.event import NewEvent
@@ -12,13 +12,20 @@ from ..storage.contract import Head
 from .contract import LoopContext
 
 
-def end_lost_run(context: LoopContext, head: Head, message: str, evidence: str, cause: FailureCause) -> bool:
+def end_lost_run(
+    context: LoopContext, head: Head, message: str, evidence: str, cause: FailureCause, left: Sequence[str] = ()
+) -> bool:
     """Take a run over and end it: CANCELED if that is the cause, else FAILURE. Open attempts are sealed, their slots freed.
+
+    Args:
+        left: what of it is still there, in words.
 
     Returns:
         False: somebody else was there first.
     """
     journal = context.instance.journal
+    if left:
+        message += f" Still there: {'; '.join(left)}."
     claim = journal.take_over(
         head, context.me, event_now(EventKind.RUN_RESUMED, {"evidence": evidence, "message": message})
     )
@@ -32,7 +39,7 @@ def end_lost_run(context: LoopContext, head: Head, message: str, evidence: str, 
         end = event_now(EventKind.RUN_FAILURE, body)
     journal.finalise(head.run_id, claim.epoch, end, cause=cause.value)
     context.instance.complete_logs(head.run_id)
-    context.instance.terminate_worker(head.run_id)
+    context.instance.stop_all(head.run_id)
     return True
 
 

@@ -8,7 +8,7 @@ run is taken over and ended, with the cause.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from ..errors import ConflictError, StorageUnavailableError
@@ -21,7 +21,7 @@ from ..launchers.contract import HealthState, Resumes
 from ..storage.contract import Head
 from ..storage.leases import LOOKS_PER_TTL, BeatWatch
 from ..storage.liveness import proven_gone
-from ..storage.watching import RESUMING, WatchedRuns
+from ..storage.watching import WatchedRuns
 from .contract import LoopContext, LoopReport
 from .ending import end_lost_run, event_now
 
@@ -48,6 +48,20 @@ class MonitorSettings(NamedTuple):
     ttl_s: float
 
 
+class Ending(NamedTuple):
+    """A run that is to end when nothing of it is left.
+
+    Attributes:
+        epoch: of the coordinator that is lost.
+        evidence: why it is known to be.
+        since: from when on it was told to end.
+    """
+
+    epoch: int
+    evidence: str
+    since: float
+
+
 class MonitorLoop:
     """The monitor; see ``DaemonLoop``."""
 
@@ -63,6 +77,7 @@ class MonitorLoop:
         self.interval_s = min(settings.poll_s, settings.ttl_s / (2 * LOOKS_PER_TTL))
         self._polled = clock() - settings.poll_s
         self._watches: dict[str, BeatWatch] = {}
+        self._ending: dict[str, Ending] = {}
 
     def run_once(self, context: LoopContext) -> LoopReport:
         """Look at every run that is under way."""
@@ -73,6 +88,7 @@ class MonitorLoop:
         heads = WatchedRuns(context.instance.database).heads()
         under_way = {head.run_id for head in heads}
         self._watches = {run_id: watch for run_id, watch in self._watches.items() if run_id in under_way}
+        self._ending = {run_id: ending for run_id, ending in self._ending.items() if run_id in under_way}
         for head in heads:
             if context.stopping():
                 break
@@ -93,7 +109,7 @@ class MonitorLoop:
         """Whether something was done for the run."""
         instance = context.instance
         if head.status in (RunStatus.NOT_STARTED, RunStatus.STARTING):
-            return polls and self._start_timeout(instance, head)
+            return polls and (self._start_timeout(instance, head) or self._died_before_its_claim(instance, head))
         if head.status is RunStatus.CANCELING and (polls and self._cancel_timeout(context, head)):
             return True
         evidence = self._lost(instance, head, polls=polls)
@@ -115,11 +131,34 @@ class MonitorLoop:
             "message": f"Run timed out due to taking longer than {limit:g} seconds to start.{_health(instance, head)}",
             "tags": {"dagster/failure_reason": RunFailureReason.START_TIMEOUT.value},
         }
+        return self._fail_unclaimed(instance, head, body)
+
+    def _died_before_its_claim(self, instance: Instance, head: Head) -> bool:
+        """A worker that is proven gone will not claim the run any more: another one may, while the budget lasts."""
+        if head.status is not RunStatus.STARTING or head.epoch > 0:
+            return False
+        health = instance.worker_health(head.run_id)
+        if health.state is not HealthState.GONE or instance.journal.head(head.run_id).epoch > 0:
+            return False  # or it has claimed the run since, and ended it
+        evidence = f"it never claimed the run; {health.evidence}"
+        tries = WatchedRuns(instance.database).workers_launched_again(head.run_id)
+        if not health.is_hopeless and self._may_resume(instance, tries):
+            self._resume(instance, head, evidence)
+            return True
+        reason = RunFailureReason.UNEXPECTED_TERMINATION.value
+        body = {
+            "reason": reason,
+            "message": self._marked_as_failed(head, evidence, tries),
+            "tags": {"dagster/failure_reason": reason},
+        }
+        return self._fail_unclaimed(instance, head, body)
+
+    def _fail_unclaimed(self, instance: Instance, head: Head, body: Mapping[str, object]) -> bool:
         try:
             instance.journal.move(head.run_id, event_now(EventKind.RUN_FAILURE, body))
         except ConflictError:
             return False  # it was claimed just now, or has ended
-        instance.terminate_worker(head.run_id)
+        instance.stop_all(head.run_id)
         return True
 
     def _cancel_timeout(self, context: LoopContext, head: Head) -> bool:
@@ -131,13 +170,13 @@ class MonitorLoop:
         if age is None or age <= limit:
             return False
         evidence = f"it took longer than {limit:g} seconds to cancel"
-        return end_lost_run(
-            context, head, f"The run is ended by the daemon: {evidence}.", evidence, FailureCause.CANCELED
-        )
+        message = f"The run is ended by the daemon: {evidence}."
+        left = instance.stop_all(head.run_id)
+        return end_lost_run(context, head, message, evidence, FailureCause.CANCELED, left)
 
     def _end_unclaimed(self, instance: Instance, head: Head) -> bool:
         """Canceled before a worker claimed it: none can any more."""
-        instance.terminate_worker(head.run_id)
+        instance.stop_all(head.run_id)
         body = {"message": "The run was canceled before its worker claimed it."}
         try:
             instance.journal.move(head.run_id, event_now(EventKind.RUN_CANCELED, body))
@@ -166,6 +205,9 @@ class MonitorLoop:
 
     def _lost(self, instance: Instance, head: Head, *, polls: bool) -> str | None:
         """Why the run's worker is known to be gone, or None."""
+        ending = self._ending.get(head.run_id)
+        if ending is not None and ending.epoch == head.epoch:
+            return ending.evidence
         watch = self._watches.setdefault(head.run_id, BeatWatch(self._settings.ttl_s, self._clock))
         still = watch.stood_still((head.epoch, head.beat))
         if head.epoch == 0:
@@ -187,21 +229,38 @@ class MonitorLoop:
         """Another worker, or the run's end."""
         instance = context.instance
         if head.status is RunStatus.CANCELING:
-            return end_lost_run(context, head, f"The run was canceled; {evidence}.", evidence, FailureCause.CANCELED)
+            return self._end(context, head, f"The run was canceled; {evidence}.", evidence, FailureCause.CANCELED)
         launched = WatchedRuns(instance.database).workers_launched_again(head.run_id)
         if launched > head.resumes and not self._is_late(instance, head):
             return False
+        evidence = _with_health(instance, head, evidence)
         tries = max(head.resumes, launched)
-        if tries < self._settings.resumes and isinstance(instance.launcher, Resumes):
-            said = f"Detected that the run's worker is gone: {evidence}. Resuming run {head.run_id} with a new worker."
-            number = f"{RESUMING} (attempt {tries + 1} of {self._settings.resumes})"
-            now = [event_now(EventKind.ENGINE_EVENT, {"message": text, "reported": True}) for text in (said, number)]
-            instance.journal.annotate(head.run_id, now)
-            instance.resume(head.run_id)
+        if self._may_resume(instance, tries):
+            self._resume(instance, head, evidence)
             return True
+        return self._end(context, head, self._marked_as_failed(head, evidence, tries), evidence, FailureCause.LOST)
+
+    def _may_resume(self, instance: Instance, tries: int) -> bool:
+        return tries < self._settings.resumes and isinstance(instance.launcher, Resumes)
+
+    def _resume(self, instance: Instance, head: Head, evidence: str) -> None:
+        said = f"Detected that the run's worker is gone: {evidence}. Resuming run {head.run_id} with a new worker."
+        instance.journal.annotate(head.run_id, [event_now(EventKind.ENGINE_EVENT, {"message": said, "reported": True})])
+        instance.resume(head.run_id)
+
+    def _marked_as_failed(self, head: Head, evidence: str, tries: int) -> str:
         why = "" if not tries else f" The maximum of {self._settings.resumes} attempts to resume it is used up."
-        message = f"Detected that the run's worker is gone: {evidence}. Marking run {head.run_id} as failed.{why}"
-        return end_lost_run(context, head, message, evidence, FailureCause.LOST)
+        return f"Detected that the run's worker is gone: {evidence}. Marking run {head.run_id} as failed.{why}"
+
+    def _end(self, context: LoopContext, head: Head, message: str, evidence: str, cause: FailureCause) -> bool:
+        """End the run when nothing of it is left: steps may run in pods of their own. What does not go away is named in the end."""
+        ending = self._ending.get(head.run_id)
+        if ending is None or ending.epoch != head.epoch:
+            ending = self._ending[head.run_id] = Ending(head.epoch, evidence, self._clock())
+        left = context.instance.stop_all(head.run_id)
+        if left and self._clock() - ending.since < self._settings.cancel_timeout_s:
+            return False
+        return end_lost_run(context, head, message, evidence, cause, left)
 
     def _is_late(self, instance: Instance, head: Head) -> bool:
         """Whether the further worker that was started will not take the run over any more: it is gone itself, or late."""
@@ -227,6 +286,14 @@ def monitor_loop_of(instance: Instance) -> MonitorLoop | None:
         ttl_s=instance.lease_ttl_s,
     )
     return MonitorLoop(settings)
+
+
+def _with_health(instance: Instance, head: Head, evidence: str) -> str:
+    """The evidence, and what the worker's launcher knows of its end: a beat that stood still says nothing of why."""
+    health = instance.worker_health(head.run_id)
+    if health.state is not HealthState.GONE or health.evidence in evidence:
+        return evidence
+    return f"{evidence}; {health.evidence}"
 
 
 def _health(instance: Instance, head: Head) -> str:

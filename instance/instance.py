@@ -39,6 +39,7 @@ from ..launchers.contract import (
     LaunchRequest,
     Resumes,
     RunLauncher,
+    StopsAll,
     TerminateResult,
     WorkerHandle,
 )
@@ -54,6 +55,7 @@ from ..storage.patience import PatientDatabase
 from ..storage.pools import Pools
 from ..storage.retry_requests import RetryRule
 from ..storage.runs import Runs
+from ..storage.watching import RESUMING, WatchedRuns
 from .config import InstanceConfig
 from .load import from_home as config_from_home
 from .load import from_yaml as config_from_yaml
@@ -410,7 +412,7 @@ class Instance:
             request_id: of a request that was stored before, or as there.
 
         Returns:
-            The run's hot row: CANCELED for a run that no worker had, else CANCELING, or its final status.
+            The run's hot row: CANCELED for a run that nothing is left of, else CANCELING, or its final status.
 
         Raises:
             NotFoundError: no such run. StorageUnavailableError: the request is stored, and the run's row was not to be had in time: a client
@@ -436,6 +438,16 @@ class Instance:
         handle = self._handle(run_id)
         return TerminateResult.NOT_FOUND if handle is None else self.launcher.terminate(run_id, handle)
 
+    def stop_all(self, run_id: str) -> Sequence[str]:
+        """Tell all that runs for the run to end, its steps too where they have pods of their own. For a run that nobody coordinates.
+
+        Returns:
+            What is still there, in words; empty when nothing is, or when its launcher can not tell.
+        """
+        self.terminate_worker(run_id)
+        launcher = self.launcher
+        return launcher.stop_all(run_id, self._handle(run_id)) if isinstance(launcher, StopsAll) else ()
+
     def worker_health(self, run_id: str) -> Health:
         """Whether the run's newest worker lives."""
         handle = self._handle(run_id)
@@ -458,7 +470,11 @@ class Instance:
         launcher = self.launcher
         if not isinstance(launcher, Resumes):
             raise ConflictError(f"{type(launcher).__name__} can not resume runs", where=f"run {run_id}")
-        request = LaunchRequest(run, self.document(run, resume=True), head.resumes + 1)
+        # A worker that died before it took the run over has a number, too: what it left (a Job) has that name.
+        number = max(head.resumes, WatchedRuns(self.database).workers_launched_again(run_id)) + 1
+        said = {"message": f"{RESUMING} (attempt {number} of {self.resumes_allowed})", "reported": True}
+        self.journal.annotate(run_id, [_event(EventKind.ENGINE_EVENT, said)])
+        request = LaunchRequest(run, self.document(run, resume=True), number)
         self._keep_handle(run_id, launcher.resume(request))
         return self.runs.get(run_id)
 
@@ -587,7 +603,12 @@ class Instance:
 
     def _finish_canceled(self, head: Head) -> None:
         claimed = head.epoch > 0
+        left = self.stop_all(head.run_id) if claimed else ()
+        if left and self.settings.run_monitoring.enabled:
+            return  # the monitor ends the run when they are gone
         message = f"The run was canceled; {'its worker was gone already' if claimed else 'no worker had claimed it'}."
+        if left:
+            message += f" Still there: {'; '.join(left)}."
         owner = this_process()
         resumed = NewEvent(EventKind.RUN_RESUMED, None, None, {"message": message, "pid": owner.pid}, time.time())
         claim = self.journal.take_over(head, owner, resumed)
@@ -597,7 +618,7 @@ class Instance:
             self.complete_logs(head.run_id)
             if not claimed:
                 # One may be on its way, or wait for a machine.
-                self.terminate_worker(head.run_id)
+                self.stop_all(head.run_id)
 
 
 def _planned(request: RunRequest) -> list[NewEvent]:

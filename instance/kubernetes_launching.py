@@ -89,6 +89,15 @@ class KubernetesLaunching:
         data = SimpleNamespace(metadata=metadata or {}, error=error)
         self._instance.report_engine_event(message, run_id=run_id, engine_event_data=data, cls=self._shown_as)
 
+    def step_namespaces(self, run_id: str) -> Sequence[str]:
+        """See ``LaunchingInstance``."""
+        run = self._instance.runs.get(run_id)
+        if run.plan_id is None:
+            return ()
+        config = self._instance.journal.get_plan(run.plan_id).executor.get("config") or {}
+        namespace = config.get("job_namespace")
+        return (namespace,) if isinstance(namespace, str) else ()
+
     def statuses(self, run_ids: Sequence[str]) -> Mapping[str, RunStatus]:
         """See ``LaunchingInstance``."""
         page = self._instance.runs.page(RunFilter(run_ids=tuple(run_ids)), limit=max(len(run_ids), 1))

@@ -6,7 +6,7 @@ engine's affair. A plug-in that was written for Dagster's contract is wrapped (`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol, runtime_checkable
@@ -73,10 +73,17 @@ class HealthState(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """A worker's health, and what it is known from: one sentence for a person."""
+    """A worker's health.
+
+    Attributes:
+        state: whether it lives.
+        evidence: what that is known from: one sentence for a person.
+        is_hopeless: another worker would fare the same: its image is not there, its Job is refused.
+    """
 
     state: HealthState
     evidence: str
+    is_hopeless: bool = False
 
 
 @runtime_checkable
@@ -96,6 +103,18 @@ class ChecksHealth(Protocol):
 
     def check(self, run_id: str, handle: WorkerHandle) -> Health:
         """The worker's health now. An answer that the backend did not give is UNKNOWN, never GONE."""
+
+
+@runtime_checkable
+class StopsAll(Protocol):
+    """A launcher whose backend may run more for a run than its newest worker: former workers, steps in pods of their own."""
+
+    def stop_all(self, run_id: str, handle: WorkerHandle | None) -> Sequence[str]:
+        """Tell all of it to end. Idempotent; returns at once.
+
+        Returns:
+            What is still there, each in words for a person; empty when nothing is. A backend that does not answer is told here too.
+        """
 
 
 @runtime_checkable

@@ -32,10 +32,11 @@ from ..kube.errors import (
 )
 from ..kube.evidence import explained
 from ..kube.health import judge
-from ..kube.job_manifest import RenderedJob, Surroundings, facts_of, run_job
+from ..kube.job_manifest import INSTANCE_LABEL, RUN_LABEL, RenderedJob, Surroundings, facts_of, run_job
 from ..kube.observed import Observed, is_being_deleted, is_finished
 from ..kube.printed import without_secrets
 from ..kube.settings import LauncherSettings
+from ..kube.stopping import stop_jobs
 from ..kube.supported import refuse_older
 from ..kube.verdict import Health as JobHealth
 from ..kube.verdict import Verdict
@@ -78,6 +79,9 @@ class LaunchingInstance(Protocol):
 
     def add_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Set tags of a run."""
+
+    def step_namespaces(self, run_id: str) -> Sequence[str]:
+        """Where the executor of the run makes Jobs of its own, if that is said."""
 
     def statuses(self, run_ids: Sequence[str]) -> Mapping[str, RunStatus]:
         """Where these runs stand, as far as they are known."""
@@ -188,7 +192,21 @@ class K8sRunLauncher:
                 evidence = f"Job {name} in namespace {namespace}: {told}"
         except KubeError as error:
             return Health(HealthState.UNKNOWN, f"the cluster can not be asked: {error}")
-        return Health(_STATES[verdict.health], evidence)
+        return Health(_STATES[verdict.health], evidence, is_hopeless=verdict.health is JobHealth.NEVER)
+
+    def stop_all(self, run_id: str, handle: WorkerHandle | None) -> Sequence[str]:
+        """See ``StopsAll.stop_all``: deletes every Job of the run that is not over, those of its steps and of former workers among them."""
+        own = self.settings.context.namespace if handle is None else _place(handle)[0]
+        places = {own, *self.instance.step_namespaces(run_id)}
+        of = self.instance.surroundings.instance_id
+        selector = f"{RUN_LABEL}={run_id}" + (f",{INSTANCE_LABEL}={of}" if of else "")
+        left: list[str] = []
+        for namespace in sorted(filter(None, places)):
+            try:
+                left += stop_jobs(self.client, namespace, selector)
+            except KubeError as error:
+                left.append(f"the cluster can not be asked what is left in namespace {namespace}: {error}")
+        return left
 
     def clean_up(self) -> CleanedUp:
         """See ``CleansUp.clean_up``: the label reaper. Raises KubeError."""

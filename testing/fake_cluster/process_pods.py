@@ -29,6 +29,10 @@ class ProcessPods:
         self._folder = Path(tempfile.mkdtemp(prefix="fake-cluster-"))
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
+    def add(self, environment: Mapping[str, str]) -> None:
+        """More of what the image brings along, for pods from now on."""
+        self._environment |= environment
+
     def start(self, pod: FakePod) -> None:
         """See ``PodProgram``."""
         container = pod.container
@@ -66,6 +70,10 @@ class ProcessPods:
         """What the pod's own process sees beside what the image brings."""
         return pod.environment()
 
+    def ended(self, pod: FakePod, code: int) -> None:
+        """The process of a pod has ended: tell the cluster."""
+        pod.exited(code)
+
     def processes(self) -> list[int]:
         """Process ids of the pods that run."""
         return [p.pid for p in self._processes.values() if p.poll() is None]
@@ -79,4 +87,4 @@ class ProcessPods:
 
     def _wait(self, pod: FakePod, process: subprocess.Popen[bytes]) -> None:
         code = process.wait()
-        pod.exited(128 - code if code < 0 else code)
+        self.ended(pod, 128 - code if code < 0 else code)

@@ -85,6 +85,9 @@ class Told:
     def add_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
         self.tags.update(tags)
 
+    def step_namespaces(self, run_id: str) -> Sequence[str]:
+        return ("elsewhere",)
+
     def statuses(self, run_ids: Sequence[str]) -> Mapping[str, RunStatus]:
         return {run_id: self.known[run_id] for run_id in run_ids if run_id in self.known}
 
@@ -286,6 +289,45 @@ def test_a_job_that_is_over_stays_for_people_to_see(cluster: FakeCluster, make: 
 
     assert launcher.terminate(RUN_ID, handle) is TerminateResult.NOT_FOUND
     assert len(cluster.all_jobs()) == 1
+
+
+def test_all_of_a_run_is_stopped_and_what_is_left_is_named(cluster: FakeCluster, make: Make) -> None:
+    """A former worker, the newest one, and a step whose Job is in another namespace; nothing of another run."""
+    cluster.program = lambda _: Script(runs, stop=lambda pod: None)  # they take their time
+    cluster.add_namespace("elsewhere")
+    launcher = make()
+    launcher.launch(request())
+    handle = launcher.resume(request(resume_attempt=1))
+    another = launcher.launch(request("00000000-8a58-44ef-bca2-0e4ca8100b7a"))
+    step = cluster.store.get("jobs", "default", handle.data["job"])
+    labels = {**step["metadata"]["labels"], "app.kubernetes.io/component": "step_worker"}
+    template = {**step["spec"]["template"], "metadata": {"labels": labels}}
+    spec = {"backoffLimit": 0, "template": template}
+    launcher.client.create_job("elsewhere", {"metadata": {"name": "step", "labels": labels}, "spec": spec})
+    names = [f"dagster-run-{RUN_ID}", handle.data["job"], "step"]
+    pods = [running(cluster, name) for name in names]
+
+    left = launcher.stop_all(RUN_ID, handle)
+    cluster.wait_for(
+        "they are told", lambda: sum("deletionTimestamp" in p["metadata"] for p in cluster.all_pods()) == 3
+    )
+
+    assert sorted(left) == sorted(f"pod {pod.name} on node node-1" for pod in pods), "each is still there"
+    for pod in pods:
+        pod.exited(143)
+    assert launcher.stop_all(RUN_ID, handle) == [], "nothing is left"
+    assert launcher.check(RUN_ID, another).state is HealthState.ALIVE
+
+
+def test_what_is_left_in_a_cluster_that_does_not_answer_is_not_nothing(cluster: FakeCluster, make: Make) -> None:
+    launcher = make()
+    handle = launcher.launch(request())
+    cluster.fault(Fault(status=503))
+
+    left = launcher.stop_all(RUN_ID, handle)
+
+    assert all("can not be asked what is left" in words for words in left)
+    assert len(left) == 2
 
 
 def test_a_cluster_that_does_not_answer_is_unknown_and_never_gone(cluster: FakeCluster, make: Make, told: Told) -> None:

@@ -29,10 +29,15 @@ class WatchedLauncher(RecordingLauncher):
     def __init__(self) -> None:
         super().__init__()
         self.health = HealthState.ALIVE
+        self.is_hopeless = False
+        self.left: list[str] = []
         self.resumed: list[int] = []
 
     def check(self, run_id: str, handle: WorkerHandle) -> Health:
-        return Health(self.health, f"the pod is {self.health.value.lower()}")
+        return Health(self.health, f"the pod is {self.health.value.lower()}", self.is_hopeless)
+
+    def stop_all(self, run_id: str, handle: WorkerHandle | None) -> list[str]:
+        return self.left
 
     def resume(self, request: LaunchRequest) -> WorkerHandle:
         self.resumed.append(request.resume_attempt)
@@ -101,6 +106,64 @@ def test_a_run_that_does_not_start_in_time_fails_and_a_late_worker_is_refused(wa
     assert watch.house.instance.runs.get(run_id).tags["dagster/failure_reason"] == "START_TIMEOUT"
     late = watch.house.instance.journal.claim_run(run_id, ELSEWHERE, [], event(EventKind.RUN_START))
     assert late is None
+
+
+def test_a_worker_that_dies_before_it_claims_the_run_is_replaced(watch: Watch) -> None:
+    run_id = watch.starting()
+    watch.house.instance.runs.put_handle(run_id, {"kind": "recorded", "data": {}})
+    watch.monitor(resumes=2)
+    watch.pass_time(20)
+    assert watch.launcher.resumed == [], "it lives, and may take its time"
+
+    watch.launcher.health = HealthState.GONE
+    watch.pass_time(40)
+
+    assert watch.launcher.resumed == [1, 2]
+    assert watch.house.status(run_id) is RunStatus.FAILURE
+    failure = watch.house.last(run_id, EventKind.RUN_FAILURE)["message"]
+    assert "it never claimed the run; the pod is gone" in failure
+    assert failure.endswith("The maximum of 2 attempts to resume it is used up.")
+
+
+def test_a_worker_that_can_never_start_is_not_replaced(watch: Watch) -> None:
+    run_id = watch.starting()
+    watch.house.instance.runs.put_handle(run_id, {"kind": "recorded", "data": {}})
+    watch.monitor()
+    watch.launcher.health, watch.launcher.is_hopeless = HealthState.GONE, True
+
+    watch.pass_time(10)
+
+    assert watch.launcher.resumed == []
+    assert watch.house.status(run_id) is RunStatus.FAILURE
+
+
+def test_a_lost_run_ends_when_nothing_of_it_is_left(watch: Watch) -> None:
+    run_id, _ = watch.started()
+    watch.monitor(resumes=0)
+    watch.launcher.left = ["pod p on node n"]
+    watch.pass_time(60)
+    assert watch.house.status(run_id) is RunStatus.STARTED, "a step of it runs"
+
+    watch.launcher.left = []
+    watch.pass_time(4)
+
+    assert watch.house.status(run_id) is RunStatus.FAILURE
+    assert "Still there" not in watch.house.last(run_id, EventKind.RUN_FAILURE)["message"]
+
+
+@pytest.mark.parametrize("canceled", [False, True])
+def test_what_does_not_go_away_is_named_by_the_end_of_a_lost_run(watch: Watch, canceled: bool) -> None:
+    run_id, _ = watch.started()
+    if canceled:
+        watch.house.cancel(run_id)
+    watch.monitor(resumes=0)
+    watch.launcher.left = ["pod p on node n"]
+
+    watch.pass_time(220)
+
+    end = (RunStatus.CANCELED, EventKind.RUN_CANCELED) if canceled else (RunStatus.FAILURE, EventKind.RUN_FAILURE)
+    assert watch.house.status(run_id) is end[0]
+    assert watch.house.last(run_id, end[1])["message"].endswith("Still there: pod p on node n.")
 
 
 def test_a_run_whose_worker_beats_is_left_alone(watch: Watch) -> None:
@@ -185,7 +248,7 @@ def test_without_a_budget_the_run_is_taken_over_and_fails_with_its_cause(watch: 
     assert Pools(watch.house.instance.database).get("db").used == 0
     with pytest.raises(FencedError):
         journal.beat(run_id, claim.epoch)
-    assert watch.launcher.terminated == [run_id]
+    assert set(watch.launcher.terminated) == {run_id}
 
 
 def test_when_the_budget_is_used_up_the_run_fails(watch: Watch) -> None:
@@ -195,7 +258,7 @@ def test_when_the_budget_is_used_up_the_run_fails(watch: Watch) -> None:
 
     watch.pass_time(200)
 
-    assert watch.launcher.resumed == [1, 1], "each further worker was gone before it claimed the run"
+    assert watch.launcher.resumed == [1, 2], "each further worker was gone before it claimed the run"
     assert watch.house.status(run_id) is RunStatus.FAILURE
     assert watch.house.last(run_id, EventKind.RUN_FAILURE)["message"].endswith(
         "The maximum of 2 attempts to resume it is used up."
