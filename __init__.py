@@ -14,7 +14,12 @@ __version__ = "0.1.0"
 _WHERE = {
     "definitions.op": ("OpDefinition", "op"),
     "definitions.job": ("GraphDefinition", "JobDefinition", "graph", "job"),
-    "definitions.building": ("build_init_resource_context", "build_resources"),
+    "definitions.building": (
+        "build_init_resource_context",
+        "build_input_context",
+        "build_output_context",
+        "build_resources",
+    ),
     "definitions.hooks": ("HookDefinition", "HookExecutionResult", "failure_hook", "success_hook"),
     "definitions.logger": (
         "InitLoggerContext",
@@ -126,8 +131,6 @@ _WHERE = {
         "InputManager",
         "InputManagerDefinition",
         "OutputContext",
-        "build_input_context",
-        "build_output_context",
         "io_manager",
     ),
     "definitions.direct": ("build_op_context",),

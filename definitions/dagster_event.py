@@ -14,6 +14,7 @@ from ..engine.snapshot import template_key
 from ..events.asset_key import AssetKey
 from ..events.event import Event
 from ..events.kinds import EventKind
+from .asset_port import asset_port
 from .errors import DagsterInvariantViolationError
 from .node_handle import NodeHandle
 
@@ -139,14 +140,14 @@ class DagsterEvent:
 
     @property
     def materialization(self) -> Any:
-        """What was made, of an ASSET_MATERIALIZATION: its key, metadata, tags.
+        """The ``AssetMaterialization``, of an event that says that an asset was made.
 
         Raises:
             DagsterInvariantViolationError: it is another event.
         """
         if self.event_type is not DagsterEventType.ASSET_MATERIALIZATION:
             raise DagsterInvariantViolationError(f"the event {self.event_type.name} is no materialization.")
-        return self.event_specific_data.materialization
+        return asset_port().said_of_asset(self.event_type.value, self.stored.body)
 
     @property
     def is_step_event(self) -> bool:

@@ -18,7 +18,7 @@ from .config_schema import Field
 from .errors import DagsterInvalidInvocationError, DagsterTypeCheckDidNotPass
 from .ins_outs import UNSET, InputDefinition, OutputDefinition
 from .op_context import OpExecutionContext
-from .resources import Resources, opened_resources
+from .resources import Resources, is_definition, opened_resources
 from .signature import Signature
 
 
@@ -31,17 +31,32 @@ class CallableOp(Invocable, Protocol):
 
 
 class DirectOpContext(OpExecutionContext):
-    """The context of a call outside a run; opens the resources it was given for the time of the call."""
+    """The context of calls outside a run. Resources are open for the time of a call, or of a ``with`` block around several."""
 
     def __init__(self, given: Mapping[str, Any], given_config: Mapping[str, Any], **facts: Any) -> None:
         super().__init__(op_def=None, **facts)
         self._given = given
         self._given_config = given_config
+        self._block: ExitStack | None = None
+        # Objects that are no definitions are there without being opened.
+        self.resources = Resources({k: v for k, v in given.items() if not is_definition(v)})
 
     def open_resources(self, stack: ExitStack) -> None:
-        """Make the given resources; `stack` closes them."""
-        opening = opened_resources(self._given, self._given_config, instance=self.instance)
-        self.resources = stack.enter_context(opening)
+        """Make the given resources, if they are not open; `stack` closes them."""
+        if self._block is None:
+            opening = opened_resources(self._given, self._given_config, instance=self.instance)
+            self.resources = stack.enter_context(opening)
+
+    def __enter__(self) -> DirectOpContext:
+        stack = ExitStack()
+        self.open_resources(stack)
+        self._block = stack
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        block, self._block = self._block, None
+        if block is not None:
+            block.__exit__(*error)
 
 
 def build_op_context(

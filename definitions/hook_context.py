@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from .errors import DagsterInvalidPropertyError
 from .hooks import HookDefinition
-from .resources import Resources, opened_resources
+from .resources import ClosesResources, Resources, opened_resources
 
 T = TypeVar("T")
 
@@ -99,19 +99,13 @@ class HookContext:
         return value
 
 
-class UnboundHookContext(HookContext):
-    """A hook's context outside a run. As a context manager it closes the resources that it opened."""
+class UnboundHookContext(ClosesResources, HookContext):
+    """A hook's context outside a run."""
 
     def __init__(self, given: Mapping[str, Any], **facts: Any) -> None:
         super().__init__(**facts)
         self._opening = opened_resources(given)
         self.resources = self._opening.__enter__()
-
-    def __enter__(self) -> UnboundHookContext:
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        self._opening.__exit__(*error)
 
 
 def build_hook_context(

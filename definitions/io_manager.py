@@ -351,20 +351,3 @@ def io_manager(
             hint="Leave output_config_schema and input_config_schema out.",
         )
     return decorator(IOManagerDefinition, config_schema, description, required_resource_keys, version)
-
-
-def build_output_context(**facts: Any) -> OutputContext:
-    """A context for tests of an IO manager; the arguments are those of ``OutputContext``."""
-    return OutputContext(**{_CONTEXT_NAMES.get(k, k): _resources(k, v) for k, v in facts.items() if v is not None})
-
-
-def build_input_context(**facts: Any) -> InputContext:
-    """A context for tests of an IO manager; the arguments are those of ``InputContext``."""
-    return InputContext(**{_CONTEXT_NAMES.get(k, k): _resources(k, v) for k, v in facts.items() if v is not None})
-
-
-_CONTEXT_NAMES = {"definition_metadata": "metadata"}
-
-
-def _resources(key: str, value: Any) -> Any:
-    return Resources(value) if key == "resources" and isinstance(value, Mapping) else value

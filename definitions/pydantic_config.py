@@ -30,6 +30,7 @@ from .config_schema import (
     Map,
     Noneable,
     Permissive,
+    Selector,
     Shape,
     StringSource,
 )
@@ -38,6 +39,7 @@ from .errors import DagsterInvalidInvocationError
 from .ins_outs import UNSET
 from .io_manager import IOManager, IOManagerDefinition
 from .resources import InitResourceContext, ResourceDefinition, resource_definition
+from .tagged_unions import choices, tag_as_field, tag_as_key
 
 _SOURCES: dict[Any, ConfigType] = {int: IntSource, float: FloatSource, str: StringSource, bool: BoolSource}
 
@@ -61,11 +63,15 @@ class Config(pydantic.BaseModel):
                 hint="Keep what changes in a private attribute (`_name`), or make another object.",
             ) from error
 
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _tags_as_fields(cls, data: Any) -> Any:
+        return tag_as_field(cls.model_fields, data)
+
     @classmethod
     def runplane_config_type(cls) -> ConfigType:
         """The class as a schema."""
-        fields = {name: _field(cls, name) for name in cls.model_fields}
-        return Permissive(fields) if cls.model_config.get("extra") == "allow" else Shape(fields)
+        return _schema(cls)
 
     @classmethod
     def runplane_from_config(cls, value: Mapping[str, Any]) -> Config:
@@ -82,7 +88,7 @@ class Config(pydantic.BaseModel):
     def runplane_to_plain(self) -> dict[str, Any]:
         """The plain form, as in run config."""
         deferred = {k: v.to_config() for k, v in self.__dict__.items() if isinstance(v, EnvVar)}
-        return {**self.model_dump(mode="json", exclude=set(deferred)), **deferred}
+        return {**tag_as_key(self, self.model_dump(mode="json", exclude=set(deferred))), **deferred}
 
 
 class PermissiveConfig(Config):
@@ -97,14 +103,33 @@ def _problems(error: pydantic.ValidationError) -> list[Problem]:
     ]
 
 
+def _schema(cls: type[pydantic.BaseModel], *, without: str | None = None) -> ConfigType:
+    """The fields of a class, but for the one that a mapping's key says already."""
+    fields = {name: _field(cls, name) for name in cls.model_fields if name != without}
+    return Permissive(fields) if cls.model_config.get("extra") == "allow" else Shape(fields)
+
+
 def _field(cls: type[pydantic.BaseModel], name: str) -> Field:
     info = cls.model_fields[name]
+    kind = _selector(info) if choices(info) else _kind(info.annotation)
     default: Any = UNSET
     if info.default is not PydanticUndefined:
-        default = _plain(info.default)
+        default = _default(info, info.default)
     elif info.default_factory is not None:
-        default = _plain(info.get_default(call_default_factory=True, validated_data={}))
-    return Field(_kind(info.annotation), default_value=default, description=info.description)
+        default = _default(info, info.get_default(call_default_factory=True, validated_data={}))
+    return Field(kind, default_value=default, description=info.description)
+
+
+def _selector(info: Any) -> ConfigType:
+    one = Selector({tag: _schema(cls, without=info.discriminator) for tag, cls in choices(info).items()})
+    return Noneable(one) if type(None) in typing.get_args(info.annotation) else one
+
+
+def _default(info: Any, value: Any) -> Any:
+    plain = _plain(value)
+    if isinstance(value, pydantic.BaseModel) and choices(info):
+        return {str(plain.pop(info.discriminator)): plain}
+    return plain
 
 
 def _plain(value: Any) -> Any:
@@ -112,9 +137,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, EnvVar):
         return value.to_config()
     if isinstance(value, pydantic.BaseModel):
-        return value.model_dump(mode="json")
+        return tag_as_key(value, value.model_dump(mode="json"))
     if isinstance(value, PythonEnum):
-        return value.value
+        return value.name
     if isinstance(value, (list, tuple, set, frozenset)):
         return [_plain(v) for v in value]
     return {k: _plain(v) for k, v in value.items()} if isinstance(value, Mapping) else value
@@ -125,9 +150,7 @@ def _kind(annotation: Any) -> ConfigType:
     if annotation in _SOURCES:
         return _SOURCES[annotation]
     if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel):
-        if issubclass(annotation, Config):
-            return annotation.runplane_config_type()
-        return Shape({name: _field(annotation, name) for name in annotation.model_fields})
+        return _schema(annotation)
     if isinstance(annotation, type) and issubclass(annotation, PythonEnum):
         members = {m.value: m for m in annotation} | dict(annotation.__members__)
         return Enum(annotation.__name__, tuple(members), members)

@@ -10,10 +10,10 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors.base import ConfigErrors
 from ..errors.problems import Problems
@@ -223,6 +223,21 @@ def decorator(
     return lambda fn: make(fn, config_schema, description or fn.__doc__, *options)
 
 
+C = TypeVar("C")
+
+
+class ClosesResources:
+    """A context made for tests. As a context manager it closes the resources that it opened."""
+
+    _opening: AbstractContextManager[Resources]
+
+    def __enter__(self: C) -> C:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._opening.__exit__(*error)
+
+
 @contextmanager
 def opened_resources(
     given: Mapping[str, Any], config: Mapping[str, Any] | None = None, **facts: Any
@@ -300,6 +315,11 @@ def make_values_resource(**kwargs: Any) -> ResourceDefinition:
         kwargs: name to the kind of each value; none: any mapping.
     """
     return ResourceDefinition(lambda context: context.resource_config, config_schema=kwargs or Permissive())
+
+
+def is_definition(given: Any) -> bool:
+    """Whether what a user gave as a resource has to be opened; anything else is the resource itself."""
+    return isinstance(given, ResourceDefinition) or hasattr(given, "runplane_resource_definition")
 
 
 def resource_definition(key: str, given: Any) -> ResourceDefinition:

@@ -22,7 +22,7 @@ class Output(Generic[T]):
         value: the value.
         output_name: which output.
         metadata: shown with the output's event; values are text, numbers, booleans, lists, mappings or None.
-        data_version: version of the value, as text.
+        data_version: version of the value: a ``DataVersion``, or its text.
         tags: text to text.
     """
 
@@ -33,7 +33,7 @@ class Output(Generic[T]):
         value: T,
         output_name: str = DEFAULT_OUTPUT,
         metadata: Mapping[str, Any] | None = None,
-        data_version: str | None = None,
+        data_version: Any = None,
         *,
         tags: Mapping[str, str] | None = None,
     ) -> None:

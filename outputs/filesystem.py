@@ -55,7 +55,7 @@ class PickleFiles(IOManager):
         if own != public:
             _point(public, own)
         context.record_location(path=str(own))
-        context.add_output_metadata({"path": str(own)})
+        context.add_output_metadata({"path": own})
 
     def load_input(self, context: InputContext) -> Any:
         """Read the value of the upstream output: from where its event says it is kept, else from where it would be.
@@ -66,7 +66,7 @@ class PickleFiles(IOManager):
         upstream = context.upstream_output
         recorded = (upstream.location or {}).get("path") if upstream is not None else None
         path = Path(recorded) if recorded else self._path(_identifier(context))
-        context.add_input_metadata({"path": str(path)})
+        context.add_input_metadata({"path": path})
         try:
             with path.open("rb") as file:
                 return pickle.load(file)

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..config.pointer import ClassPointer, load_class
 from ..definitions.io_manager import InputContext, IOManager, OutputContext
+from ..definitions.metadata_values import PathMetadataValue
 from ..errors.base import NotFoundError, UnsupportedError
 from .filesystem import NOT_PICKLABLE, PICKLE_PROTOCOL, not_picklable
 
@@ -133,7 +134,9 @@ class UPathIOManager(IOManager):
             _copy(own, public)
         context.record_location(path=str(own))
         # A None is most often that of a function that returns nothing: a path beside it would mislead.
-        context.add_output_metadata({**({} if obj is None else {"path": str(own)}), **self.get_metadata(context, obj)})
+        context.add_output_metadata(
+            {**({} if obj is None else {"path": PathMetadataValue(str(own))}), **self.get_metadata(context, obj)}
+        )
 
     def load_input(self, context: InputContext) -> Any:
         """Read the value of the upstream output: from where its event says it is kept, else from where it would be.

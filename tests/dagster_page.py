@@ -18,11 +18,17 @@ from runplane.definitions.absent_names import DAGSTER, absent
 TESTS = Path(__file__).resolve().parent
 PAGE = TESTS.parent / "docs" / "reference" / "dagster.md"
 Side = dict[str, Any]
+Parameters = list[tuple[str, bool, bool]]
+"""Name, whether it has a default, whether it is taken by name only."""
 
 PARTITIONS = "partitions are not in this version"
 INTERNAL = "an internal of Dagster"
 RECORDS = "records and their filters are not in this version; `runplane run list` and `run events` with `--json`"
 OWN_FORM = "made by the library; what it is made of differs"
+LIBRARY_MADE = (
+    r"Asset(Checks|s)Definition|AssetCheckEvaluation|Dagster(Event|Instance|Run|TypeLoaderContext)|.*Context|(ExecuteInProcess|JobExecution)Result"
+    r"|(Executor|Graph|InputManager|IOManager|Job|Op|Repository)Definition|PendingNodeInvocation|.*\.get_op_execution_context"
+)
 # The first pattern that fits `Class.member` (or a name) says why it is not the same.
 NOTES = [
     (r".*partition.*", PARTITIONS),
@@ -58,19 +64,14 @@ NOTES = [
     (r".*Result\..*", "this part of assets is not in this version"),
     (r"Dagster.*(Error|DidNotPass|NotFound)", "the text, then where, got, expected, nearest and hint"),
     (r"(Dict|List|Optional|Set|Tuple)", "the form of `typing`"),
-    (r"build_(input|output)_context", "takes the facts that the context shows; none of partitions"),
-    (
-        r"(graph|repository|job|op|asset|multi_asset|graph_asset|graph_multi_asset)",
-        "arguments that are deprecated, or of what is not in this version, are left out",
-    ),
-    (r".*", OWN_FORM),
+    (LIBRARY_MADE, OWN_FORM),
 ]
 
 HEAD = f"""# Dagster's public names
 
 This page compares runplane with Dagster {DAGSTER}: each public name, and each public member of the results, contexts and events that user code
 meets; of the instance, the members that Dagster's reference documents. *Same*: the name and its parameters, with their order and whether they have a default. *Different*: the name is there; its parameters
-differ, as the note says. Where Dagster's own signature is `*args, **kwargs` the name alone is compared. *Absent*: it is not there. How things behave is in [differences](../differences.md). A test holds this page to both
+differ, as the note says; what is left out is deprecated, or of what is not in this version. Where Dagster's own signature is `*args, **kwargs` the name alone is compared. *Absent*: it is not there. How things behave is in [differences](../differences.md). A test holds this page to both
 libraries; `python tests/dagster_page.py` writes it.
 """
 
@@ -112,16 +113,38 @@ def _names(theirs: dict[str, Any], ours: dict[str, Any]) -> list[tuple[str, str,
         group = absent(name)
         if name not in ours:
             rows.append((name, "absent", f"{group.when}: {group.instead}" if group else "nobody knows why"))
-        elif None not in (parameters, ours[name]) and parameters != ours[name]:
-            rows.append((name, "different", note(name)))
+        elif None not in (parameters, ours[name]) and not takes_the_same(parameters, ours[name]):
+            rows.append((name, "different", note(name) or difference(parameters, ours[name])))
         else:
             rows.append((name, "same", ""))
     return rows
 
 
+def takes_the_same(theirs: Parameters, ours: Parameters) -> bool:
+    """Whether what can be given there can be given here: here more may be left out, or given by its place."""
+    there, here = ([p for p in side if not p[0].startswith("*")] for side in (theirs, ours))
+    return [p[0] for p in there] == [p[0] for p in here] and all(
+        (may_be_left_out or not had_to_be) and (only_by_name or not takes_only_names)
+        for (_, had_to_be, only_by_name), (_, may_be_left_out, takes_only_names) in zip(there, here, strict=True)
+    )
+
+
+def difference(theirs: Parameters, ours: Parameters) -> str:
+    """Which parameters are not there, or are taken otherwise."""
+    names, by_name = [p[0] for p in ours], {p[0] for p in ours if p[2]}
+    without = [p[0] for p in theirs if p[0] not in names and not p[0].startswith("*")]
+    said = {
+        "without": without,
+        "by name only:": [p[0] for p in theirs if p[0] in by_name and not p[2]],
+        "also takes": [n for n in names if n not in {p[0] for p in theirs} and not n.startswith("*")],
+    }
+    found = [f"{what} {', '.join(f'`{n}`' for n in which)}" for what, which in said.items() if which]
+    return "; ".join(found) or "the order, or what may be left out"
+
+
 def note(what: str) -> str:
-    """Why `what` is not the same."""
-    return next(text for pattern, text in NOTES if re.fullmatch(pattern, what))
+    """Why `what` is not the same; nothing where its parameters say it."""
+    return next((text for pattern, text in NOTES if re.fullmatch(pattern, what)), "")
 
 
 def _table(first: str, rows: list[tuple[str, str, str]]) -> str:

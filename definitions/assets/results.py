@@ -15,7 +15,6 @@ from ...events.kinds import EventKind
 from ..errors import DagsterInvariantViolationError
 from ..metadata import metadata_body
 from ..step_assets import StepNote
-from .refusals import refuse_later
 from .spec import key_of
 
 T = TypeVar("T")
@@ -140,9 +139,7 @@ class AssetCheckResult:
         metadata: Mapping[str, Any] | None = None,
         severity: AssetCheckSeverity = AssetCheckSeverity.ERROR,
         description: str | None = None,
-        partition_key: None = None,
     ) -> None:
-        refuse_later("AssetCheckResult", partition_key=partition_key)
         if not isinstance(passed, bool):
             raise DagsterInvariantViolationError(
                 "AssetCheckResult: passed is no boolean.", got=type(passed).__name__, expected="True or False"
@@ -227,24 +224,22 @@ class _AssetResult:
         asset_key: which asset; not needed when the function makes one.
         metadata: shown with the asset's event.
         check_results: results of checks that the function made too.
-        data_version: version of the data, as text.
+        data_version: version of the data: a ``DataVersion``, or its text.
         tags: text to text, on the asset's event.
     """
 
     def __init__(
         self,
-        *,
         asset_key: Any = None,
         metadata: Mapping[str, Any] | None = None,
         check_results: Sequence[AssetCheckResult] | None = None,
-        data_version: Any = None,
+        data_version: DataVersion | str | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> None:
         self.asset_key = None if asset_key is None else key_of(asset_key)
         self.metadata = dict(metadata or {})
         self.check_results = list(check_results or ())
-        version = getattr(data_version, "value", data_version)
-        self.data_version: str | None = version
+        self.data_version = DataVersion(data_version) if isinstance(data_version, str) else data_version
         self.tags = dict(tags or {})
 
     def __repr__(self) -> str:
@@ -262,11 +257,10 @@ class MaterializeResult(_AssetResult, Generic[T]):
 
     def __init__(
         self,
-        *,
         asset_key: Any = None,
         metadata: Mapping[str, Any] | None = None,
         check_results: Sequence[AssetCheckResult] | None = None,
-        data_version: Any = None,
+        data_version: DataVersion | str | None = None,
         tags: Mapping[str, str] | None = None,
         value: T | NoValue = NoValue.NO_VALUE,
     ) -> None:

@@ -216,7 +216,7 @@ class AssetStep(StepAssets):
             added = context.asset_metadata.get(key, {})
             version = version or context.data_versions.get(key)
         if version is not None:
-            tags |= {DATA_VERSION_TAG: str(version), USER_VERSION_TAG: "true"}
+            tags |= {DATA_VERSION_TAG: str(getattr(version, "value", version)), USER_VERSION_TAG: "true"}
         tags |= getattr(output, "tags", {})
         body: dict[str, Any] = {
             "asset_key": key.to_escaped_user_string(),

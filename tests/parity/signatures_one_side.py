@@ -1,13 +1,15 @@
 """Public names and members of one library with their parameters: run by a Python that has it, with its name as argument; prints JSON.
 
-``names``: every public name. ``members``: class -> member -> its parameters in order (a list of [name, kind, has a default]), or
-``property`` or ``value``.
+``names``: every public name. ``members``: class -> member. Each with its parameters in order ([name, has a default, by name only]); a member
+that is no function is ``value``.
 """
 
+import ast
 import importlib
 import inspect
 import json
 import sys
+import textwrap
 import types
 import warnings
 
@@ -26,8 +28,14 @@ def parameters(function, *, bound):
         if bound and not found and parameter.name in ("self", "cls"):
             bound = False
             continue
-        found.append([parameter.name, parameter.default is not inspect.Parameter.empty])
+        found.append(described(parameter))
     return found
+
+
+def described(parameter):
+    stars = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
+    by_name_only = parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    return [stars + parameter.name, parameter.default is not inspect.Parameter.empty, by_name_only]
 
 
 def member(cls, name):
@@ -43,7 +51,7 @@ def members(cls):
     inherited = set(dir(tuple)) | set(dir(str))
     names = {n for n in dir(cls) if not n.startswith("_") and n not in inherited}
     names |= {n for n in getattr(cls, "__slots__", ()) if not n.startswith("_")}
-    names |= {n for n in documented_attributes(cls) if not n.startswith("_")}
+    names |= {n for n in own_attributes(cls) if not n.startswith("_")}
     if cls.__name__ in DOCUMENTED_ONLY:
         names = {n for n in names if is_documented(cls, n)}
     return {name: member(cls, name) if hasattr(cls, name) else "value" for name in sorted(names)}
@@ -57,24 +65,27 @@ def is_documented(cls, name):
     return is_public(getattr(found, "fget", None) or getattr(found, "__func__", None) or found)
 
 
-def documented_attributes(cls):
-    """Instance attributes are in no namespace of the class: ours stand in its docstring, under ``Attributes:``."""
-    found = []
+def own_attributes(cls):
+    """Attributes of objects, which are in no namespace of the class: what ``__init__`` sets, and fields."""
+    found = set()
     for base in cls.__mro__:
-        _, _, text = (base.__doc__ or "").partition("Attributes:\n")
-        for line in text.splitlines():
-            head, colon, _ = line.strip().partition(":")
-            if colon and line.startswith(" ") and all(part.strip().isidentifier() for part in head.split(",")):
-                found += [part.strip() for part in head.split(",")]
+        found.update(getattr(base, "__annotations__", ()))
+        init = vars(base).get("__init__")
+        if inspect.isfunction(init) and init.__code__.co_filename != "<string>":
+            found.update(
+                node.attr
+                for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(init))))
+                if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
+            )
     return found
 
 
 def callable_parameters(value):
     try:
-        found = [[p.name, p.default is not p.empty] for p in inspect.signature(value).parameters.values()]
+        found = [described(p) for p in inspect.signature(value).parameters.values()]
     except (TypeError, ValueError):
         return None
-    return None if [name for name, _ in found] == ["args", "kwargs"] else found
+    return None if [name for name, *_ in found] == ["*args", "**kwargs"] else found
 
 
 def main():

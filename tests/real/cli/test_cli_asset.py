@@ -75,7 +75,8 @@ def test_a_selection_is_made_and_its_newest_materialization_is_shown(runplane, h
     document = json.loads(made.stdout)
     assert document["status"] == "SUCCESS"
     assert sorted(document["assets"]) == ["raw/numbers", "total"]
-    assert document["assets"]["total"]["metadata"] == {"rows": 3, "path": str(home / "storage" / "total")}
+    path = {"__class__": "PathMetadataEntryData", "path": str(home / "storage" / "total")}
+    assert document["assets"]["total"]["metadata"] == {"rows": 3, "path": path}
     assert document["checks"] == [{"asset": "total", "check": "positive", "passed": True, "severity": "ERROR"}]
     listed = runplane("asset", "list", "-f", assets_file).stdout.splitlines()
     assert [line.split()[0] for line in listed] == ["broken", "raw/numbers", "total"]

@@ -17,6 +17,7 @@ from runplane import (
     DynamicOutput,
     FencedError,
     FilesystemIOManager,
+    MetadataValue,
     RetryPolicy,
     RunplaneError,
     UPathIOManager,
@@ -158,7 +159,8 @@ def test_a_subclass_names_its_extension_and_metadata(url: str) -> None:
     manager.handle_output(second, [3])
 
     assert names(url) == ["run/work[a]/result.attempt-2.jsonl", "run/work[a]/result.jsonl"]
-    assert first.get_logged_metadata() == {"path": str(UPath(url) / "run/work[a]/result.jsonl"), "lines": 2}
+    kept = str(UPath(url) / "run/work[a]/result.jsonl")
+    assert first.get_logged_metadata() == {"path": MetadataValue.path(kept), "lines": 2}
     assert manager.has_output(first)
     assert load(manager, first) == [3]
 

@@ -49,7 +49,7 @@ def test_the_event_of_an_asset_has_what_user_code_and_io_manager_added(tmp_path:
         assert made.stored.body == {
             "message": "Materialized value raw numbers.",
             "asset_key": "raw/numbers",
-            "metadata": {"rows": 2, "path": path, "unit": "kg"},
+            "metadata": {"rows": 2, "path": {"__class__": "PathMetadataEntryData", "path": path}, "unit": "kg"},
             "tags": {"dagster/code_version": "3"},
         }
         assert Path(path).is_file()
