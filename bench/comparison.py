@@ -19,7 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 
 from databases import Databases
@@ -38,7 +38,8 @@ class Figure:
         key: the name under which a program gives it.
         what: for people.
         unit: of both sides and of the aim: s, ms, us, MiB, B, /s, modules, or empty.
-        aim: what our side is to reach, or None.
+        times: how many times better than Dagster's our side is to be: an aim that holds on any machine.
+        aim: what our side is to reach where there is nothing to compare with, or where it does not depend on the machine.
         more_is_better: a rate.
         ours_only: Dagster has nothing to compare with.
     """
@@ -46,6 +47,8 @@ class Figure:
     key: str
     what: str
     unit: str
+    _: KW_ONLY
+    times: float | None = None
     aim: float | None = None
     more_is_better: bool = False
     ours_only: bool = False
@@ -68,8 +71,19 @@ class Row:
         return self.ours / self.theirs if self.figure.more_is_better else self.theirs / self.ours
 
     @property
+    def aim(self) -> str:
+        """In words; empty when there is none."""
+        if self.figure.times is not None:
+            return f"{self.figure.times:g}x"
+        if self.figure.aim is None:
+            return ""
+        return f"{'>=' if self.figure.more_is_better else '<='} {shown(self.figure.aim, self.figure.unit)}"
+
+    @property
     def reached(self) -> bool | None:
-        """Whether the aim is reached; None when there is no aim."""
+        """Whether the aim is reached; None when there is none, or nothing to compare with."""
+        if self.figure.times is not None:
+            return None if self.ratio is None else self.ratio >= self.figure.times
         if self.figure.aim is None:
             return None
         if self.ours is None:
@@ -260,13 +274,12 @@ class _Peak:
 def line(row: Row) -> str:
     """A row as one line of text."""
     ratio = f"  {row.ratio:,.1f}x" if row.ratio else ""
-    aim = (
-        f"  aim {shown(row.figure.aim, row.figure.unit)}: {'reached' if row.reached else 'missed'}"
-        if row.figure.aim
-        else ""
-    )
+    aim = f"  aim {row.aim}: {VERDICTS[row.reached]}" if row.aim else ""
     note = f"  ({row.note})" if row.note else ""
     return f"{row.figure.what}: {shown(row.ours, row.figure.unit)}, Dagster {shown(row.theirs, row.figure.unit)}{ratio}{aim}{note}"
+
+
+VERDICTS = {True: "reached", False: "missed", None: ""}
 
 
 def shown(value: float | None, unit: str) -> str:
@@ -281,5 +294,5 @@ def shown(value: float | None, unit: str) -> str:
 def alone(question: Callable[[Bench], Iterator[Row]]) -> None:
     """Ask one question and print its rows: the main program of each script of this folder."""
     with tempfile.TemporaryDirectory(prefix="runplane-bench-") as folder, Databases() as databases:
-        for row in question(Bench(Path(folder), databases, time.monotonic() + 900)):
+        for row in question(Bench(Path(folder), databases, time.monotonic() + 1800)):
             print(line(row), flush=True)

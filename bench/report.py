@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from comparison import Bench, Row, Side, shown
+from comparison import VERDICTS, Bench, Row, Side, shown
 
 import runplane
 
@@ -19,7 +19,7 @@ HEAD = """\
 # Benchmarks
 
 Written by `bench/run.py`, which `make bench` calls ({when}): runplane {ours} beside Dagster {theirs}, each in an environment of its own, on one machine in one run,
-the two taking turns. Medians. The ratio says how many times better runplane is; absolute figures hold for this machine and this day.
+the two taking turns. Medians. The ratio says how many times better runplane is, and most aims are ratios: absolute figures hold for this machine and this day.
 
 | | |
 |---|---|
@@ -68,13 +68,11 @@ def page(answers: Sequence[HasRows], bench: Bench, took_s: float) -> str:
 
 def summary(rows: Sequence[Row]) -> str:
     """How many aims are reached, and the rows that miss theirs."""
-    aimed = [row for row in rows if row.figure.aim is not None]
+    aimed = [row for row in rows if row.aim]
     missed = [row for row in aimed if not row.reached]
     text = f"**{len(aimed) - len(missed)} of {len(aimed)} aims are reached.**"
     if missed:
-        text += (
-            " Missed: " + "; ".join(f"{row.figure.what} ({shown(row.ours, row.figure.unit)})" for row in missed) + "."
-        )
+        text += " Missed: " + "; ".join(f"{row.figure.what} ({ratio_or_value(row)})" for row in missed) + "."
     return text + "\n"
 
 
@@ -88,11 +86,15 @@ def table_line(row: Row) -> str:
     """One row."""
     unit = row.figure.unit
     ratio = f"{row.ratio:,.1f}x" if row.ratio else ""
-    sign = ">=" if row.figure.more_is_better else "<="
-    aim = f"{sign} {shown(row.figure.aim, unit)}" if row.figure.aim is not None else ""
-    verdict = {True: "reached", False: "missed", None: ""}[row.reached]
-    last = "; ".join(text for text in (verdict, row.note.replace("|", "/")) if text)
-    return f"| {row.figure.what} | {shown(row.ours, unit)} | {shown(row.theirs, unit)} | {ratio} | {aim} | {last} |"
+    last = "; ".join(text for text in (VERDICTS[row.reached], row.note.replace("|", "/")) if text)
+    return f"| {row.figure.what} | {shown(row.ours, unit)} | {shown(row.theirs, unit)} | {ratio} | {row.aim} | {last} |"
+
+
+def ratio_or_value(row: Row) -> str:
+    """What is held against the row's aim."""
+    if row.figure.times is not None and row.ratio is not None:
+        return f"{row.ratio:,.1f}x of {row.aim}"
+    return shown(row.ours, row.figure.unit)
 
 
 def machine() -> str:

@@ -1,6 +1,6 @@
 """Asks every question of this folder, beside Dagster, and writes ``docs/benchmarks.md``.
 
-    python bench/run.py [--minutes 15] [--page docs/benchmarks.md] [question ...]
+    python bench/run.py [--minutes 40] [--page docs/benchmarks.md] [question ...]
 
 A question that fails is a row that says why; what would begin after the time is left out and says so.
 """
@@ -72,7 +72,7 @@ def main() -> int:
     """0, or 1 when a figure of ours could not be had."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("questions", nargs="*", choices=[[], *QUESTIONS], default=[], help="which; none: all")
-    parser.add_argument("--minutes", type=float, default=15, help="what begins later is left out")
+    parser.add_argument("--minutes", type=float, default=40, help="what begins later is left out")
     parser.add_argument(
         "--page", type=Path, help="where to write the page; by default docs/benchmarks.md when all are asked"
     )

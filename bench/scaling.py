@@ -14,9 +14,9 @@ from multiprocess_ops import execute_run
 SMALL, LARGE = 1_000, 10_000
 NAMES = {"wide": "independent", "chain": "a chain"}
 MULTIPROCESS = [
-    Figure("slope", "log-log slope from 1,000 to 10,000 ops, multiprocess", "", 1.1, ours_only=True),
-    Figure("per_op_ms", "multiprocess, per op of 10,000", "ms", 10, ours_only=True),
-    Figure("peak_mib", "memory of the run process at 10,000 multiprocess ops", "MiB", 150, ours_only=True),
+    Figure("slope", "log-log slope from 1,000 to 10,000 ops, multiprocess", "", aim=1.1, ours_only=True),
+    Figure("per_op_ms", "multiprocess, per op of 10,000", "ms", aim=10, ours_only=True),
+    Figure("peak_mib", "memory of the run process at 10,000 multiprocess ops", "MiB", aim=150, ours_only=True),
 ]
 
 
@@ -29,7 +29,7 @@ def rows(bench: Bench) -> Iterator[Row]:
             words = ("runplane_engine.py", shape)
             return {"slope": slope({n: bench.run(side, *words, str(n)).figures()["cpu_s"] for n in (SMALL, LARGE)})}
 
-        yield from bench.rows([Figure("slope", what, "", 1.1, ours_only=True)], engine, (3, 0))
+        yield from bench.rows([Figure("slope", what, "", aim=1.1, ours_only=True)], engine, (3, 0))
     for shape, storage in (("wide", "ephemeral"), ("chain", "ephemeral"), ("wide", "home"), ("chain", "home")):
         kept = "ephemeral instance" if storage == "ephemeral" else "SQLite"
         what = f"log-log slope from 1,000 to 10,000 ops, {NAMES[shape]}, {kept}"
@@ -42,7 +42,7 @@ def rows(bench: Bench) -> Iterator[Row]:
                     took[ops] = done.figures()["cpu_s"]
             return {"slope": slope(took)}
 
-        yield from bench.rows([Figure("slope", what, "", 1.1, ours_only=True)], in_process, (2, 0))
+        yield from bench.rows([Figure("slope", what, "", aim=1.1, ours_only=True)], in_process, (2, 0))
 
     def multiprocess(side: Side, _: int) -> Mapping[str, float]:
         config = {"execution": {"config": {"multiprocess": {}}}}

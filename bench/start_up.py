@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping
 from comparison import Bench, Figure, Row, Side, alone
 
 IMPORT = [
-    Figure("wall_s", "import of the package", "s", 0.1),
+    Figure("wall_s", "import of the package", "s", times=15),
     Figure("cpu_s", "import of the package, CPU", "s"),
     Figure("modules", "import of the package, modules loaded", "modules"),
     Figure("peak_mib", "import of the package, memory", "MiB"),
 ]
 NAMES = [Figure("wall_s", "import of the names of a user's file (`job`, `op`, `In`, `Out`, `Config`)", "s")]
-VERSION = [Figure("wall_s", "`--version`", "s", 0.15), Figure("cpu_s", "`--version`, CPU", "s")]
+VERSION = [Figure("wall_s", "`--version`", "s", times=11), Figure("cpu_s", "`--version`, CPU", "s")]
 FLOOR = [Figure("wall_s", "floor: `python -c pass`", "s")]
 COUNT = """
 import json, sys

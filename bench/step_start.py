@@ -76,7 +76,11 @@ def rows(bench: Bench) -> Iterator[Row]:
     for method, (words, aim, steps) in ASKED.items():
         figures = [
             Figure(
-                "start_median_ms", f"from a step's order to its first line, {words}: median", "ms", aim, ours_only=True
+                "start_median_ms",
+                f"from a step's order to its first line, {words}: median",
+                "ms",
+                aim=aim,
+                ours_only=True,
             ),
             Figure("start_p99_ms", f"from a step's order to its first line, {words}: p99", "ms", ours_only=True),
         ]

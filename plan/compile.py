@@ -5,7 +5,9 @@ Takes time in proportion to the size of the job. Opens nothing: what it needs to
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import gc
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from ..definitions.errors import DagsterInvalidDefinitionError, DagsterUnmetExecutorRequirementsError
@@ -58,7 +60,8 @@ def compile_plan(
     ops = _selected_ops(job, selection)
     resolved = _resolve_config(job, job.run_config if run_config is None else run_config, ops, selection is not None)
     resource_keys = _Resources(job, ops)
-    steps = [_step(op, job, ops, resource_keys) for op in ops.values()]
+    with _collector_paused():
+        steps = [_step(op, job, ops, resource_keys) for op in ops.values()]
     _check_requirements(job, resolved.executor, steps)
     if step_keys is not None:
         steps = _only(steps, step_keys, job.name)
@@ -70,6 +73,18 @@ def compile_plan(
         known_steps=tuple(known_steps),
         tags=job.tags,
     )
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """All that is made meanwhile stays. The collector would look through it again and again, which takes longer than to make a large plan."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _selected_ops(job: JobDefinition, selection: Sequence[str] | None) -> dict[str, WiredOp]:
