@@ -11,10 +11,10 @@ from typing import Any
 from ..events.kinds import EventKind
 from .errors import DagsterInvariantViolationError
 from .metadata import metadata_body
-from .step_assets import StepNote
+from .step_assets import Notable, StepNote
 
 
-class ExpectationResult:
+class ExpectationResult(Notable):
     """A test of data that an op made: yield it, or hand it to ``context.log_event``. It decides nothing: the step goes on when it failed.
 
     Dagster gives it up in its version 2; for assets there are checks (``asset_check``).

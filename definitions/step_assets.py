@@ -6,9 +6,10 @@ assets knows which of its outputs are assets. The steps of other jobs have ``NO_
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple
 
 from ..events.asset_key import AssetKey
 from ..events.kinds import EventKind
@@ -27,10 +28,10 @@ class StepNote(NamedTuple):
     body: Mapping[str, Any]
 
 
-@runtime_checkable
-class Notable(Protocol):
+class Notable(ABC):
     """What user code may yield or log beside outputs: it becomes an event."""
 
+    @abstractmethod
     def to_note(self) -> StepNote:
         """The event."""
 

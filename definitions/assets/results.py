@@ -14,7 +14,7 @@ from ...events.asset_key import AssetCheckKey, AssetKey
 from ...events.kinds import EventKind
 from ..errors import DagsterInvariantViolationError
 from ..metadata import metadata_body
-from ..step_assets import StepNote
+from ..step_assets import Notable, StepNote
 from .spec import key_of
 
 T = TypeVar("T")
@@ -47,7 +47,7 @@ class AssetCheckSeverity(str, Enum):
     ERROR = "ERROR"
 
 
-class _AssetEvent:
+class _AssetEvent(Notable):
     """An event about one asset.
 
     Args:
@@ -164,7 +164,7 @@ class AssetCheckResult:
         )
 
 
-class AssetCheckEvaluation:
+class AssetCheckEvaluation(Notable):
     """One evaluation of a check, with all that it names.
 
     Attributes:

@@ -198,3 +198,19 @@ def test_config_of_a_graph_configures_its_ops():
 
     result = whole.execute_in_process({"ops": {"mapped": {"config": 8}}})
     assert (result.output_for_node("fixed"), result.output_for_node("mapped")) == (7, 8)
+
+
+def test_a_value_of_the_users_that_looks_like_an_event_is_a_value():
+    class Bill:
+        def to_note(self):
+            return "100"
+
+    @op
+    def bill():
+        return Bill()
+
+    @job
+    def bills():
+        bill()
+
+    assert bills.execute_in_process().output_for_node("bill").to_note() == "100"
