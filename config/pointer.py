@@ -6,16 +6,17 @@ import importlib
 import pkgutil
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from ..errors import NotFoundError, nearest
+from ..serdes.record import record
 
 _PRIVATE = re.compile(r"^dagster\._")
 _PUBLIC = re.compile(r"^dagster\.([^_])")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ClassPointer:
     """A class named by a document.
 

@@ -98,7 +98,7 @@ def env_name(value: Any) -> str | None:
     return None
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class Scalar(Schema):
     """One value without parts, or `{env: NAME}`.
 
@@ -178,7 +178,7 @@ def _has_password(url: str) -> bool:
     return ":" in authority.rpartition("@")[0] or "password=" in url
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class Text(Scalar):
     """Text. `choices`: the only values; `empty`: whether the empty text may stand here."""
 
@@ -208,7 +208,7 @@ class Text(Scalar):
             super().check(value, problems)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class Int(Scalar):
     """A whole number, with bounds (both included)."""
 
@@ -228,7 +228,7 @@ class Int(Scalar):
         return _bounds(value, self.minimum, self.maximum)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class Float(Scalar):
     """A number, with bounds (both included)."""
 
@@ -258,7 +258,7 @@ def _bounds(value: float, minimum: float | None, maximum: float | None) -> str |
     return f"at least {minimum}" if maximum is None else f"{minimum} to {maximum}"
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class Bool(Scalar):
     """true or false. Text in the document is refused; in a variable the usual words are read and others refused."""
 
@@ -275,7 +275,7 @@ class Bool(Scalar):
         return word in _TRUE
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class AnyScalar(Scalar):
     """Text, number or true/false."""
 
@@ -286,7 +286,7 @@ class AnyScalar(Scalar):
         return isinstance(value, (str, int, float, bool))
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class Anything(Schema):
     """Whatever the document says: kept as it is, `{env: ...}` included."""
 
@@ -294,7 +294,7 @@ class Anything(Schema):
         return
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class FreeMap(Schema):
     """A mapping with text keys and any content, which another tool will read. Kept as it is.
 
@@ -326,7 +326,7 @@ class FreeMap(Schema):
         return HIDDEN if hide and self.secret and value else value
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class MapOf(Schema):
     """A mapping with text keys whose values all have one shape."""
 
@@ -362,7 +362,7 @@ class MapOf(Schema):
         return value and {key: self.values.resolve(item, env, problems.at(key)) for key, item in value.items()}
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class ListOf(Schema):
     """A list whose items all have one shape."""
 
@@ -395,7 +395,7 @@ class ListOf(Schema):
         return value and [self.items.resolve(item, env, problems.at(n)) for n, item in enumerate(value)]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class Field:
     """One key of a shape.
 
@@ -410,7 +410,7 @@ class Field:
     default: Any = MISSING
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class Shape(Schema):
     """A mapping with known keys.
 
@@ -493,7 +493,7 @@ class Shape(Schema):
         return resolved
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class Selector(Schema):
     """A mapping with exactly one of the known keys. A bare key name with null stands for its empty mapping."""
 
@@ -529,7 +529,7 @@ class Selector(Schema):
         return value and {key: self.choices[key].resolve(item, env, problems.at(key)) for key, item in value.items()}
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class OneOrMany(Schema):
     """Either a scalar or a mapping: `purge_after_days: 7` or `purge_after_days: {skipped: 7}`."""
 

@@ -9,9 +9,10 @@ import threading
 from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol
 
+from ..serdes.record import record
 from .errors import DagsterInvalidDefinitionError
 from .hooks import HookDefinition, checked_hooks
 from .ins_outs import InputDefinition, OutputDefinition
@@ -35,7 +36,7 @@ class Invocable(Protocol):
         """Its outputs by name, in order."""
 
 
-@dataclass(frozen=True)
+@record
 class Source:
     """Where an input comes from: the output of a sibling node, or (node None) an input of the graph around it."""
 
@@ -43,7 +44,7 @@ class Source:
     name: str
 
 
-@dataclass(frozen=True)
+@record
 class Dependency:
     """All that one input is made from. `fan_in`: a list of several. `collect`: the list of all mapped values of one. `after`: outputs
     that have to be there before, without being taken."""
@@ -54,7 +55,7 @@ class Dependency:
     after: tuple[Source, ...] = ()
 
 
-@dataclass(frozen=True)
+@record
 class Node:
     """One use of a definition in a graph, under its own name."""
 
@@ -66,7 +67,7 @@ class Node:
     hook_defs: frozenset[HookDefinition] = frozenset()
 
 
-@dataclass(frozen=True)
+@record
 class Wire:
     """What the call of an op returns while a graph is composed: one output that can be passed on."""
 
@@ -77,14 +78,14 @@ class Wire:
     """Comes, directly or over other steps, from a dynamic output that was mapped."""
 
 
-@dataclass(frozen=True)
+@record
 class CollectedWire:
     """All values of a dynamic output, or of what was mapped over it, as one list."""
 
     wire: Wire
 
 
-@dataclass(frozen=True)
+@record
 class DynamicWire:
     """A dynamic output, or what was mapped over one. Pass it on by ``map`` or ``collect``."""
 
@@ -298,7 +299,7 @@ def current() -> Composition | None:
     return _stack.open[-1] if _stack.open else None
 
 
-@dataclass(frozen=True)
+@record
 class Composed:
     """What the body of a graph built."""
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..errors.base import DagsterError
 from ..errors.problems import Problems
+from ..serdes.record import record
 from .config_schema import ConfigType, Environment, Field, as_field
 from .errors import DagsterConfigMappingFunctionError
 from .ins_outs import UNSET
@@ -64,7 +65,7 @@ def config_mapping(
     return wrap if config_fn is None else wrap(config_fn)
 
 
-@dataclass(frozen=True)
+@record
 class StandsFor:
     """The kind of a value that is made of another: `inner` of what `given` (a value, or a function of `outer`) says."""
 

@@ -9,12 +9,13 @@ Source: https://docs.dagster.io/api/dagster/execution (executors) and https://do
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from typing import Any
 
 from ..errors.base import ConfigErrors
 from ..errors.problems import Problems
+from ..serdes.record import record
 from .config_schema import ANY, ConfigType, Field, Permissive, as_field
 from .errors import DagsterInvalidDefinitionError
 from .ins_outs import UNSET
@@ -42,7 +43,7 @@ def multiple_process_executor_requirements() -> list[ExecutorRequirement]:
     ]
 
 
-@dataclass(frozen=True)
+@record
 class ExecutorPointer:
     """The executor of a run as data: which class, with which config, and what it needs of the run.
 

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from ..errors.base import UnsupportedError
 from ..events.origin import JobOrigin
+from ..serdes.record import record
 from .result import ExecuteInProcessResult
 
 
@@ -37,7 +38,7 @@ class ReexecutionOptions:
         return ReexecutionOptions(run_id, is_from_failure=True)
 
 
-@dataclass(frozen=True)
+@record
 class InProcessRequest:
     """A run that is to be executed now, to its end.
 

@@ -7,11 +7,12 @@ Source: https://docs.dagster.io/guides/operate/configuration/run-configuration
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from ..errors.base import ConfigErrors
 from ..errors.problems import Problems
+from ..serdes.record import record
 from .composition import Node
 from .config_mapping import ConfigMapping
 from .config_schema import ANY, BOOL, FLOAT, INT, STRING, ConfigType, Environment, Field, ScalarUnion, Selector
@@ -71,7 +72,7 @@ def plain_run_config(given: Any) -> Mapping[str, Any]:
     return plain
 
 
-@dataclass(frozen=True)
+@record
 class OpRunConfig:
     """What run config says of one op.
 
@@ -84,7 +85,7 @@ class OpRunConfig:
     inputs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@record
 class ResolvedRunConfig:
     """Run config as it was understood.
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
+from ..serdes.record import record
 from .ins_outs import UNSET
 
 _CONTEXT_NAMES = frozenset({"context", "_context", "context_", "_"})
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
-@dataclass(frozen=True)
+@record
 class Parameter:
     """One parameter that is an input."""
 
@@ -24,7 +24,7 @@ class Parameter:
     keyword_only: bool = False
 
 
-@dataclass(frozen=True)
+@record
 class Signature:
     """What a function asks for.
 

@@ -6,10 +6,11 @@ Plan order is: levels of the graph one after the other, step keys sorted inside 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Protocol
 
 from ..engine.snapshot import OutputRef
+from ..serdes.record import record
 from .composition import Dependency, Node, Source
 from .errors import DagsterInvalidDefinitionError
 from .hooks import HookDefinition
@@ -24,7 +25,7 @@ class NestedGraph(Protocol):
     output_sources: Mapping[str, Source]
 
 
-@dataclass(frozen=True)
+@record
 class WiredInput:
     """What one input is made from. `sources` name the ops by path (until ``wire`` has put in their step keys).
 
@@ -43,7 +44,7 @@ class WiredInput:
     after: tuple[OutputRef, ...] = ()
 
 
-@dataclass(frozen=True)
+@record
 class WiredOp:
     """One op of the job.
 

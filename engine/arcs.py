@@ -9,11 +9,11 @@ Two views of one step: the engine's ``StepState`` (what to do next) and storage'
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from ..events.kinds import EventKind
 from ..events.status import RunStatus
+from ..serdes.record import record
 
 
 class StepState(str, Enum):
@@ -76,7 +76,7 @@ class Stimulus(str, Enum):
     WOKE = "its delay is over"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StepArc:
     """From `source`, `stimulus` leads to `target`."""
 
@@ -136,7 +136,7 @@ ATTEMPT_STATE_OF = {
 """Where a step's state alone says what its newest attempt's row holds (SEALING, BACKOFF, FAILED and ABANDONED have several)."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AttemptArc:
     """What an event of this kind does to the row of its attempt; `sources` empty means that the row is made."""
 
@@ -163,7 +163,7 @@ ATTEMPT_ARCS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RunArc:
     """An event of this kind moves a run from one of `sources` to `target`."""
 

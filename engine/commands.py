@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Union
 
 from ..events.causes import FailureCause
 from ..events.kinds import EventKind
+from ..serdes.record import record
 from .snapshot import RetryPlan
 
 # Commands ---------------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class IssueStep:
     """Issue attempt `n`, with a slot in each pool. Answered by the stored STEP_ISSUED or by ``PoolsFull``."""
 
@@ -24,7 +25,7 @@ class IssueStep:
     priority: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LaunchStep:
     """Start the attempt with its step's runner."""
 
@@ -33,7 +34,7 @@ class LaunchStep:
     retry_number: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ProbeStep:
     """After a take-over: is it gone, alive or unknown?"""
 
@@ -41,7 +42,7 @@ class ProbeStep:
     n: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StopStep:
     """Stop the attempt. Idempotent; the shell repeats it until it is gone."""
 
@@ -50,7 +51,7 @@ class StopStep:
     cause: FailureCause
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SealStep:
     """Take the attempt's authority away. Answered by the stored STEP_SEALED, or by the outcome it had."""
 
@@ -60,7 +61,7 @@ class SealStep:
     evidence: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Record:
     """Store a fact that the engine derived.
 
@@ -75,7 +76,7 @@ class Record:
     jitter: RetryPlan | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WakeAt:
     """Send ``Woke(key)`` at this time (seconds since the epoch, storage's clock).
 
@@ -87,7 +88,7 @@ class WakeAt:
     pools: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FinishRun:
     """End the run."""
 
@@ -100,7 +101,7 @@ Command = Union[IssueStep, LaunchStep, ProbeStep, StopStep, SealStep, Record, Wa
 # What the shell saw -----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Happened:
     """A fact: an event that is stored, or that is in the batch being stored."""
 
@@ -111,7 +112,7 @@ class Happened:
     at: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PoolsFull:
     """An issue was refused; nothing was done. Try again at `retry_at`."""
 
@@ -120,7 +121,7 @@ class PoolsFull:
     retry_at: float
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Gone:
     """The attempt's process is proven gone."""
 
@@ -130,7 +131,7 @@ class Gone:
     evidence: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LaunchRefused:
     """The attempt can never be started."""
 
@@ -139,7 +140,7 @@ class LaunchRefused:
     evidence: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Woke:
     """A time that was asked for has come."""
 
@@ -147,7 +148,7 @@ class Woke:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class IntentSet:
     """The run is to end: ``cancel`` or ``deadline``."""
 

@@ -6,13 +6,14 @@ Source: https://docs.dagster.io/guides/operate/managing-concurrency (``max_concu
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from ..serdes.record import record
 
 Bucket = tuple[int, str]
 """One counted tag limit, by its position, or one value of it."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TagLimit:
     """At most `limit` steps at once whose tag `key` has `value` (None: any value, counted together).
 
@@ -25,7 +26,7 @@ class TagLimit:
     per_value: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Limits:
     """The limits of one run. `max_concurrent` None means as many as there are."""
 

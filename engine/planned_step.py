@@ -7,9 +7,10 @@ step's own inputs. A planned step is a stored document (kind ``planned step``, v
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from ..serdes.record import record
 from .snapshot import (
     OutputRef,
     PlanSnapshot,
@@ -24,7 +25,7 @@ from .snapshot import (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reading:
     """Whose outputs a step reads first: those of `step`, of its own mapping key only or all of them."""
 
@@ -32,7 +33,7 @@ class Reading:
     own_key_only: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PlannedStep:
     """A step and its surroundings.
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, NamedTuple
+
+from ..serdes.record import record
 
 
 class OutputRef(NamedTuple):
@@ -60,7 +62,7 @@ class OutputPlan(NamedTuple):
     dynamic: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StepPlan:
     """One step, or the template of the steps that are mapped over a dynamic output.
 
@@ -121,7 +123,7 @@ class StoredOutput(NamedTuple):
     """Where the IO manager of that run kept it; None when the IO manager finds it by run, step and output alone."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PlanSnapshot:
     """All steps of a run, in plan order (levels flattened, names sorted inside a level).
 

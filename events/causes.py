@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
+
+from ..serdes.record import record
 
 
 class FailureCause(str, Enum):
@@ -71,7 +72,7 @@ class RunFailureReason(str, Enum):
         return self.value
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ErrorInfo:
     """An exception as data: the fields of Dagster's ``SerializableErrorInfo``.
 

@@ -7,9 +7,9 @@ data that does not fit; the caller keeps it whole then.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from ..serdes.record import record
 from .causes import FailureCause, RunFailureReason
 from .dagster_metadata import metadata_entries, metadata_of
 from .kinds import EventKind
@@ -18,7 +18,7 @@ Tree = dict[str, Any]
 Body = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DataForm:
     """How one kind's data is written and read.
 

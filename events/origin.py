@@ -7,11 +7,13 @@ Source: https://docs.dagster.io/api/dagster/internals; how they look in document
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Union
 
+from ..serdes.record import record
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class FileCodePointer:
     """`fn_name` in the file `python_file`; relative files are opened from the process' current directory."""
 
@@ -21,7 +23,7 @@ class FileCodePointer:
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ModuleCodePointer:
     """`fn_name` in the importable `module`."""
 
@@ -31,7 +33,7 @@ class ModuleCodePointer:
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PackageCodePointer:
     """`attribute` in an installed package."""
 
@@ -41,7 +43,7 @@ class PackageCodePointer:
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AutoloadDefsModuleCodePointer:
     """The ``Definitions`` found in `module`."""
 
@@ -50,7 +52,7 @@ class AutoloadDefsModuleCodePointer:
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CustomPointer:
     """A function (`reconstructor_pointer`) that is called with arguments and returns the definition."""
 
@@ -68,7 +70,7 @@ LOAD_ALL_ASSETS = "<<LOAD_ALL_ASSETS>>"
 """`fn_name` of a bare module whose assets, jobs and resources are all taken."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RepositoryOrigin:
     """How to load a code location (stored as ``RepositoryPythonOrigin``).
 
@@ -88,7 +90,7 @@ class RepositoryOrigin:
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class JobOrigin:
     """A job in a code location (stored as ``PipelinePythonOrigin``)."""
 

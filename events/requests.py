@@ -7,10 +7,11 @@ https://docs.dagster.io/api/dagster/internals. `extra` holds fields that this ve
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import Enum
 from typing import Any
 
+from ..serdes.record import record
 from .origin import JobOrigin
 
 Extra = Mapping[str, Any]
@@ -24,7 +25,7 @@ class RetryMode(Enum):
     DEFERRED = "DEFERRED"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ConfigurableClassData:
     """A class of an instance: importable `module`, `class_name`, and its config as YAML text, env sources unresolved."""
 
@@ -34,7 +35,7 @@ class ConfigurableClassData:
     extra: Extra = field(default_factory=dict, hash=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class InstanceRef:
     """A whole instance as data: what a process needs in place of a ``dagster.yaml``.
 
@@ -58,7 +59,7 @@ class InstanceRef:
     extra: Extra = field(default_factory=dict, hash=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ExecuteRunArgs:
     """Run a run (``api execute_run``).
 
@@ -76,7 +77,7 @@ class ExecuteRunArgs:
     extra: Extra = field(default_factory=dict, hash=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ResumeRunArgs:
     """Take a run over from a worker that was lost (``api resume_run``). Attributes as in ``ExecuteRunArgs``."""
 
@@ -87,7 +88,7 @@ class ResumeRunArgs:
     extra: Extra = field(default_factory=dict, hash=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StepOutputHandle:
     """An output of a step of the run."""
 
@@ -97,7 +98,7 @@ class StepOutputHandle:
     extra: Extra = field(default_factory=dict, hash=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StepOutputVersionData:
     """The data version of a step's output."""
 
@@ -106,7 +107,7 @@ class StepOutputVersionData:
     extra: Extra = field(default_factory=dict, hash=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PastExecutionState:
     """What an earlier run of the group produced, and the one before it."""
 
@@ -116,7 +117,7 @@ class PastExecutionState:
     extra: Extra = field(default_factory=dict, hash=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class KnownExecutionState:
     """What a run has done so far. It grows with the plan: read in Dagster's documents, left out of ours (read by run id instead).
 
@@ -136,7 +137,7 @@ class KnownExecutionState:
     extra: Extra = field(default_factory=dict, hash=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class IssuedAttempt:
     """Which attempt a step document is for. Dagster's reader drops it.
 
@@ -150,7 +151,7 @@ class IssuedAttempt:
     extra: Extra = field(default_factory=dict, hash=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ExecuteStepArgs:
     """Execute steps of a run (``api execute_step``).
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from ..serdes.record import record
 from .origin import JobOrigin
 from .status import RunStatus
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Run:
     """A run: what was asked for, and where it stands.
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import yaml
@@ -17,6 +16,7 @@ from ..errors import DocumentError
 from ..serdes.compression import is_compressed
 from ..serdes.json_text import parse
 from ..serdes.limits import Bounds, check_depth
+from ..serdes.record import record
 from .wire import REGISTRY, REQUEST_BOUNDS, plain_text
 
 _OTHER_CLASSES = frozenset(
@@ -25,7 +25,7 @@ _OTHER_CLASSES = frozenset(
 _NESTED_YAML_LIMIT = 100_000
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Description:
     """A document that was looked at.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Any, Protocol, Union, runtime_checkable
 
@@ -17,10 +17,11 @@ from ..events.causes import FailureCause
 from ..events.event import NewEvent
 from ..events.kinds import EventKind
 from ..events.run import Run
+from ..serdes.record import record
 from ..storage.contract import AttemptRef
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StepOrder:
     """Start this attempt.
 
@@ -43,7 +44,7 @@ class StepOrder:
     inputs: Mapping[str, Sequence[StoredOutput]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StepWrote:
     """Events of an attempt that lets its coordinator write for it, in order; the outcome is the last fact.
 
@@ -56,7 +57,7 @@ class StepWrote:
     size: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StepGone:
     """The attempt's process is proven gone. Reported after all it wrote."""
 
@@ -65,7 +66,7 @@ class StepGone:
     evidence: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StepRefused:
     """The attempt can never be started."""
 
@@ -73,7 +74,7 @@ class StepRefused:
     evidence: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RunnerNote:
     """Annotations of the runner itself."""
 
@@ -88,7 +89,7 @@ def engine_event(
     return NewEvent(EventKind.ENGINE_EVENT, step, n, {"message": message, "metadata": dict(metadata)}, time.time())
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PartFailed:
     """A thread that serves the driver has failed, and can serve it no more: the run ends with this error as its cause."""
 

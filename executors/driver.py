@@ -13,7 +13,6 @@ import queue
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ..engine.commands import (
@@ -43,6 +42,7 @@ from ..events.event import Event, NewEvent
 from ..events.kinds import Category, EventKind, category_of
 from ..events.run import Run
 from ..events.status import RunStatus
+from ..serdes.record import record
 from ..storage.contract import (
     Accepted,
     Append,
@@ -85,7 +85,7 @@ BATCH_BYTES = 1024 * 1024
 """How much of what attempts wrote one batch takes: a step that writes without end holds the database's locks for moments only."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ControlSeen:
     """The run's intent, as the heartbeat read it, or that this coordinator was replaced; and that the log may have grown."""
 
@@ -93,12 +93,12 @@ class ControlSeen:
     fenced: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LeaveAsked:
     """This process was told to end (SIGTERM) while the run is to go on elsewhere."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class EndAsked:
     """The run is to end: ``cancel`` (a person), ``deadline``, ``lost`` (told to leave, and nobody may resume it)."""
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Protocol
 
 from ..engine.limits import Limits, TagLimit
 from ..engine.snapshot import PlanSnapshot, starts_early
 from ..events.run import Run
+from ..serdes.record import record
 from ..storage.compute_logs import ComputeLogStore
 from .contract import RunnerSignal, StepRunner
 from .log_settings import LogSettings
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DriverSettings:
     """What a run's executor config says to the driver.
 
@@ -34,7 +35,7 @@ class DriverSettings:
     drain_s: float = 5.0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ExecutorContext:
     """What every executor is made with.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from ..definitions.job import JobDefinition
 from ..definitions.run_config import ResolvedRunConfig
 from ..engine.snapshot import StepPlan, StoredOutput
 from ..events.run import Run
+from ..serdes.record import record
 from .log_settings import LogSettings
 from .resource_scope import ResourceScope
 
@@ -19,7 +20,7 @@ def _always_current() -> None:
     """For attempts that nobody can take over: steps in the run's own process."""
 
 
-@dataclass(frozen=True)
+@record
 class StepRequest:
     """One attempt of one step.
 

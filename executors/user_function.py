@@ -6,7 +6,7 @@ Source: https://docs.dagster.io/api/dagster/execution (executor, InitExecutorCon
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import Any
 
 from ..definitions.code_loading import CodeLoadError as ImportFailed
@@ -16,13 +16,14 @@ from ..definitions.executor_definition import executor as define
 from ..definitions.user_errors import error_info
 from ..errors import RunplaneError
 from ..events.causes import ErrorInfo
+from ..serdes.record import record
 from .failure import CodeLoadError
 from .settings import Executor, ExecutorContext
 
 _MEMBERS = ("settings", "prepare", "make_runner")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class InitExecutorContext(ExecutorContext):
     """What an ``@executor`` function is given: Dagster's four attributes, and all that our executors are made with, so that a
     function may return ``MultiprocessExecutor.from_config({...}, init_context)``.

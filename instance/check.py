@@ -7,13 +7,14 @@ environment it needs. Nothing is built, no database is opened.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from pathlib import Path
 from typing import Any
 
 from ..config.pointer import public_module
 from ..config.schema import HIDDEN, FreeMap, Schema
 from ..errors import ConfigErrors, Problem, Problems, RunplaneError, UnsupportedError
+from ..serdes.record import record
 from .config import STORAGE_TRIO, InstanceConfig
 from .document_schema import KNOWN_KEYS
 from .known_classes import MAKES_JOBS, is_dagsters
@@ -37,7 +38,7 @@ _LOOPS: Mapping[str, str] = {
 _ANY_MAP: Schema = FreeMap(secret=True)
 
 
-@dataclass(frozen=True)
+@record
 class CheckReport:
     """What `instance check` found.
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
+from ..serdes.record import record
 from .parts import Part
 from .settings import Settings
 
@@ -14,7 +15,7 @@ STORAGE_TRIO = ("run_storage", "event_log_storage", "schedule_storage")
 """The older form of `storage`: three keys."""
 
 
-@dataclass(frozen=True)
+@record
 class InstanceConfig:
     """What a dagster.yaml or an InstanceRef says, defaults of the parts included.
 

@@ -9,7 +9,7 @@ import time
 import uuid
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,7 @@ from ..launchers.contract import (
 )
 from ..launchers.dagster_contract import DagsterRun
 from ..plan.planned_assets import planned_events
+from ..serdes.record import record
 from ..storage.assets import AssetEvent, Assets
 from ..storage.compute_logs import ComputeLogStore
 from ..storage.contract import Head
@@ -81,7 +82,7 @@ def _silent(_: str) -> None:
     """Nobody is to be told."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RunRequest:
     """What a run is to do.
 

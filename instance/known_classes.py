@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import functools
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 from ..config.pointer import ClassPointer, load_class, public_module
 from ..config.schema import Schema
 from ..errors import UnsupportedError, nearest
+from ..serdes.record import record
 from .class_schemas import SCHEMAS
 
 DATA = Path(__file__).with_name("dagster_classes.json")
@@ -26,7 +26,7 @@ MAKES_JOBS = ("K8sRunLauncher", "CeleryK8sRunLauncher")
 _KUBERNETES_SCHEMAS = ClassPointer(f"{__package__}.kubernetes_schemas", "KubernetesSchemas")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class KnownClass:
     """One class of Dagster.
 

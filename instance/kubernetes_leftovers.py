@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from ..engine.arcs import AttemptState
@@ -23,6 +22,7 @@ from ..kube.leftovers import AttemptEnd, Leftover, RunInLog, leftover, run_of
 from ..kube.names import step_job_name
 from ..kube.trimmed import job_name_of
 from ..launchers.k8s import KIND, K8sRunLauncher
+from ..serdes.record import record
 from ..storage.contract import AttemptRef, RunFilter
 from ..storage.excerpt import Excerpt
 from ..storage.watching import WatchedRuns
@@ -40,7 +40,7 @@ _ENDS = (
 _UNDER_WAY = (RunStatus.STARTING, RunStatus.STARTED, RunStatus.CANCELING)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Missing:
     """A Job that should be there by the log, and is not: of a run's newest worker, or (with `step`) of an attempt that runs."""
 
@@ -51,7 +51,7 @@ class Missing:
     attempt: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Compared:
     """What a comparison found, and in which namespaces it looked."""
 

@@ -7,18 +7,18 @@ Ours and a third party's classes are built alike: the class may offer ``config_t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from ..config.pointer import ClassPointer, load_class, private_module
 from ..config.schema import Schema, resolve
 from ..errors import NotFoundError, RunplaneError
+from ..serdes.record import record
 from .class_types import shape_of_class
 from .known_classes import is_dagsters, nearest_known
 from .parts import Part
 
 
-@dataclass(frozen=True)
+@record
 class FoundClass:
     """A part's class, imported.
 

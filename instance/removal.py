@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..config.pointer import ClassPointer, load_class
 from ..events.run import Run
 from ..events.status import RunStatus
+from ..serdes.record import record
 from ..storage.compute_logs import ComputeLogStore, DeletesLogs, remove_tree
 from ..storage.contract import RunFilter
 from ..storage.deletion import DELETABLE, Deletions, Kept, Remains
@@ -25,7 +25,7 @@ UNSTARTED_S = 3600.0
 """A run that nobody started is left alone so long: it may be on its way to a launcher."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Choice:
     """Which of the runs that are not live are meant.
 

@@ -7,13 +7,14 @@ databases are an error that names them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from ..config.schema import env_name, resolve
 from ..errors import ConfigErrors, Problems, RunplaneError, UnsupportedError
+from ..serdes.record import record
 from .class_schemas import POSTGRES
 from .config import STORAGE_TRIO, InstanceConfig
 from .parts import Part
@@ -40,7 +41,7 @@ _ENDINGS = {
 _LIBPQ_SCHEME = "postgresql"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SqliteLocation:
     """A SQLite file."""
 
@@ -50,7 +51,7 @@ class SqliteLocation:
         return f"SQLite, {self.path}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PostgresLocation:
     """A Postgres database. `str()` of it shows no password.
 
@@ -92,7 +93,7 @@ class PostgresLocation:
         return f"Postgres, database {self.dbname} at {self.host}:{self.port}, schema {self.schema}"
 
 
-@dataclass(frozen=True)
+@record
 class CustomStorage:
     """A third party's storage: the part, to be built from its class."""
 

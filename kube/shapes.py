@@ -33,7 +33,7 @@ _TEXT = Text(nullable=True)
 _NAME = Text(empty=False)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class KubernetesObject(FreeMap):
     """One of Kubernetes' own types, in either spelling of its fields.
 
@@ -66,7 +66,7 @@ class KubernetesObject(FreeMap):
         }
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class RawSection(FreeMap):
     """One of the six sections (``user_config.SECTIONS``)."""
 

@@ -7,14 +7,15 @@ engine's affair. A plug-in that was written for Dagster's contract is wrapped (`
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import Any, Protocol, runtime_checkable
 
 from ..events import Run
+from ..serdes.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LaunchRequest:
     """What a worker is started with.
 
@@ -32,7 +33,7 @@ class LaunchRequest:
     env: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WorkerHandle:
     """Where the worker is; stored with the run, so that another process can ask about it.
 
@@ -71,7 +72,7 @@ class HealthState(str, Enum):
         return self.value
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Health:
     """A worker's health.
 
@@ -125,7 +126,7 @@ class Closes(Protocol):
         """Called once, when the instance is closed. Workers live on."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CleanedUp:
     """What a launcher found of runs that are over: how much it ended, and what it could not end, a sentence each."""
 

@@ -14,13 +14,13 @@ import abc
 import sys
 import weakref
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from ..events import Run, RunStatus
 from ..events.argv import entry_command
 from ..events.origin import JobOrigin
+from ..serdes.record import record
 
 
 class DagsterRun:
@@ -84,7 +84,7 @@ class DagsterRun:
         return self._run.tags
 
 
-@dataclass(frozen=True)
+@record
 class LaunchRunContext:
     """What `launch_run` is given.
 
@@ -117,7 +117,7 @@ class LaunchRunContext:
         return "execute_run"
 
 
-@dataclass(frozen=True)
+@record
 class ResumeRunContext(LaunchRunContext):
     """What `resume_run` is given. `resume_attempt_number` counts from 1."""
 
@@ -138,7 +138,7 @@ class WorkerStatus(Enum):
     UNKNOWN = "UNKNOWN"
 
 
-@dataclass(frozen=True)
+@record
 class CheckRunHealthResult:
     """The answer of `check_run_worker_health`; `transient` says that asking again may give another one."""
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Any
@@ -19,6 +18,7 @@ from typing import Any
 from ..errors import DocumentError, nearest
 from .json_text import parse, sorted_text
 from .limits import BOUNDS, Bounds, check_depth, too_deep
+from .record import record
 from .shapes import Optional, Shape, json_text, no_item_twice, object_text, set_items, set_text
 from .unknown import MappingItems, Misfit, UnknownEnum, UnknownObject, shown
 
@@ -26,7 +26,7 @@ _MARKERS = frozenset({"__class__", "__enum__", "__set__", "__frozenset__", "__ma
 _MISSING = object()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Field:
     """One field of a class in a document.
 

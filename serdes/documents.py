@@ -7,13 +7,14 @@ from the one before; a document of major 1 read by a program of major 3 goes 1 -
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Generic, TypeVar
 
 from ..errors import DocumentError, nearest
 from ..errors.exit_codes import ExitCode
 from .json_text import compact_text, parse
 from .limits import BOUNDS, Bounds, check_depth, too_deep
+from .record import record
 
 T = TypeVar("T")
 Body = dict[str, Any]
@@ -25,7 +26,7 @@ class NewerDocumentError(DocumentError):
     exit_code = ExitCode.VERSION_SKEW
 
 
-@dataclass(frozen=True)
+@record
 class DocumentKind(Generic[T]):
     """One kind of document and its current form.
 
@@ -46,7 +47,7 @@ class DocumentKind(Generic[T]):
     upgrades: Mapping[int, Callable[[Body], Body]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@record
 class Document(Generic[T]):
     """A document that was read.
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
 from typing import Any
 
 from ..errors import DocumentError
+from .record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Bounds:
     """What a reader accepts.
 

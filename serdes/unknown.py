@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from .record import record
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class UnknownObject:
     """An object of a class that is not registered. `fields` is its plain JSON, its class name left out."""
 
@@ -15,7 +17,7 @@ class UnknownObject:
     fields: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class UnknownEnum:
     """A member of an enum, or of a known enum, that is not registered: ``Color.RED``."""
 

@@ -9,17 +9,17 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ..errors import DocumentError
+from ..serdes.record import record
 from .database import Database
 from .rules import Rules
 
 MATERIALIZED, OBSERVED, EVALUATED = "materialized", "observed", "evaluated"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AssetEvent:
     """One event of an asset.
 
@@ -53,7 +53,7 @@ class AssetEvent:
         return found
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AssetEventPage:
     """A page of events, newest first; `cursor` continues, None at the end."""
 

@@ -16,18 +16,18 @@ import random
 import shutil
 import string
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
 from ..errors import NotFoundError, RunplaneError
+from ..serdes.record import record
 
 Stream = Literal["out", "err"]
 LONGEST_NAME = 255
 """Longest file name that file systems take; a longer one is replaced by its MD5."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Chunk:
     """A piece of a log.
 

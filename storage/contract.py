@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, Union
 
 from ..engine.arcs import AttemptState
@@ -13,6 +12,7 @@ from ..events.event import Event, NewEvent
 from ..events.kinds import EventKind
 from ..events.run import Run
 from ..events.status import RunStatus
+from ..serdes.record import record
 
 _NOTHING_TO_SAY: Mapping[str, Any] = {}
 
@@ -158,7 +158,7 @@ class NotClaimed(NamedTuple):
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Owner:
     """The process that coordinates a run, with enough to prove it gone.
 
@@ -185,7 +185,7 @@ class Owner:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Head:
     """The hot row of a run, as read.
 
@@ -238,7 +238,7 @@ class AttemptRow(NamedTuple):
     retry_number: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RunFilter:
     """Which runs to list. None means any; several values of one field mean any of them; several tags mean all."""
 
@@ -251,7 +251,7 @@ class RunFilter:
     created_before: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Page:
     """A page of runs, newest first; `cursor` continues, None at the end."""
 

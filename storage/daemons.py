@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from ..serdes.record import record
 from .contract import Owner
 from .database import Database
 from .dialect import Statement
 from .rules import Rules
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DaemonRow:
     """A daemon as stored.
 

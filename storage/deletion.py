@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ..errors import NotFoundError
 from ..events.status import ACTIVE, FINAL, RunStatus
+from ..serdes.record import record
 from .contract import DELETION, deletion_id
 from .database import Database
 from .dialect import Outcome, Statement
@@ -31,7 +31,7 @@ LIVE = (*sorted(ACTIVE), RunStatus.QUEUED, RunStatus.NOT_STARTED)
 """A run at one of these may still load what another run of its group produced."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Kept:
     """A run that was not deleted.
 
@@ -50,7 +50,7 @@ class Kept:
         return f"run {self.needed_by} of its group is not over and may need its outputs"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Remains:
     """What is left of a run that is not there any more: number of its newest event, and the day of its creation."""
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+from ..serdes.record import record
 
 
 class Statement(NamedTuple):
@@ -21,7 +22,7 @@ class Outcome(NamedTuple):
     rows: list[tuple[Any, ...]]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Dialect:
     """SQL fragments of one database.
 

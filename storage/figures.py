@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from ..events.status import RunStatus
+from ..serdes.record import record
 from .database import Database
 from .pools import Pool, Pools
 from .rules import Rules
@@ -16,7 +17,7 @@ NO_POOL = ""
 """Stands for runs whose first steps do not all need a pool."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Figures:
     """What one look at the database found.
 

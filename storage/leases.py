@@ -10,10 +10,10 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from ..errors import FencedError
+from ..serdes.record import record
 from .contract import Owner
 from .database import Database
 from .dialect import Statement
@@ -28,7 +28,7 @@ _LOCK = "UPDATE {lease} SET beat = beat + 1 WHERE name = :lease AND holder = :ho
 Clock = Callable[[], float]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Lease:
     """The right to do what `name` says. `holder` is the text in the row; `fence` is higher than that of all holders before."""
 

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from ..errors import ConflictError, NotFoundError, nearest
+from ..serdes.record import record
 from .database import Database
 from .dialect import Statement
 from .rules import Rules
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Pool:
     """One pool.
 
@@ -36,7 +36,7 @@ class Pool:
         return self.slots is None or self.used < self.slots
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SlotHolder:
     """An attempt that holds a slot."""
 

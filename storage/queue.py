@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, NamedTuple
 
 from ..errors import ConflictError
@@ -17,6 +17,7 @@ from ..events.event import NewEvent
 from ..events.kinds import EventKind
 from ..events.run import Run
 from ..events.status import ACTIVE, RunStatus
+from ..serdes.record import record
 from .dialect import Dialect, Statement
 from .journal import Journal
 from .leases import HELD, Lease, fenced, locking
@@ -46,7 +47,7 @@ class QueuedRun(NamedTuple):
     parked: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ActiveRuns:
     """What counts against the limits.
 
@@ -59,7 +60,7 @@ class ActiveRuns:
     by_tag: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Room:
     """What the runs to be taken take for granted, and the transaction counts again.
 
@@ -72,7 +73,7 @@ class Room:
     tagged_at_most: Sequence[tuple[str, str | None, int]] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Depth:
     """How much waits: runs, and since when the oldest does."""
 

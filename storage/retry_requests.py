@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ..events.causes import RunFailureReason
 from ..events.event import NewEvent
 from ..events.kinds import EventKind
+from ..serdes.record import record
 from .database import Database
 from .dialect import Statement
 from .rules import Rules
@@ -30,7 +30,7 @@ class RetryRequest(NamedTuple):
     run_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RetryRule:
     """When a run that failed is to be run again.
 

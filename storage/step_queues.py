@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from ..serdes.record import record
 from .contract import AttemptRef, Owner
 from .database import Database
 from .dialect import Outcome, Statement
@@ -25,7 +25,7 @@ KEPT_S = 86400.0
 """How long the row of a worker that is not heard of stays."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class QueuedStep:
     """An attempt in a queue.
 
@@ -52,14 +52,14 @@ class QueuedStep:
     is_apart: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Taken:
     """The worker watches the attempt from here on. `body`: what to start, as the coordinator stored it."""
 
     body: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Adopted:
     """An attempt that lives apart from its former watcher, who is gone; this worker watches it from here on.
 
@@ -76,7 +76,7 @@ class Adopted:
     taken_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NotTaken:
     """Why not: ``full`` (the queue's slots are in use; ask again), ``held`` (another worker has it), ``ended`` (it is to stop or has ended, or
     its run is ending), ``unknown`` (nothing of the kind was issued to this queue)."""
@@ -85,7 +85,7 @@ class NotTaken:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class HeldStep:
     """An attempt that a worker watches and has to end.
 
@@ -98,7 +98,7 @@ class HeldStep:
     grace_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StepWorker:
     """A worker as stored. `age_s`: seconds since it was heard of, by the database's clock; for people and for slots."""
 
@@ -111,7 +111,7 @@ class StepWorker:
     body: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class QueueFigures:
     """One queue: `waiting` attempts that nobody took, the `oldest_s` of them, `running` ones, `slots` of living workers."""
 

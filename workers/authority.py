@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from ..events.event import NewEvent
 from ..events.kinds import EventKind
 from ..events.run import Run
 from ..events.status import RunStatus
+from ..serdes.record import record
 from ..storage.contract import Head, Owner, RunClaim
 from ..storage.journal import Journal
 from ..storage.liveness import proven_gone, stood_still
@@ -18,14 +18,14 @@ LEASE_TTL_S = 30.0
 _WAITING = (RunStatus.NOT_STARTED, RunStatus.STARTING)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Denied:
     """This worker is not to run anything; `message` says why, for a person."""
 
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BudgetSpent:
     """The run was taken over, but it was resumed as often as it may be: it is to be failed."""
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from ..celery_app.broker import Broker, BrokerUnavailableError, refuse_compression
 from ..celery_app.hint import Refusal, read
+from ..serdes.record import record
 from ..storage.contract import AttemptRef
 from ..storage.step_queues import StepQueues
 
@@ -19,7 +19,7 @@ TRY_AGAIN_S = 1.0
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Pointed:
     """An attempt that is to be looked at."""
 

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from ..config.pointer import ClassPointer, load_class
@@ -33,6 +32,7 @@ from ..locations.contract import AssetsAsked
 from ..locations.subprocess_source import SubprocessCodeSource
 from ..locations.target import CodeRequest
 from ..plan.planned_assets import planned_events
+from ..serdes.record import record
 from ..storage.contract import RunClaim
 from ..storage.liveness import this_process
 from .authority import BudgetSpent, Denied, acquire
@@ -45,7 +45,7 @@ LEAVE_S = 3.0
 MAX_RUNTIME_TAGS = ("dagster/max_runtime", "dagster/max_runtime_seconds")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RunOutcome:
     """How a run worker ended.
 

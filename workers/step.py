@@ -7,7 +7,6 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from types import FrameType
 
 from .. import workers
@@ -30,6 +29,7 @@ from ..executors.perform import perform_step
 from ..executors.step_request import StepRequest
 from ..instance.instance import Instance
 from ..plan.compile import compile_plan
+from ..serdes.record import record
 from ..storage.contract import AttemptRef, NotClaimed, StepBrief
 from ..storage.liveness import this_process
 from .event_sink import EventSink
@@ -39,7 +39,7 @@ from .step_logs import store_logs, usable_logs
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StepOutcome:
     """How a step worker ended: its exit code, and a sentence for stderr (empty when there is nothing to say).
 

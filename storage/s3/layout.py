@@ -14,8 +14,8 @@ Source: https://docs.dagster.io/api/libraries/dagster-aws (S3ComputeLogManager).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from ...serdes.record import record
 from ..compute_logs import Stream, file_name
 
 PIECE_BYTES = 2 << 20
@@ -23,7 +23,7 @@ PIECE_BYTES = 2 << 20
 _OFFSET_DIGITS = 15
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Layout:
     """Names of the objects of one log.
 

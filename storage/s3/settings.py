@@ -7,10 +7,11 @@ Source: https://docs.dagster.io/api/libraries/dagster-aws, https://docs.dagster.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from typing import Any
 from urllib.parse import parse_qsl
 
+from ...serdes.record import record
 from .layout import logs_folder
 
 UPLOAD_EVERY_S = 5
@@ -32,7 +33,7 @@ _CLIENT_CONFIG = {
 _SECRETS = ("access_key_id", "secret_access_key", "session_token")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class S3Settings:
     """Where logs are kept, and how. JSON values only: it travels to the uploader, through a pipe.
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from ...serdes.record import record
 from ..compute_logs import Stream
 from .layout import PIECE_BYTES, Layout
 from .settings import S3Settings
@@ -40,7 +41,7 @@ class Bucket(Protocol):
         """Remove objects."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Missing:
     """A log that is not stored whole.
 

@@ -145,3 +145,20 @@ def test_the_coordinator_of_a_multiprocess_run_does_not_load_what_runs_user_code
     assert system.status(run_id) is RunStatus.SUCCESS
     assert {n for n in loaded if n.startswith("jobs")} == set(), "the user's file was imported"
     assert "runplane.executors.perform" not in loaded
+
+
+def test_a_step_imports_few_frozen_dataclasses() -> None:
+    """Each costs three times what a record costs (docs/decisions/0013-records.md)."""
+    code = """
+import sys
+import runplane.cli.api, runplane.workers.step
+modules = [m for name, m in list(sys.modules.items()) if name.startswith("runplane.")]
+found = {c for m in modules for c in vars(m).values() if isinstance(c, type) and c.__module__.startswith("runplane.")}
+made = [c for c in found if "__dataclass_params__" in vars(c) and c.__dataclass_params__.frozen]
+print("\\n".join(sorted(f"{c.__module__}.{c.__name__}" for c in made)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+
+    frozen = done.stdout.split()
+    print(f"{len(frozen)} frozen dataclasses")
+    assert 0 < len(frozen) <= 36, frozen
