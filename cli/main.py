@@ -54,6 +54,12 @@ def _asset() -> click.Command:
     return asset
 
 
+def _doctor() -> click.Command:
+    from .doctor import doctor
+
+    return doctor
+
+
 def _instance() -> click.Command:
     from .instance import instance
 
@@ -85,6 +91,7 @@ _GROUPS: Mapping[str, tuple[Callable[[], click.Command], str]] = {
     "celery": (_celery, "Start workers of step queues, say how they are, list queues and workers."),
     "asset": (_asset, "List the assets of a file or module, make some of them here and now."),
     "k8s": (_k8s, "Print the Kubernetes Job that a run or a step would become; find what runs left in the cluster."),
+    "doctor": (_doctor, "Find out what would go wrong: database, daemons, limits, roles and quotas of the cluster."),
     "instance": (_instance, "Check a dagster.yaml, say where everything is kept, migrate the database."),
     "args": (_args, "Show what a request document holds."),
     "completion": (_completion, "Print what makes a shell complete verbs, options and run ids."),

@@ -33,7 +33,8 @@ LONGEST_DELAY_S = 10.0
 PAGE = 500
 CONNECTIONS = 40
 _BATCH, _CORE = "/apis/batch/v1", "/api/v1"
-_COLLECTIONS = {"jobs": _BATCH, "pods": _CORE, "events": _CORE}
+_COLLECTIONS = {"jobs": _BATCH, "pods": _CORE, "events": _CORE, "resourcequotas": _CORE}
+_REVIEWS = "/apis/authorization.k8s.io/v1"
 _MERGE_PATCH = "application/merge-patch+json"
 
 
@@ -182,7 +183,7 @@ class KubeClient:
     # Both -----------------------------------------------------------------------------------------------------------------------
 
     def list_objects(self, resource: str, namespace: str, selector: str, *, cached: bool = False) -> Listing:
-        """``jobs`` or ``pods`` by labels."""
+        """``jobs``, ``pods`` or ``resourcequotas`` by labels."""
         return self._list(resource, namespace, {"labelSelector": selector}, cached)
 
     def watch(
@@ -217,16 +218,29 @@ class KubeClient:
         fields = "reason=FailedCreate,involvedObject.kind=Job"
         return list(self._list("events", namespace, {"fieldSelector": fields}, cached=True).items)
 
-    def can_i(self, verb: str, resource: str, namespace: str, *, group: str = "", subresource: str = "") -> bool:
-        """Whether our role allows this (SelfSubjectAccessReview)."""
+    def can_i(
+        self,
+        verb: str,
+        resource: str,
+        namespace: str,
+        *,
+        group: str = "",
+        subresource: str = "",
+        user: str | None = None,
+    ) -> bool:
+        """Whether our role allows this, or another user's (which takes the right to ask: LocalSubjectAccessReview)."""
         attributes = {"verb": verb, "resource": resource, "namespace": namespace, "group": group}
         attributes |= {"subresource": subresource} if subresource else {}
-        body = {
-            "apiVersion": "authorization.k8s.io/v1",
-            "kind": "SelfSubjectAccessReview",
-            "spec": {"resourceAttributes": attributes},
-        }
-        answer = self._patiently("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body=body)
+        kind, path = "SelfSubjectAccessReview", f"{_REVIEWS}/selfsubjectaccessreviews"
+        spec: Json = {"resourceAttributes": attributes}
+        body: Json = {"apiVersion": "authorization.k8s.io/v1"}
+        if user is not None:
+            kind, path = (
+                "LocalSubjectAccessReview",
+                f"{_REVIEWS}/namespaces/{quote(namespace)}/localsubjectaccessreviews",
+            )
+            spec, body["metadata"] = {**spec, "user": user}, {"namespace": namespace}
+        answer = self._patiently("POST", path, body={**body, "kind": kind, "spec": spec})
         return bool(answer["status"]["allowed"])
 
     def server_version(self) -> tuple[int, int]:

@@ -26,6 +26,7 @@ class Api:
 
     Attributes:
         denied: verb and resource pairs (``("watch", "pods")``) that the role does not have.
+        denied_to: the same of other users, for whoever asks about them.
         token: the one that is accepted; None: any.
         strict_namespaces: a namespace has to exist before something is made in it.
     """
@@ -34,6 +35,7 @@ class Api:
         self.store = store
         self.faults = faults
         self.denied: set[tuple[str, str]] = set()
+        self.denied_to: dict[str, set[tuple[str, str]]] = {}
         self.token: str | None = None
         self.bookmark_s = BOOKMARK_S
         self.logs: dict[tuple[str, str], Any] = {}
@@ -55,7 +57,7 @@ class Api:
             Refusal: what is answered instead.
         """
         resource = address.resource
-        if resource == "selfsubjectaccessreviews":
+        if resource in ("selfsubjectaccessreviews", "localsubjectaccessreviews"):
             return 201, self._review(body)
         if resource == "pods/log":
             return 200, self._log(address)
@@ -156,10 +158,15 @@ class Api:
     def _review(self, body: Json) -> Json:
         asked: Mapping[str, str] = body["spec"]["resourceAttributes"]
         resource = asked["resource"] + (f"/{asked['subresource']}" if asked.get("subresource") else "")
-        return {**body, "status": {"allowed": not self._is_denied(asked["verb"], resource)}}
+        denied = self.denied_to.get(body["spec"].get("user", ""), self.denied)
+        return {**body, "status": {"allowed": not _is_among(denied, asked["verb"], resource)}}
 
     def _is_denied(self, verb: str, resource: str) -> bool:
-        return not self.denied.isdisjoint({(verb, resource), (verb, "*"), ("*", resource), ("*", "*")})
+        return _is_among(self.denied, verb, resource)
+
+
+def _is_among(denied: set[tuple[str, str]], verb: str, resource: str) -> bool:
+    return not denied.isdisjoint({(verb, resource), (verb, "*"), ("*", resource), ("*", "*")})
 
 
 def suffix() -> str:

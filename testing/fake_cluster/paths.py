@@ -20,6 +20,7 @@ KINDS = {
     "configmaps": "ConfigMap",
     "events": "Event",
     "jobs": "Job",
+    "localsubjectaccessreviews": "LocalSubjectAccessReview",
     "namespaces": "Namespace",
     "nodes": "Node",
     "pods": "Pod",
@@ -28,7 +29,8 @@ KINDS = {
     "selfsubjectaccessreviews": "SelfSubjectAccessReview",
     "serviceaccounts": "ServiceAccount",
 }
-OF_GROUP = {"jobs": "batch/v1", "selfsubjectaccessreviews": "authorization.k8s.io/v1"}
+_REVIEWS = "authorization.k8s.io/v1"
+OF_GROUP = {"jobs": "batch/v1", "selfsubjectaccessreviews": _REVIEWS, "localsubjectaccessreviews": _REVIEWS}
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
 

@@ -10,7 +10,7 @@ import click
 from runplane.cli.main import root
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "cli.md"
-GROUPS = ("job", "run", "daemon", "celery", "asset", "k8s", "instance", "args", "completion", "api")
+GROUPS = ("job", "run", "daemon", "celery", "asset", "k8s", "doctor", "instance", "args", "completion", "api")
 
 
 def rows() -> Iterator[str]:
