@@ -20,7 +20,7 @@ from kombu.message import Message as KombuMessage
 from kombu.messaging import Producer
 
 from ..errors import RunplaneError
-from .hint import TASK_NAME, Hint, Message
+from .hint import TASK_NAMES, Hint, Message
 from .settings import HIGHEST, CelerySettings, scheme_of
 
 ANSWER_WITHIN_S = 5.0
@@ -122,7 +122,7 @@ class Broker:
 
         def publish(connection: Connection) -> None:
             self._app.send_task(
-                TASK_NAME,
+                hint.task_name,
                 kwargs=hint.to_kwargs(),
                 task_id=hint.task_id,
                 queue=self._queue(hint.queue),
@@ -181,7 +181,8 @@ class Broker:
                 if any(q["name"] in queues for q in found)
             }
             registered = inspect.registered() or {}
-            return {name: tasks for name, tasks in registered.items() if name in listening and TASK_NAME not in tasks}
+            ours = set(TASK_NAMES.values())
+            return {name: tasks for name, tasks in registered.items() if name in listening and not ours & {*tasks}}
 
         return self._ask(ask)
 

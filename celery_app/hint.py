@@ -1,6 +1,7 @@
-"""The message of a step in a queue, and its strict reading.
+"""The message of a step or of a run in a queue, and its strict reading.
 
-It grants nothing: it says which attempt to look at. What is run comes from the database, if the attempt was issued to that queue.
+It grants nothing: it says which attempt, or which run's process, to look at. What is run comes from the database, if it was put into that
+queue there.
 It travels as the task message of Celery's protocol 2, so that Celery's tools show it under a name.
 
 Source: https://docs.celeryq.dev/en/stable/internals/protocol.html
@@ -14,8 +15,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-TASK_NAME = "runplane.step"
-KIND = "step"
+STEP, RUN = "step", "run"
+TASK_NAMES = {STEP: "runplane.step", RUN: "runplane.run"}
+"""By what a hint is of."""
 VERSION = 1
 MOST_BYTES = 16 * 1024
 """A hint has some hundred bytes; what is bigger is none."""
@@ -27,24 +29,33 @@ _EMBED = ("callbacks", "errbacks", "chain", "chord")
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """Look at this attempt."""
+    """Look at this attempt; with an empty `step`: at this run's process, `attempt` says which one."""
 
     instance: str
     run: str
     step: str
     attempt: int
     queue: str
-    kind: str = KIND
     version: int = VERSION
+
+    @property
+    def kind(self) -> str:
+        """What it is of: ``step`` or ``run``."""
+        return STEP if self.step else RUN
+
+    @property
+    def task_name(self) -> str:
+        """The name of its task."""
+        return TASK_NAMES[self.kind]
 
     def to_kwargs(self) -> dict[str, Any]:
         """The keyword arguments of its task."""
-        return asdict(self)
+        return {"kind": self.kind, **asdict(self)}
 
     @property
     def task_id(self) -> str:
         """The same for each repetition."""
-        return f"{self.run}.{self.step}.{self.attempt}"
+        return f"{self.run}.{self.step}.{self.attempt}" if self.step else f"{self.run}.{self.attempt}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +93,7 @@ class Refusal:
 def read(message: Message, instance: str) -> Hint | Refusal:
     """The hint that a message is, or why it is none. Nothing of it is unpickled, decompressed or called."""
     task = message.headers.get("task")
-    if task != TASK_NAME:
+    if task not in TASK_NAMES.values():
         return Refusal("foreign", f"a message for {str(task)[:80]!r}", is_others=isinstance(task, str))
     refused = _refused_outside(message)
     if refused is not None:
@@ -93,7 +104,7 @@ def read(message: Message, instance: str) -> Hint | Refusal:
         return Refusal("malformed", "its body is no JSON of Celery's protocol 2")
     if args or (isinstance(embed, Mapping) and any(embed.get(name) for name in _EMBED)):
         return Refusal("has_more", "arguments, or tasks that are to follow")
-    return _of_kwargs(kwargs, message.queue, instance)
+    return _of_kwargs(kwargs, str(task), message.queue, instance)
 
 
 def _refused_outside(message: Message) -> Refusal | None:
@@ -108,22 +119,24 @@ def _refused_outside(message: Message) -> Refusal | None:
     return Refusal("has_more", ", ".join(asked)) if asked else None
 
 
-def _of_kwargs(kwargs: Any, queue: str, instance: str) -> Hint | Refusal:
+def _of_kwargs(kwargs: Any, task: str, queue: str, instance: str) -> Hint | Refusal:
     if not isinstance(kwargs, Mapping):
         return Refusal("malformed", "no keyword arguments")
-    version = kwargs.get("version")
-    if kwargs.get("kind") != KIND or type(version) is not int:
-        return Refusal("malformed", f"kind {str(kwargs.get('kind'))[:40]!r}")
+    version, kind = kwargs.get("version"), kwargs.get("kind")
+    if not isinstance(kind, str) or TASK_NAMES.get(kind) != task or type(version) is not int:
+        return Refusal("malformed", f"kind {str(kind)[:40]!r}")
     if version != VERSION:
         # A later worker may serve it: it is given back.
         return Refusal(
             "other_version", f"version {version}, and this worker reads {VERSION}", is_others=version > VERSION
         )
-    for name, kind in _FIELDS.items():
-        if type(kwargs.get(name)) is not kind:
-            return Refusal("malformed", f"{name} is not a {kind.__name__}")
+    for name, wanted in _FIELDS.items():
+        if type(kwargs.get(name)) is not wanted:
+            return Refusal("malformed", f"{name} is not a {wanted.__name__}")
     if kwargs["instance"] != instance:
         return Refusal("foreign", f"a hint of instance {kwargs['instance'][:40]}", is_others=True)
     if kwargs["queue"] != queue or kwargs["attempt"] < 1:
         return Refusal("malformed", f"it names queue {kwargs['queue'][:40]!r} and came by {queue!r}")
-    return Hint(**{name: kwargs[name] for name in _FIELDS})
+    if bool(kwargs["step"]) != (kind == STEP):
+        return Refusal("malformed", f"a hint of a {kind} with step {kwargs['step'][:40]!r}")
+    return Hint(**{name: kwargs[name] for name in _FIELDS if name != "kind"})

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from ..errors import ConfigErrors, Problem, nearest
+from ..config.schema import Text
+from ..errors import ConfigErrors, Problem, Problems, nearest
 from .hint import QUEUE_NAME
 
 DEFAULT_QUEUE = "dagster"
@@ -84,7 +85,9 @@ def celery_settings(config: Mapping[str, Any], env: Mapping[str, str] = os.envir
         ConfigErrors: all that is wrong, with paths.
     """
     problems: list[Problem] = []
-    broker = config.get("broker") or f"pyamqp://guest@{env.get(BROKER_HOST_ENV) or 'localhost'}:5672//"
+    given = Problems(found=problems)
+    broker = Text(nullable=True, url=True).resolve(config.get("broker"), env, given.at("broker"))
+    broker = broker or f"pyamqp://guest@{env.get(BROKER_HOST_ENV) or 'localhost'}:5672//"
     problems += _problems_of_broker(broker)
     if config.get("include"):
         got = ", ".join(map(str, config["include"]))

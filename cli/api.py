@@ -25,6 +25,7 @@ from ..events.argv import (
     RESUME_ARGS_ENV,
     RUN_ARGS_ENV,
     STEP_ARGS_ENV,
+    WATCHER_ENV,
 )
 from .verb import Refusal, WorkerVerb
 
@@ -72,6 +73,7 @@ def resume_run(ctx: click.Context, input_json: str | None, compressed_input_json
     if input_json is None and compressed_input_json is None and DOCUMENT_FD_ENV not in os.environ:
         raise click.MissingParameter(ctx=ctx, param_hint="'INPUT_JSON'", param_type="argument")
     document = _document(input_json, compressed_input_json)
+    _end_with_parent()
     from ..events.wire import read_resume_args
 
     _run(read_resume_args(document))
@@ -146,6 +148,7 @@ def _on_instance(ref: Any, work: Callable[[Any], T]) -> T:
 
 
 def _end_with_parent() -> None:
+    _be_killed_with(os.environ.pop(WATCHER_ENV, None))
     parent = os.environ.pop(PARENT_ENV, None)
     if parent is not None:
         from ..workers.foreground import end_with
@@ -155,7 +158,10 @@ def _end_with_parent() -> None:
 
 def _be_killed_with_parent() -> None:
     """A step that a worker watches ends with it: whoever is given the attempt next runs alone on this machine."""
-    parent = os.environ.pop(PARENT_ENV, None)
+    _be_killed_with(os.environ.pop(PARENT_ENV, None))
+
+
+def _be_killed_with(parent: str | None) -> None:
     if parent is not None:
         from ..executors.template.lifeline import die_with
 

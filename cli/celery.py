@@ -165,7 +165,7 @@ def _source(instance: Any, settings: Any, queues: list[str]) -> Any:
             got=f"{name} with {', '.join(tasks[:3]) or 'no tasks'}",
             hint="Use another vhost (RabbitMQ), another database number or `global_keyprefix` in broker_transport_options (Redis), or other queues.",
         )
-    return FromBroker(broker, instance.instance_id, say)
+    return FromBroker(broker, stored, instance.instance_id, say)
 
 
 def _leave_on_signals(made: Any) -> None:

@@ -25,7 +25,9 @@ COMPRESSED_RESUME_ARGS_ENV = "RUNPLANE_COMPRESSED_RESUME_RUN_ARGS"
 DOCUMENT_FD_ENV = "RUNPLANE_DOCUMENT_FD"
 """Number of an inherited descriptor from which a worker reads its document, plain (``launchers/document.py``)."""
 PARENT_ENV = "RUNPLANE_PARENT_PID"
-"""Id of the process with which a worker is to end (``job execute``), or a step (a worker of a queue)."""
+"""Id of the process with which a worker is to end (``job execute``): its run is canceled then. Of a step: it is killed then."""
+WATCHER_ENV = "RUNPLANE_WATCHER_PID"
+"""Id of the process that watches a run's worker, which is killed with it: its run is gone on with by somebody else."""
 
 
 def entry_command(origin: JobOrigin) -> list[str]:

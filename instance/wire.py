@@ -109,6 +109,9 @@ class Wiring:
         if name in MAKES_JOBS:
             built = _class_of("instance.kubernetes_launching", "KubernetesLaunching").launcher(part, instance)
             return built
+        if name == "CeleryRunLauncher":
+            built = _class_of("instance.celery_launching", "CeleryLaunching").launcher(part, instance)
+            return built
         if name == "InProcessRunLauncher":
             return InProcessRunLauncher(_run_here[0] if _run_here else None)
         # Most workers launch nothing.

@@ -7,6 +7,8 @@ Whether a worker lives is judged in two ways. For its slots by the database's cl
 count, which errs on the side of fewer steps. For what it watches by whoever coordinates, as everywhere: see ``liveness.py``.
 What lives *apart* from its worker (a pod) goes on without it and is adopted by another worker, who may be wrong about the first one's
 end: then two watch the same pod, which changes nothing, and the row says whose word counts.
+
+The process of a whole run may stand in a queue too (``run_process``). It needs no attempt: it may be taken while its run is under way.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ from .database import Database
 from .dialect import Outcome, Statement
 from .rules import Rules
 
+RUN_STEP = ""
+"""In place of a step's key: the process that coordinates the run."""
 KEPT_S = 86400.0
 """How long the row of a worker that is not heard of stays."""
 
@@ -50,6 +54,11 @@ class QueuedStep:
     waited_s: float = 0.0
     stopping: bool = False
     is_apart: bool = False
+
+
+def run_process(n: int) -> AttemptRef:
+    """The n-th process that is to coordinate a run, as it stands in a queue; from 1."""
+    return AttemptRef(RUN_STEP, n)
 
 
 @record
@@ -184,9 +193,16 @@ class StepQueues:
 
     def next_in(self, queues: Sequence[str], limit: int) -> list[tuple[str, AttemptRef, str]]:
         """What waits, highest priority first: run, attempt, queue. To be taken one by one."""
+        return self._next("next", queues, limit=limit)
+
+    def late_runs_in(self, queues: Sequence[str], after_s: float) -> list[tuple[str, AttemptRef, str]]:
+        """The first process of a run that has waited for longer than `after_s`: nobody repeats its hint, as coordinators do for steps."""
+        return self._next("next_run", queues, limit=1, after=after_s)
+
+    def _next(self, name: str, queues: Sequence[str], **params: float) -> list[tuple[str, AttemptRef, str]]:
         names = self._rules.dialect.rows("queues", [("name", "text")])
-        text = self._sql["next"].replace("{names}", names)
-        rows = self._database.read(text, {"queues": json.dumps([[q] for q in queues]), "limit": limit})
+        text = self._sql[name].replace("{names}", names)
+        rows = self._database.read(text, {"queues": json.dumps([[q] for q in queues]), **params})
         return [(run, AttemptRef(step, n), queue) for run, step, n, queue in rows]
 
     def take(self, run_id: str, ref: AttemptRef, queue: str, worker_id: str, token: str) -> Taken | NotTaken:
@@ -199,6 +215,7 @@ class StepQueues:
                 ("lock", {"queue": queue}),
                 ("heard", {"me": worker_id, "queue": queue}),
                 ("sweep", {"queue": queue, "ttl": self._ttl_s}),
+                ("sweep_runs", {"queue": queue}),
                 ("take", params),
                 ("look", {**this, "queue": queue}),
             ]
@@ -238,6 +255,12 @@ class StepQueues:
         """The attempt's process has ended. Its slot is free; what is said of it is kept until the attempt is decided."""
         this = {"run": run_id, "step": ref.step, "n": ref.n, "me": worker_id}
         self._transact([("end", {**this, "ended": json.dumps(evidence)}), ("remove_decided", this)])
+
+    def give_back(self, run_id: str, ref: AttemptRef, worker_id: str) -> None:
+        """A run's process ended because its worker leaves: another worker may go on with the run, if it is not over."""
+        this = {"run": run_id, "step": ref.step, "n": ref.n, "me": worker_id}
+        ended = json.dumps({"text": "its worker left"})
+        self._transact([("give_back", this), ("end", {**this, "ended": ended}), ("remove_decided", this)])
 
     def leave(self, worker_id: str) -> None:
         """This worker ends; it watches nothing any more."""
@@ -295,18 +318,27 @@ def _queued(row: tuple[Any, ...]) -> QueuedStep:
 def _texts(now: str) -> dict[str, str]:
     this = "run_id = :run AND step = :step AND n = :n"
     attempt = "SELECT 1 FROM {attempt} a WHERE a.run_id = {queued_step}.run_id AND a.step = {queued_step}.step AND a.n = {queued_step}.n"
-    is_open = f"EXISTS ({attempt} AND a.state IN ('issued', 'running'))"
+    # The process of a run: it has no attempt, so that what is said of attempts below never holds for it.
+    is_run = f"{{queued_step}}.step = '{RUN_STEP}'"
+    run_is_open = (
+        f"({is_run} AND EXISTS (SELECT 1 FROM {{run_head}} h WHERE h.run_id = {{queued_step}}.run_id"
+        " AND h.status IN ('STARTING', 'STARTED', 'CANCELING')))"
+    )
+    is_open = f"({run_is_open} OR EXISTS ({attempt} AND a.state IN ('issued', 'running')))"
     run_goes_on = (
         "EXISTS (SELECT 1 FROM {run_head} h WHERE h.run_id = {queued_step}.run_id AND h.status = 'STARTED'"
         " AND h.intent = 'none')"
     )
-    can_run = f"EXISTS ({attempt} AND a.state = 'issued') AND {run_goes_on}"
+    can_run = f"({run_is_open} OR EXISTS ({attempt} AND a.state = 'issued') AND {run_goes_on})"
     lives = f"w.at > {now} - :ttl"
     free = "watcher IS NULL AND stop IS NULL AND ended IS NULL"
+    # A run's process ends with its worker, so it counts while that is heard of; a step counts until its coordinator has decided.
     running = (
-        "(SELECT count(*) FROM {queued_step} r WHERE r.queue = :queue AND r.watcher IS NOT NULL AND r.ended IS NULL)"
+        "(SELECT count(*) FROM {queued_step} r WHERE r.queue = :queue AND r.watcher IS NOT NULL AND r.ended IS NULL"
+        f" AND (r.step <> '{RUN_STEP}' OR EXISTS (SELECT 1 FROM {{step_worker}} w WHERE w.worker_id = r.watcher AND {lives})))"
     )
     slots = f"(SELECT coalesce(sum(w.slots), 0) FROM {{step_worker}} w WHERE w.queue = :queue AND {lives})"
+    waiting = f"SELECT run_id, step, n, queue FROM {{queued_step}} WHERE queue IN (SELECT v.name FROM {{names}} v) AND {free} AND {can_run}"
     return {
         "put": "INSERT INTO {queued_step} (run_id, step, n, queue, rank, at, body, apart)"
         f" VALUES (:run, :step, :n, :queue, :rank, {now}, :body, :apart) ON CONFLICT (run_id, step, n) DO NOTHING",
@@ -327,20 +359,24 @@ def _texts(now: str) -> dict[str, str]:
         "forget_old": f"DELETE FROM {{step_worker}} WHERE at < {now} - :kept AND NOT EXISTS"
         " (SELECT 1 FROM {queued_step} q WHERE q.watcher = {step_worker}.worker_id)",
         "to_end": "SELECT run_id, step, n, stop FROM {queued_step} WHERE watcher = :me AND ended IS NULL"
-        f" AND (stop IS NOT NULL OR EXISTS ({attempt} AND a.state = 'sealed') OR NOT EXISTS ({attempt}))",
-        "next": f"SELECT run_id, step, n, queue FROM {{queued_step}} WHERE queue IN (SELECT v.name FROM {{names}} v) AND {free}"
-        f" AND {can_run} ORDER BY rank, at, step LIMIT :limit",
+        f" AND (stop IS NOT NULL OR EXISTS ({attempt} AND a.state = 'sealed') OR NOT ({is_run} OR EXISTS ({attempt})))",
+        "next": f"{waiting} ORDER BY rank, at, step LIMIT :limit",
+        "next_run": f"{waiting} AND {is_run} AND {now} - at > :after ORDER BY rank, at LIMIT :limit",
         "lock": "INSERT INTO {step_queue} (name, taken) VALUES (:queue, 1)"
         " ON CONFLICT (name) DO UPDATE SET taken = {step_queue}.taken + 1",
         "heard": f"UPDATE {{step_worker}} SET at = {now}, beat = beat + 1 WHERE worker_id = :me AND queue = :queue",
         "sweep": f"DELETE FROM {{queued_step}} WHERE queue = :queue AND watcher IS NOT NULL AND apart = 0 AND NOT {is_open} AND NOT EXISTS"
         f" (SELECT 1 FROM {{step_worker}} w WHERE w.worker_id = {{queued_step}}.watcher AND {lives})",
+        "sweep_runs": f"DELETE FROM {{queued_step}} WHERE queue = :queue AND {is_run} AND (watcher IS NULL OR ended IS NOT NULL)"
+        f" AND NOT {is_open}",
         "take": f"UPDATE {{queued_step}} SET watcher = :me, token = :token, taken = {now} WHERE {this} AND queue = :queue AND {free}"
         f" AND {can_run} AND {running} < {slots}"
         " AND EXISTS (SELECT 1 FROM {step_worker} w WHERE w.worker_id = :me AND w.queue = :queue)",
         "look": f"SELECT watcher, token, stop, ended, body, CASE WHEN {can_run} THEN 1 ELSE 0 END FROM {{queued_step}}"
         f" WHERE {this} AND queue = :queue",
         "end": f"UPDATE {{queued_step}} SET ended = coalesce(ended, :ended) WHERE {this} AND watcher = :me",
+        "give_back": f"UPDATE {{queued_step}} SET watcher = NULL, token = NULL WHERE {this} AND watcher = :me"
+        f" AND ended IS NULL AND stop IS NULL AND {run_is_open}",
         "remove_decided": f"DELETE FROM {{queued_step}} WHERE {this} AND watcher = :me AND NOT {is_open}",
         "adopt": "UPDATE {queued_step} SET watcher = :me, token = :token WHERE apart = 1 AND ended IS NULL AND watcher IS NOT NULL"
         " AND queue IN (SELECT v.name FROM {names} v) AND NOT EXISTS"

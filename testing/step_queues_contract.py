@@ -18,11 +18,12 @@ from ..storage.contract import Accepted, AttemptRef, Claimed, Issue, Owner, Seal
 from ..storage.database import Database
 from ..storage.deletion import Deletions
 from ..storage.journal import Journal
-from ..storage.step_queues import NotTaken, QueuedStep, StepQueues, Taken
+from ..storage.step_queues import NotTaken, QueuedStep, StepQueues, Taken, run_process
 from .journal_contract import LossyDatabase, event
 
 K = EventKind
 BODY = {"kind": "process"}
+RUN_BODY = {"kind": "execute_run"}
 _ids = itertools.count(1)
 
 
@@ -51,6 +52,12 @@ class QueueHouse:
         done = self.journal.commit(self.run_id, self.epoch, next(self._batches), [Issue(ref)])
         assert isinstance(done.results[0], Accepted)
         self.queues.put(self.run_id, ref, queue, priority, BODY, apart=apart)
+        return ref
+
+    def queued_run(self, n: int = 1) -> AttemptRef:
+        """The n-th process of the run, in a queue."""
+        ref = run_process(n)
+        self.queues.put(self.run_id, ref, "q", 0, RUN_BODY)
         return ref
 
     def listens(self, name: str, slots: int, *queues: str) -> None:
@@ -405,3 +412,83 @@ class StepQueuesContract:
         to_end = house.queues.beat(worker("v"), ["q"], 2, {})
 
         assert {one.ref: one.grace_s for one in to_end} == {stopped: 3.0, sealed: 0.0}
+
+    # The process of a run, which stands in a queue without an attempt ---------------------------------------------------------
+
+    def test_a_runs_process_is_taken_once_while_its_run_is_under_way(self, house: QueueHouse) -> None:
+        first = house.queued_run()
+        house.listens("w", 2)
+        house.listens("v", 2)
+
+        assert house.take(first, "w") == Taken(RUN_BODY)
+        assert house.take(first, "v") == NotTaken("held", "w")
+        assert house.take(first, "w", token="second message") == NotTaken("held", "w")
+
+        later = house.queued_run(2)
+        house.journal.finalise(house.run_id, house.epoch, event(K.RUN_FAILURE), cause="lost")
+        assert isinstance(house.take(later, "w"), NotTaken)
+
+    def test_a_runs_process_holds_a_slot_while_its_worker_is_heard_of(self, house: QueueHouse) -> None:
+        run, step = house.queued_run(), house.queued("a")
+        house.listens("w", 1)
+        house.take(run, "w")
+        assert house.take(step, "w") == NotTaken("full")
+
+        house.queues.leave("w")
+        house.listens("v", 1)
+
+        assert house.take(step, "v") == Taken(BODY), "it has ended with its worker"
+
+    def test_a_worker_that_leaves_gives_a_run_back(self, house: QueueHouse) -> None:
+        run = house.queued_run()
+        house.listens("w", 1)
+        house.listens("v", 1)
+        house.take(run, "w")
+
+        house.queues.give_back(house.run_id, run, "w")
+
+        assert house.take(run, "v") == Taken(RUN_BODY)
+        house.queues.give_back(house.run_id, run, "w")
+        found = house.state(run)
+        assert found is not None
+        assert found.watcher == "v", "what is another's by now is not given back"
+
+    def test_a_run_that_is_over_is_not_given_back_and_leaves_nothing(self, house: QueueHouse) -> None:
+        run = house.queued_run()
+        house.listens("w", 1)
+        house.take(run, "w")
+        house.journal.finalise(house.run_id, house.epoch, event(K.RUN_FAILURE), cause="lost")
+
+        house.queues.give_back(house.run_id, run, "w")
+
+        assert house.state(run) is None
+
+    def test_a_beat_hears_that_a_runs_process_is_to_end_only_when_somebody_asks(self, house: QueueHouse) -> None:
+        run = house.queued_run()
+        house.listens("w", 1)
+        house.take(run, "w")
+        assert house.queues.beat(worker("w"), ["q"], 1, {}) == []
+
+        house.queues.ask_to_stop(house.run_id, run, 3.0)
+
+        (found,) = house.queues.beat(worker("w"), ["q"], 1, {})
+        assert (found.ref, found.grace_s) == (run, 3.0)
+
+    def test_a_run_that_waits_for_long_is_found_without_its_hint(self, house: QueueHouse) -> None:
+        run = house.queued_run()
+        house.queued("a")
+
+        assert house.queues.late_runs_in(["other"], -1.0) == []
+        assert house.queues.late_runs_in(["q"], 60.0) == []
+        assert house.queues.late_runs_in(["q"], -1.0) == [(house.run_id, run, "q")]
+
+    def test_what_runs_left_in_a_queue_is_swept_when_somebody_takes_from_it(self, house: QueueHouse) -> None:
+        waits, ended = house.queued_run(), house.queued_run(2)
+        house.listens("w", 2)
+        house.take(ended, "w")
+        house.queues.end(house.run_id, ended, "w", {"code": 1})
+        house.journal.finalise(house.run_id, house.epoch, event(K.RUN_FAILURE), cause="lost")
+
+        house.take(AttemptRef("another", 1), "w")
+
+        assert [house.state(ref) for ref in (waits, ended)] == [None, None]

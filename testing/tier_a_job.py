@@ -10,7 +10,12 @@ import json
 import os
 import time
 
-from ..definitions.builtin_executors import in_process_executor, k8s_job_executor, multiprocess_executor
+from ..definitions.builtin_executors import (
+    celery_executor,
+    in_process_executor,
+    k8s_job_executor,
+    multiprocess_executor,
+)
 from ..definitions.ins_outs import DynamicOut, Out
 from ..definitions.job import graph
 from ..definitions.op import op
@@ -24,6 +29,8 @@ NAP_ENV = "RUNPLANE_TIER_A_NAP"
 """How long a body takes, seconds."""
 WIDTH_ENV = "RUNPLANE_TIER_A_WIDTH"
 """How many mapped steps."""
+BROKER_ENV = "RUNPLANE_TIER_A_BROKER"
+"""The broker of ``tier_a_celery``."""
 
 
 def _say(context: OpExecutionContext, what: str) -> None:
@@ -109,6 +116,9 @@ tier_a_k8s = tier_a.to_job(
     executor_def=k8s_job_executor.configured(
         {"job_image": "tier-a", "max_concurrent": 3, "env_vars": [LOG_ENV, NAP_ENV, WIDTH_ENV, STEP_CRASH_ENV]}
     ),
+)
+tier_a_celery = tier_a.to_job(
+    name="tier_a_celery", executor_def=celery_executor.configured({"broker": {"env": BROKER_ENV}})
 )
 tier_a_in_process = tier_a.to_job(name="tier_a_in_process", executor_def=in_process_executor)
 tier_a_multiprocess = tier_a.to_job(

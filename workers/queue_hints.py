@@ -16,6 +16,8 @@ from ..storage.step_queues import StepQueues
 AFTER_FOREIGN_S = 30.0
 """How long a queue is left alone in which somebody else's message was found."""
 TRY_AGAIN_S = 1.0
+LATE_RUN_S = 5.0
+"""A run's process that waits for so long is looked for in the database: whoever launched it may be gone, and nobody sends its hint again."""
 Say = Callable[[str], None]
 
 
@@ -63,9 +65,11 @@ class FromBroker:
         refused: messages that were no hints of ours, by reason.
     """
 
-    def __init__(self, broker: Broker, instance: str, say: Say) -> None:
+    def __init__(self, broker: Broker, queues: StepQueues, instance: str, say: Say) -> None:
         refuse_compression()
         self._broker = broker
+        self._queues = queues
+        self._look_at = 0.0
         self._instance = instance
         self._say = say
         self.refused: Counter[str] = Counter()
@@ -75,6 +79,17 @@ class FromBroker:
 
     def next(self, queues: Sequence[str]) -> Pointed | None:
         """See ``HintSource``. A broker that is away is asked again, and has nothing until it answers."""
+        return self._by_message(queues) or self._late_run(queues)
+
+    def _late_run(self, queues: Sequence[str]) -> Pointed | None:
+        if not queues or time.monotonic() < self._look_at:
+            return None
+        found = self._queues.late_runs_in(queues, LATE_RUN_S)
+        # Where one was found, there may be more.
+        self._look_at = time.monotonic() + (0.0 if found else LATE_RUN_S)
+        return Pointed(*found[0]) if found else None
+
+    def _by_message(self, queues: Sequence[str]) -> Pointed | None:
         if time.monotonic() < self._try_at:
             return None
         try:

@@ -1,4 +1,4 @@
-"""The processes that a worker has started: one for each step that it watches. They end with the worker."""
+"""The processes that a worker has started: one for each step, or run, that it watches. They end with the worker."""
 
 from __future__ import annotations
 
@@ -12,22 +12,28 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..events.argv import PARENT_ENV
-from ..events.requests import InstanceRef
-from ..events.wire import read_step_args, to_text
+from ..events.argv import PARENT_ENV, WATCHER_ENV
+from ..events.requests import ExecuteRunArgs, ExecuteStepArgs, InstanceRef, ResumeRunArgs
+from ..events.wire import read_resume_args, read_run_args, read_step_args, to_text
 from ..launchers.document import handed_over
 from ..storage.contract import AttemptRef
+from ..storage.step_queues import RUN_STEP
 
 
 @dataclass(slots=True)
 class WatchedStep:
-    """A step's process. `kill_at`: when it is killed, for one that is to end; `left`: it is killed because its worker leaves."""
+    """The process of a step, or of a run. `kill_at`: when it is killed, for one that is to end; `left`: it is killed because its worker leaves."""
 
     run_id: str
     ref: AttemptRef
     process: subprocess.Popen[bytes]
     kill_at: float | None = None
     left: bool = False
+
+    @property
+    def is_run(self) -> bool:
+        """Whether it coordinates a run."""
+        return self.ref.step == RUN_STEP
 
     def evidence(self) -> dict[str, Any]:
         """What is told of its end."""
@@ -40,23 +46,33 @@ class WatchedStep:
 
 
 def start_step(run_id: str, ref: AttemptRef, body: Mapping[str, Any], instance: InstanceRef) -> WatchedStep:
-    """Start the process of an attempt, on the worker's own instance. Has to be called by a thread that lives as long as the worker: the kernel
+    """Start the process of an attempt, or of a run, on the worker's own instance. Has to be called by a thread that lives as long as the worker: the kernel
     ends the process with the thread that started it.
 
     Raises:
         DocumentError: what the coordinator stored can not be read. OSError: no process can be made.
     """
-    args = replace(read_step_args(body["document"]), instance=instance)
+    args, verb, watcher = _read(body)
     python = args.origin.repository_origin.executable_path
-    with handed_over(to_text(args)) as handed:
+    with handed_over(to_text(replace(args, instance=instance))) as handed:
         process = subprocess.Popen(
-            [python if os.access(python, os.X_OK) else sys.executable, "-m", "runplane", "api", "execute_step"],
-            env={**os.environ, **handed.env, PARENT_ENV: str(os.getpid())},
+            [python if os.access(python, os.X_OK) else sys.executable, "-m", "runplane", "api", verb],
+            env={**os.environ, **handed.env, watcher: str(os.getpid())},
             pass_fds=handed.descriptors,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
     return WatchedStep(run_id, ref, process)
+
+
+def _read(body: Mapping[str, Any]) -> tuple[ExecuteStepArgs | ExecuteRunArgs | ResumeRunArgs, str, str]:
+    """What is to be started: the request, the verb, and the variable that names the process with which it is killed."""
+    kind, text = body["kind"], body["document"]
+    if kind == "execute_run":
+        return read_run_args(text), kind, WATCHER_ENV
+    if kind == "resume_run":
+        return read_resume_args(text), kind, WATCHER_ENV
+    return read_step_args(text), "execute_step", PARENT_ENV
 
 
 def end_step(step: WatchedStep, grace_s: float) -> None:

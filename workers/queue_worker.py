@@ -80,6 +80,7 @@ class QueueWorker:
         self._tell = tell
         self._steps: dict[Key, WatchedStep] = {}
         self._ended: dict[Key, Mapping[str, Any]] = {}
+        self._given_back: list[Key] = []
         self._parked: dict[str, _Parked] = {}
         self._to_end: dict[Key, HeldStep] = {}
         self._answers: Counter[str] = Counter()
@@ -182,7 +183,10 @@ class QueueWorker:
                 self._ended[key] = {"text": "its worker has no process for it"}
         ended = [(key, step) for key, step in self._steps.items() if step.process.poll() is not None]
         for key, step in ended:
-            self._ended[key] = step.evidence()
+            if step.is_run and self._leaving.is_set():
+                self._given_back.append(key)
+            else:
+                self._ended[key] = step.evidence()
             with self._lock:
                 del self._steps[key]
         for step in self._steps.values():
@@ -193,11 +197,18 @@ class QueueWorker:
         for (run_id, ref), evidence in list(self._ended.items()):
             self._queues.end(run_id, ref, self.me.worker_id, evidence)
             del self._ended[run_id, ref]
+        while self._given_back:
+            self._queues.give_back(*self._given_back[0], self.me.worker_id)
+            del self._given_back[0]
 
     def _leave(self) -> None:
-        """Take nothing any more; what runs may end within the grace period, and is run again elsewhere if it does not."""
+        """Take nothing any more; what runs may end within the grace period, and is run again elsewhere if it does not. A run is handed on at
+        once: another worker goes on with it, and its steps in other workers do not notice."""
         if self._steps:
-            self._say(f"Leaving: {len(self._steps)} steps have {self._grace_s:g} s to end.")
+            self._say(f"Leaving: {len(self._steps)} steps and runs have {self._grace_s:g} s to end.")
+        for step in self._steps.values():
+            if step.is_run:
+                end_step(step, self._grace_s)
         deadline = time.monotonic() + self._grace_s
         while self._steps:
             self._turn(takes=False)

@@ -50,6 +50,19 @@ def four():
 
 
 @job(executor_def=ON)
+def four_held():
+    for number in range(4):
+        @op(name=f"work_{number}", tags={QUEUE: "work"})
+        def body(context):
+            say(context, "start")
+            while not os.path.exists(os.environ["GATE"]):
+                _time.sleep(0.05)
+            say(context, "end")
+
+        body()
+
+
+@job(executor_def=ON)
 def by_priority():
     for number in (1, 9, 5, 3):
         @op(name=f"p{number}", tags={QUEUE: "work", PRIORITY: number})
@@ -64,7 +77,9 @@ class QueueSystem(System):
     """A system whose steps stand in queues of `broker`."""
 
     def __init__(self, folder: Path, broker: str, nap_s: float, yaml: str = "") -> None:
-        super().__init__(folder, CODE.replace("THE BROKER", broker), yaml, {"NAP": str(nap_s)})
+        self._gate = folder / "gate"
+        env = {"NAP": str(nap_s), "GATE": str(self._gate)}
+        super().__init__(folder, CODE.replace("THE BROKER", broker), yaml, env)
         self.settings = folder / "celery.yaml"
         self.settings.write_text(json.dumps({"execution": {"config": {"broker": broker}}}), encoding="utf-8")
         self._logs: dict[int, Path] = {}
@@ -89,6 +104,16 @@ class QueueSystem(System):
         self.wait_for("the worker's first word", lambda: file.exists() or worker.poll() is not None, 60)
         assert worker.poll() is None, log.read_text(encoding="utf-8")
         return worker
+
+    def open_gate(self) -> None:
+        """Let the bodies of ``four_held`` end."""
+        self._gate.touch()
+
+    def launch(self, job: str) -> str:
+        """Have the instance's launcher launch a run of a job of the file; its id."""
+        run_id = self.create(job)
+        self.instance.coordinator.submit(self.instance.runs.get(run_id))
+        return run_id
 
     def state(self, worker: subprocess.Popen[bytes]) -> dict[str, Any]:
         """What the worker wrote into its file last."""

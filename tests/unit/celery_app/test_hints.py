@@ -33,9 +33,20 @@ def test_fields_of_a_later_minor_version_are_ignored() -> None:
     assert read(message({**HINT.to_kwargs(), "sent_at": 1.0}), "i") == HINT
 
 
+def test_the_hint_of_a_run_has_a_task_of_its_own() -> None:
+    hint = Hint("i", "run", "", 1, "q")
+
+    assert (hint.task_name, hint.task_id) == ("runplane.run", "run.1")
+    assert read(message(hint.to_kwargs(), headers={"task": "runplane.run"}), "i") == hint
+
+
 @pytest.mark.parametrize(
     ("sent", "why", "is_others"),
     [
+        (message(headers={"task": "runplane.run"}), "malformed", False),
+        (message({**HINT.to_kwargs(), "kind": "run"}), "malformed", False),
+        (message({**HINT.to_kwargs(), "kind": "run"}, headers={"task": "runplane.run"}), "malformed", False),
+        (message({**HINT.to_kwargs(), "step": ""}), "malformed", False),
         (message(headers={"task": "execute_plan"}), "foreign", True),
         (message(headers={}), "foreign", False),
         (message({**HINT.to_kwargs(), "instance": "another"}), "foreign", True),
