@@ -27,7 +27,7 @@ from ..events.argv import (
     STEP_ARGS_ENV,
     WATCHER_ENV,
 )
-from .verb import Refusal, WorkerVerb
+from .verb import Refusal, Verbs, WorkerVerb
 
 START_WAIT_ENV = "RUNPLANE_DB_START_WAIT"
 START_WAIT_S = 300.0
@@ -44,7 +44,7 @@ T = TypeVar("T")
 _compressed = "The document, compressed: base64 of zlib of its JSON."
 
 
-@click.group("api", hidden=True)
+@click.group("api", cls=Verbs, hidden=True)
 def api() -> None:
     """Verbs for containers and processes. A person does not call them: see `job` and `run`."""
 

@@ -9,10 +9,10 @@ import click
 
 from ..errors import DocumentError, nearest
 from .report import as_json
-from .verb import Verb
+from .verb import Verb, Verbs
 
 
-@click.group("args")
+@click.group("args", cls=Verbs)
 def args() -> None:
     """Request documents: ExecuteRunArgs, ResumeRunArgs, ExecuteStepArgs, and what travels in them."""
 

@@ -25,10 +25,10 @@ from .code_options import CodeOptions, with_code_options
 from .job import refuse_taken, say, startup_timeout_s
 from .report import as_json, at, print_end, short
 from .run_config_files import read_run_config, read_tags
-from .verb import Verb
+from .verb import Verb, Verbs
 
 
-@click.group("asset")
+@click.group("asset", cls=Verbs)
 def asset() -> None:
     """Assets of a file, module or package."""
 

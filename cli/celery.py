@@ -16,7 +16,7 @@ import click
 
 from ..daemon import local_file
 from ..errors.exit_codes import ExitCode
-from .verb import Example, Refusal, Verb
+from .verb import Example, Refusal, Verb, Verbs
 
 MOST_QUEUES = 4
 APPS = ("dagster_celery.app", "runplane.celery")
@@ -28,12 +28,12 @@ def say(text: str) -> None:
     click.echo(text, err=True)
 
 
-@click.group("celery")
+@click.group("celery", cls=Verbs)
 def celery() -> None:
     """Workers that run the steps of Celery's queues."""
 
 
-@celery.group("worker")
+@celery.group("worker", cls=Verbs)
 def worker() -> None:
     """Start a worker, say how it is, list all."""
 

@@ -11,7 +11,7 @@ import click
 
 from ..daemon import local_file
 from ..errors.exit_codes import ExitCode
-from .verb import Example, Refusal, Verb
+from .verb import Example, Refusal, Verb, Verbs
 
 
 def say(text: str) -> None:
@@ -19,7 +19,7 @@ def say(text: str) -> None:
     click.echo(text, err=True)
 
 
-@click.group("daemon")
+@click.group("daemon", cls=Verbs)
 def daemon() -> None:
     """The daemon starts runs that wait in the queue. Any number of equal ones may run."""
 

@@ -18,10 +18,10 @@ from ..instance.storage_location import PostgresLocation, SqliteLocation, storag
 from .job import say
 from .pools import concurrency
 from .report import as_json
-from .verb import Verb
+from .verb import Verb, Verbs
 
 
-@click.group("instance")
+@click.group("instance", cls=Verbs)
 def instance() -> None:
     """The instance: the folder of DAGSTER_HOME, and its dagster.yaml."""
 

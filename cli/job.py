@@ -22,10 +22,10 @@ from ..locations.subprocess_source import STARTUP_TIMEOUT_S
 from ..storage.contract import RunFilter
 from .code_options import CodeOptions, RunOptions, with_code_options, with_location_options, with_run_options
 from .report import as_json, print_end, short
-from .verb import Refusal, Verb
+from .verb import Refusal, Verb, Verbs
 
 
-@click.group("job")
+@click.group("job", cls=Verbs)
 def job() -> None:
     """Jobs of a file, module or package."""
 

@@ -14,7 +14,7 @@ import click
 from ..errors import ConfigErrors, NotFoundError, Problem, RunplaneError, nearest
 from ..errors.exit_codes import ExitCode
 from .code_options import CodeOptions, RunOptions, with_code_options, with_location_options
-from .verb import Example, Verb
+from .verb import Example, Verb, Verbs
 
 _LONGEST_SHOWN = 160
 _OUTPUT = click.option(
@@ -25,7 +25,7 @@ _EXPLAIN = click.option(
 )
 
 
-@click.group("k8s")
+@click.group("k8s", cls=Verbs)
 def k8s() -> None:
     """Kubernetes: what runs and steps become there."""
 

@@ -20,13 +20,13 @@ from ..storage.contract import RunFilter
 from ..storage.pools import Pool, Pools
 from .job import say
 from .report import as_json, short
-from .verb import Verb
+from .verb import Verb, Verbs
 
 MOST_NAMED = 20
 PAGE = 200
 
 
-@click.group("concurrency")
+@click.group("concurrency", cls=Verbs)
 def concurrency() -> None:
     """Pools: how many steps at a time, over all runs, may use something that is scarce."""
 

@@ -19,6 +19,7 @@ from ..events.status import RunStatus
 from ..instance.instance import Instance
 from ..storage.compute_logs import KeptElsewhere, LocalComputeLogStore
 from .advice import run_advice, step_advice
+from .metadata_text import failure_metadata
 from .phases import attempt_to_json, attempts_in_pods, phases
 from .story import CAUSE_WORDS, Attempt, RunStory, Span, StepStatus, StepStory
 
@@ -159,6 +160,8 @@ def print_failures(story: RunStory, run: Run) -> None:
         attempts = f" (attempt {step.attempts[-1].n})" if len(step.attempts) > 1 else ""
         click.echo("")
         click.echo(coloured(f"Step {step.key} failed{attempts}: {cause_words(step.failure)}", StepStatus.FAILED))
+        for label, text in failure_metadata(step.failure):
+            click.echo(f"    {label}: {text}")
         _print_error((step.failure or {}).get("error"))
         _print_advice(step_advice(step.failure))
     if len(failed) > MOST_FAILURES:

@@ -18,7 +18,7 @@ from .job import say, submit
 from .reading import read_story
 from .removing import delete, purge, wipe
 from .report import as_json, at, coloured, print_end, seconds, short, step_to_json
-from .verb import Verb
+from .verb import Verb, Verbs
 
 _STATUSES = [status.value for status in RunStatus]
 
@@ -26,7 +26,7 @@ _STATUSES = [status.value for status in RunStatus]
 _follow_option = click.option("-F", "--follow", is_flag=True, help="Watch it; end with 1 when it does not succeed.")
 
 
-@click.group("run")
+@click.group("run", cls=Verbs)
 def run() -> None:
     """Runs of the instance. RUN_ID may be the first characters of an id, four at least."""
 

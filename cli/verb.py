@@ -46,6 +46,16 @@ class Example(click.Command):
                 formatter.write(" " * formatter.current_indent + self.example + "\n")
 
 
+class Verbs(click.Group):
+    """A group whose help says of each verb its whole first sentence."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Name and sentence of each verb."""
+        rows = [(name, self.commands[name].get_short_help_str(limit=500)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl([row for row in rows if not self.commands[row[0]].hidden])
+
+
 class Verb(Example):
     """A verb for people: whatever it can not do is exit code 2 and one message."""
 

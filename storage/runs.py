@@ -18,7 +18,9 @@ from .dialect import Statement
 from .rules import Rules
 
 RUN_COLUMNS = "r.run_id, r.job_name, r.body, r.parent_run_id, r.root_run_id, r.plan_id, r.created_at, r.started_at, r.ended_at, h.status"
-_BEGINNING = re.compile("[0-9A-Fa-f-]{4,}")
+SHORTEST_BEGINNING = 4
+"""Characters of an id that may stand for it."""
+_BEGINNING = re.compile(f"[0-9A-Fa-f-]{{{SHORTEST_BEGINNING},}}")
 """Of a UUID: long enough to be meant, and with nothing in it that a pattern of SQL would take for itself."""
 
 
@@ -47,7 +49,9 @@ class Runs:
             raise NotFoundError(
                 f"no run {run_id!r} is stored in {self._database.where}.",
                 nearest=nearest(run_id, known),
-                hint="`runplane run list` shows what is there.",
+                hint="`runplane run list` shows what is there."
+                if len(run_id) >= SHORTEST_BEGINNING
+                else f"The beginning of an id has at least {SHORTEST_BEGINNING} characters.",
             )
         return found[0]
 

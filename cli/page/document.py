@@ -18,6 +18,7 @@ from ...events.event import Event
 from ...events.messages import default_message
 from ...events.status import RunStatus
 from ..advice import run_advice, step_advice
+from ..metadata_text import failure_metadata, metadata_text
 from ..phases import NAMES, attempts_in_pods, phases
 from ..report import at, cause_words, next_command, of_user, seconds, short
 from ..story import Attempt, RunStory, StepStatus, StepStory
@@ -143,6 +144,7 @@ def _failed_step(step: StepStory, *, is_open: bool) -> Markup:
         str(failure.get("cause") or "unknown"),
         step_advice(failure),
         failure.get("error"),
+        said=failure_metadata(failure),
         is_open=is_open,
     )
 
@@ -154,6 +156,7 @@ def _card(
     advice: str | None,
     error: Mapping[str, Any] | None,
     *,
+    said: Sequence[tuple[str, str]] = (),
     is_open: bool = True,
 ) -> Markup:
     text = error_text(of_user(ErrorInfo.from_body(error))) if error else None
@@ -162,6 +165,13 @@ def _card(
         element("h3", f"{title}: {words}", class_="bad"),
         element("p", "Cause: ", element("code", cause), ".", f" {advice}" if advice else "", class_="advice")
         if cause
+        else None,
+        element(
+            "dl",
+            [element("div", element("dt", label), element("dd", _value(text))) for label, text in said],
+            class_="facts",
+        )
+        if said
         else None,
         element("details", element("summary", "Error"), element("pre", cut(text, TEXT_CHARACTERS)), open=is_open)
         if text
@@ -231,14 +241,7 @@ def _value(value: object) -> Child:
     """A metadata value: what a richer one holds, an address as a link."""
     if isinstance(value, Mapping) and value.get("__class__") == "TimestampMetadataValue":
         return at(value.get("value"))
-    if isinstance(value, Mapping):
-        given = [v for k, v in value.items() if k != "__class__"]
-        value = (
-            given[0]
-            if "__class__" in value and len(given) == 1
-            else {k: v for k, v in value.items() if k != "__class__"}
-        )
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=1)
+    text = metadata_text(value)
     if text.startswith(("http://", "https://")):
         return element("a", text, href=text, rel="noopener noreferrer")
     return cut(text, MESSAGE_CHARACTERS)

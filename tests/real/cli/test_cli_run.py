@@ -71,9 +71,11 @@ def test_pages_of_a_list_for_programs(stored, runplane) -> None:
 
 
 def test_a_run_is_found_by_the_first_characters_of_its_id(stored, runplane) -> None:
-    done = runplane("run", "show", stored[1].run_id[:8])
+    done, too_short = (runplane("run", "show", stored[1].run_id[:n]) for n in (8, 3))
 
     assert done.stdout.startswith(f"{stored[1].run_id}  b  created ")
+    assert too_short.exit_code == 2
+    assert "The beginning of an id has at least 4 characters." in too_short.stderr
 
 
 def test_a_run_that_nobody_started_is_canceled_at_once(stored, runplane) -> None:

@@ -66,6 +66,16 @@ def test_the_help_of_a_verb_explains_it(name: str) -> None:
     assert max(map(len, text.splitlines())) <= 130
 
 
+def test_the_help_of_a_group_has_the_whole_sentence_of_each_verb() -> None:
+    run = root.get_command(click.Context(root), "run")
+    assert isinstance(run, click.Group)
+
+    text = " ".join(run.get_help(click.Context(run, info_name="run")).split())
+
+    for verb in run.commands.values():
+        assert verb.get_short_help_str(1000) in text
+
+
 def test_what_lists_or_shows_has_a_form_for_programs() -> None:
     listing = [n for n in VERBS if n.split()[-1] in ("list", "show", "info", "check", "status", "events")]
 

@@ -122,6 +122,15 @@ def test_the_cause_of_a_failure_is_on_top_with_its_evidence_and_what_to_do() -> 
     assert sections == ["failures", "graph", "timeline", "events"]
 
 
+def test_a_failure_says_what_its_code_said_beside_it() -> None:
+    said = {"rows": 3, "where": {"__class__": "PathMetadataEntryData", "path": "/tmp/bad.csv"}, "first": {"a": 1}}
+    failure = {"label": "intentional-failure", "description": "bad rows", "metadata": said}
+    page = Parsed(render(content(PLAN, *attempt("a", 1, 3, "STEP_FAILURE", cause="USER_CODE", user_failure=failure))))
+
+    for words in ("Step a: bad rows", "rows3", "where/tmp/bad.csv", 'first{ "a": 1 }'):
+        assert words in " ".join(page.text.split()), words
+
+
 def test_steps_are_drawn_and_timed() -> None:
     page = Parsed(render(content(PLAN, *FAILED)))
 

@@ -8,11 +8,12 @@ from typing import Any
 import click
 import pytest
 
-from runplane.cli.report import cause_words, seconds, step_line, timeline
+from runplane.cli.report import cause_words, print_failures, seconds, step_line, timeline
 from runplane.cli.run_config_files import read_run_config, read_tags
 from runplane.cli.story import RunStory, StepStatus, StepStory
 from runplane.engine.snapshot import InputPlan, OutputPlan, OutputRef, PlanSnapshot, StepPlan
 from runplane.events.event import Event
+from runplane.events.run import Run
 from runplane.events.status import RunStatus
 
 A = StepPlan("a", "a", "a")
@@ -172,6 +173,19 @@ def test_metadata_that_names_a_place_is_shown(value: Any, found: list[tuple[str,
     told(1, "STEP_OUTPUT", "a", 1, output="result", metadata={"where": value})
 
     assert told.story.steps["a"].found == found
+
+
+def test_a_failure_says_what_its_code_said_beside_it(capsys: pytest.CaptureFixture[str]) -> None:
+    told = Told(A)
+    said = {"rows": 3, "where": {"__class__": "UrlMetadataEntryData", "url": "https://x.y/z"}}
+    failure = {"label": "intentional-failure", "description": "bad rows", "metadata": said}
+    told.attempt("a", 1, 0, 0, 5, "STEP_FAILURE", cause="USER_CODE", user_failure=failure)
+
+    print_failures(told.story, Run(run_id="r" * 36, job_name="job"))
+
+    _, first, *more = capsys.readouterr().out.splitlines()
+    assert first == "Step a failed: bad rows"
+    assert more[:2] == ["    rows: 3", "    where: https://x.y/z"]
 
 
 def test_the_timeline_draws_waiting_and_working_to_scale() -> None:
