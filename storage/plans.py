@@ -24,6 +24,7 @@ class Plans:
     def __init__(self, database: Database, rules: Rules) -> None:
         self._database = database
         self._rules = rules
+        self._packed: tuple[PlanSnapshot, str, bytes] | None = None
 
     def put(self, plan: PlanSnapshot) -> str:
         """Store a plan once; return its id."""
@@ -37,15 +38,21 @@ class Plans:
         That it is used is noted once an hour at most: those who submit runs of one job do not wait for each other.
         """
         now = time.time()
-        body = plan_to_body(plan)
-        found = plan_id(body)
-        packed = zlib.compress(json.dumps(body, separators=(",", ":")).encode(), 1)
+        found, packed = self._pack(plan)
         sql = (
             "INSERT INTO {plan} AS p (plan_id, version, body, used_at) VALUES (:id, :version, :body, :now)"
             " ON CONFLICT (plan_id) DO UPDATE SET used_at = excluded.used_at WHERE coalesce(p.used_at, 0) < :an_hour_ago"
         )
         params = {"id": found, "version": PLAN_VERSION, "body": packed, "now": now, "an_hour_ago": now - NOTED_EVERY_S}
         return found, Statement(self._rules.named(sql), params)
+
+    def _pack(self, plan: PlanSnapshot) -> tuple[str, bytes]:
+        """Its id and its stored form. Who submits a thousand runs of one plan has it packed once."""
+        if self._packed is None or self._packed[0] is not plan:
+            body = plan_to_body(plan)
+            packed = zlib.compress(json.dumps(body, separators=(",", ":")).encode(), 1)
+            self._packed = plan, plan_id(body), packed
+        return self._packed[1:]
 
     def get(self, found: str) -> PlanSnapshot:
         """The stored plan.

@@ -17,7 +17,9 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache, lru_cache
+from types import MappingProxyType
 from typing import Any
 
 from ..engine.arcs import ATTEMPT_ARCS, OPEN_ATTEMPT_STATES, RUN_ARCS, AttemptState
@@ -160,18 +162,29 @@ class Transaction:
         return self.statements
 
 
+@lru_cache(maxsize=1024)
+def _named(text: str, prefix: str) -> str:
+    """The texts are few, and asked for with each transaction."""
+    for table in _TABLES:
+        text = text.replace("{" + table + "}", prefix + table)
+    return text
+
+
+@cache
+def _all_named(dialect: Dialect) -> Mapping[str, str]:
+    return MappingProxyType({name: _named(text, dialect.prefix) for name, text in _texts(dialect).items()})
+
+
 class Rules:
     """The statements for one dialect. Texts are built once; a transaction only fills in parameters."""
 
     def __init__(self, dialect: Dialect) -> None:
         self.dialect = dialect
-        self.sql = {name: self.named(text) for name, text in _texts(dialect).items()}
+        self.sql = _all_named(dialect)
 
     def named(self, text: str) -> str:
         """`text` with the braces around table names filled in."""
-        for table in _TABLES:
-            text = text.replace("{" + table + "}", self.dialect.prefix + table)
-        return text
+        return _named(text, self.dialect.prefix)
 
     # Ways in: each locks the head row and says who is writing -----------------------------------------------------------
 

@@ -22,9 +22,9 @@ from scale import IS_LONG, scaled
 
 PARTS = 2
 RUNS = scaled(1000, long=20_000)
+pytestmark = pytest.mark.timeout(scaled(120, long=3600))
 
 
-@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("part", range(PARTS))
 def test_exactly_the_complement_runs(part: int) -> None:
     again = sum(run_again(seed) for seed in range(part, RUNS, PARTS))
