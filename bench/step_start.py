@@ -22,6 +22,7 @@ from runplane.executors.contract import RunnerSignal, StepOrder, StepWrote
 from runplane.executors.multiprocess import MultiprocessRunner
 from runplane.executors.processes.contract import ProcessSettings
 from runplane.executors.processes.step_processes import StepProcesses
+from runplane.executors.values import NoValues
 from runplane.storage.compute_logs import LocalComputeLogStore
 from runplane.storage.contract import AttemptRef
 
@@ -32,7 +33,7 @@ from runplane.executors.template.host import serve
 
 def load(import_s):
     time.sleep(import_s)
-    def perform(task, emit):
+    def perform(task, emit, ask):
         emit(NewEvent("STEP_SUCCESS", task.ref.step, task.ref.n, {"began": time.time()}, time.time()))
     return perform
 
@@ -55,7 +56,7 @@ def measure(folder: Path, method: str, steps: int, import_s: float) -> Mapping[s
     program.write_text(PROGRAM)
     inbox: queue.SimpleQueue[RunnerSignal] = queue.SimpleQueue()
     processes = StepProcesses(ProcessSettings([sys.executable, str(program)], import_s, **METHODS[method]))
-    runner = MultiprocessRunner(inbox.put, processes, "run", LocalComputeLogStore(folder))
+    runner = MultiprocessRunner(inbox.put, processes, "run", LocalComputeLogStore(folder), NoValues())
     runner.prepare()
     starts = []
     for i in range(steps):

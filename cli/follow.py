@@ -84,9 +84,10 @@ _KINDS = {kind.value for kind in EventKind}
 class _Capture:
     """How far one capture was printed."""
 
-    def __init__(self, key: Sequence[str], steps: Sequence[str]) -> None:
+    def __init__(self, key: Sequence[str], steps: Sequence[str], pod: str | None = None) -> None:
         self.key = tuple(key)
         self.title = ", ".join(steps)
+        self.pod = pod
         self.offsets: dict[Stream, int] = {"out": 0, "err": 0}
         self.complete: set[Stream] = set()
 
@@ -134,6 +135,11 @@ class _Printer:
         return news
 
     def _copy(self, capture: _Capture, stream: Stream, target: BinaryIO) -> bool:
+        if capture.pod is not None:
+            self._begin(capture)
+            say(f"What was printed is in the log of the pod: kubectl logs {capture.pod}")
+            capture.complete |= {"out", "err"}
+            return True
         if self._elsewhere is not None and self._elsewhere.place_only:
             self._begin(capture)
             click.echo(self._elsewhere.place(capture.key, stream))
@@ -190,4 +196,4 @@ def _announced(page: Sequence[Event], step: str | None) -> Iterator[_Capture]:
         if event.kind == EventKind.LOGS_CAPTURED:
             steps = event.body.get("step_keys") or ([event.step] if event.step else [])
             if step is None or any(is_of(step, key) for key in steps):
-                yield _Capture(event.body["log_key"], steps)
+                yield _Capture(event.body["log_key"], steps, event.body.get("pod"))

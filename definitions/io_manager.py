@@ -13,6 +13,7 @@ from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from typing import Any
 
+from ..engine.snapshot import IN_DATABASE
 from ..events.asset_key import AssetKey
 from .errors import DagsterInvariantViolationError
 from .ins_outs import UNSET
@@ -22,6 +23,11 @@ from .value_type import ANY, ValueType
 
 def _always_current() -> None:
     """Outside a run there is nobody who could have taken the step over."""
+
+
+def _no_value() -> bytes | None:
+    """Outside a run nothing is kept."""
+    return None
 
 
 class OutputContext:
@@ -42,6 +48,7 @@ class OutputContext:
         op_def: the op that makes it.
         job_name: the job.
         location: where it was kept, as recorded with its event; None while it is being kept.
+        kept_value: what the database of runs is to keep, or None.
     """
 
     def __init__(
@@ -65,6 +72,7 @@ class OutputContext:
         version: str | None = None,
         location: Mapping[str, Any] | None = None,
         ensure_current: Callable[[], None] = _always_current,
+        read_value: Callable[[], bytes | None] = _no_value,
     ) -> None:
         self.step_key = step_key
         self.name = name
@@ -86,6 +94,8 @@ class OutputContext:
         self.recorded_location: dict[str, Any] = {}
         self.logged_metadata: dict[str, Any] = {}
         self._ensure_current = ensure_current
+        self._read_value = read_value
+        self.kept_value: bytes | None = None
 
     @property
     def metadata(self) -> Mapping[str, Any]:
@@ -151,6 +161,16 @@ class OutputContext:
     def record_location(self, **location: Any) -> None:
         """Note where the value is kept (JSON values); it is stored with the output's event and given back when it is loaded."""
         self.recorded_location.update(location)
+
+    def keep_value(self, value: bytes) -> None:
+        """Have the database of runs keep the value itself: it travels with the output's event."""
+        self.kept_value = value
+        asset = {"asset_key": self.asset_key.to_escaped_user_string()} if self.has_asset_key else {}
+        self.record_location(**{IN_DATABASE: self.attempt}, **asset)
+
+    def read_value(self) -> bytes | None:
+        """What the database of runs keeps of this output (of an asset whose run is not known, the newest); None: nothing."""
+        return self._read_value()
 
     def ensure_current(self) -> None:
         """Return if this attempt still has the right to write.

@@ -123,6 +123,13 @@ class StoredOutput(NamedTuple):
     """Where the IO manager of that run kept it; None when the IO manager finds it by run, step and output alone."""
 
 
+OUTPUTS_TAG = "runplane/outputs"
+"""Tag of a run: where outputs go that no IO manager was chosen for, ``database`` or ``files``."""
+DATABASE, FILES = "database", "files"
+IN_DATABASE = "database"
+"""Field of a location: storage keeps the value itself; the number of the attempt that made it."""
+
+
 @record
 class PlanSnapshot:
     """All steps of a run, in plan order (levels flattened, names sorted inside a level).

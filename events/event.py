@@ -25,6 +25,7 @@ class NewEvent(NamedTuple):
         n: attempt number of the step, from 1; None for an event of the run or of a step that was never issued.
         body: JSON values only.
         written_at: the writer's clock, seconds since the epoch.
+        value: of an output that storage is to keep itself. It travels with the output's event, and is no part of it.
     """
 
     kind: str
@@ -32,6 +33,7 @@ class NewEvent(NamedTuple):
     n: int | None
     body: Mapping[str, Any]
     written_at: float
+    value: bytes | None = None
 
 
 class Event(NamedTuple):

@@ -23,7 +23,7 @@ from .contract import RunnerNote, RunnerSignal, StepGone, StepOrder, StepWrote, 
 from .log_capture import LogCapture
 from .perform import perform_step
 from .resource_scope import ResourceScope
-from .settings import DriverSettings, ExecutorContext, driver_settings
+from .settings import DriverSettings, ExecutorContext, driver_settings, values_of
 from .step_log import choose_loggers, listened, step_logger
 from .step_request import StepRequest
 from .time_limit import TimeLimit
@@ -181,6 +181,7 @@ class InProcessRunner:
             inputs=order.inputs,
             scope=self._scope,
             instance=self._context.instance,
+            values=values_of(self._context),
             log_settings=self._context.log_settings,
             raised=self._raised,
         )

@@ -13,6 +13,7 @@ from typing import Any
 from ..kube.access import ClusterAccess, cluster_access
 from ..kube.client import KubeClient
 from ..kube.create_limit import CreateLimit
+from ..kube.job_manifest import RenderedJob
 from ..kube.own_job import ownership
 from ..kube.settings import (
     ExecutorSettings,
@@ -21,6 +22,7 @@ from ..kube.settings import (
     launcher_settings,
     resolved_launcher_config,
 )
+from ..kube.shared_folders import shares
 from ..storage.contract import AttemptRow
 from .contract import RunnerSignal
 from .k8s_retention import StepRetention
@@ -44,6 +46,7 @@ class K8sJobExecutor:
     def __init__(self, settings: DriverSettings, context: ExecutorContext, config: Mapping[str, Any]) -> None:
         self.settings = settings
         self._context = context
+        context.instance.refuse_database_for_pods()
         self._executor = executor_settings(_given(config), os.environ)
         self._launcher = _launcher_settings(context.instance)
         self._access = _access(config, context.instance)
@@ -55,19 +58,28 @@ class K8sJobExecutor:
         """Made from validated config; every key of ``k8s_job_executor``.
 
         Raises:
-            ConfigErrors: a key that Kubernetes does not know, a value that it would not take, no image.
+            ConfigErrors: a key that Kubernetes does not know, a value that it would not take, no image; a database that pods can not reach.
             NotFoundError: no way to a cluster.
         """
         return cls(driver_settings(config, max_concurrent=config.get("max_concurrent") or None), context, config)
 
+    @classmethod
+    def pods_share_storage(cls, config: Mapping[str, Any], context: ExecutorContext) -> bool:
+        """See ``MakesPods``."""
+        return shares(cls.from_config(config, context).sample().manifest, str(context.home / "storage"))
+
+    def sample(self) -> RenderedJob:
+        """The Job of a first step. Raises ``ConfigErrors``."""
+        return self._jobs.sample()
+
     def prepare(self) -> None:
         """See that the configuration makes a Job. Raises ``ConfigErrors``. The code is imported in the pods."""
-        self._jobs.sample()
+        self.sample()
 
     def make_runner(self, report: Callable[[RunnerSignal], None]) -> K8sJobRunner:
         """See ``Executor``."""
         client = KubeClient(self._access, limit=_limit(self._executor))
-        sample = self._jobs.sample()
+        sample = self.sample()
         jobs, remarks = self._jobs, list(sample.warnings)
         if self._executor.owner_references:
             owned = ownership(client, sample.namespace, os.environ)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from ..events.event import NewEvent
 from ..events.kinds import EventKind
-from ..storage.compute_logs import ComputeLogStore, new_log_key
+from ..storage.compute_logs import ComputeLogStore, new_log_key, place_of
 
 _STANDARD = (1, 2)
 
@@ -50,6 +50,7 @@ class LogCapture:
             "file_key": self._key[-1],
             "step_keys": self._step_keys,
             "pid": os.getpid(),
+            **place_of(self._logs),
         }
         return NewEvent(EventKind.LOGS_CAPTURED, step, n, body, time.time())
 

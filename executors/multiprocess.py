@@ -18,6 +18,7 @@ from __future__ import annotations
 import os
 import secrets
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,17 +29,19 @@ from ..events.causes import FailureCause
 from ..events.event import NewEvent
 from ..events.kinds import EventKind
 from ..events.messages import duration as in_words
-from ..storage.compute_logs import ComputeLogStore, new_log_key
+from ..storage.compute_logs import ComputeLogStore, new_log_key, place_of
 from ..storage.contract import AttemptRef
 from .cgroup import Cgroups
 from .concurrency import max_concurrent_of
 from .contract import PartFailed, RunnerNote, RunnerSignal, StepGone, StepOrder, StepRefused, StepWrote, engine_event
+from .database_values import answered
 from .processes.contract import READY_AHEAD, End, Job, ProcessSettings
 from .processes.ends import signal_name
 from .processes.step_processes import StepProcesses
-from .settings import DriverSettings, ExecutorContext, driver_settings
+from .settings import DriverSettings, ExecutorContext, driver_settings, values_of
 from .template.job_argument import JobArgument
 from .template.wire import OUTCOMES, Task
+from .values import ValueReader
 
 PROGRAM = "runplane.executors.template"
 _MOST_KEYS_SHOWN = 1000
@@ -54,6 +57,7 @@ class MultiprocessRunner:
         processes: makes the processes. It belongs to the runner from here on.
         run_id: the run.
         logs: where what the steps print is kept.
+        values: reads values that the database keeps.
         cgroups: the control groups that tell of kills for memory; None: this process'.
     """
 
@@ -63,6 +67,7 @@ class MultiprocessRunner:
         processes: StepProcesses,
         run_id: str,
         logs: ComputeLogStore,
+        values: ValueReader,
         cgroups: Cgroups | None = None,
     ) -> None:
         self.worker_id = f"multiprocess-{secrets.token_hex(8)}"
@@ -71,6 +76,7 @@ class MultiprocessRunner:
         self._processes = processes
         self._run_id = run_id
         self._logs = logs
+        self._values = values
         self._cgroups = cgroups or Cgroups()
         self._oom_kills = self._cgroups.oom_kills()
         self._attempts: dict[AttemptRef, _Attempt] = {}
@@ -201,6 +207,17 @@ class MultiprocessRunner:
         """See ``Listener``."""
         self._report(RunnerNote([_unsafe_note(findings)]))
 
+    def wants(self, ref: AttemptRef, kind: str, details: Any, answer: Callable[[bytes | None], None]) -> None:
+        """See ``Listener``. The database may be away: a thread of its own waits, and nobody waits for that at the end."""
+
+        def read() -> None:
+            try:
+                answer(answered(self._values, kind, details))
+            except BaseException as error:  # noqa: BLE001 - the run ends with it
+                self._report(PartFailed(error))
+
+        threading.Thread(target=read, name=f"value for {ref.step}", daemon=True).start()
+
     def failed(self, error: BaseException) -> None:
         """See ``Listener``."""
         self._report(PartFailed(error))
@@ -218,6 +235,7 @@ class MultiprocessRunner:
             "file_key": attempt.log_key[-1],
             "step_keys": [ref.step],
             "pid": pid,
+            **place_of(self._logs),
         }
         self._report(RunnerNote([NewEvent(EventKind.LOGS_CAPTURED, None, None, body, time.time())]))
 
@@ -300,7 +318,8 @@ class MultiprocessExecutor:
 
     def make_runner(self, report: Callable[[RunnerSignal], None]) -> MultiprocessRunner:
         """See ``Executor``."""
-        return MultiprocessRunner(report, self._processes, self._context.run.run_id, self._context.logs)
+        run_id, logs = self._context.run.run_id, self._context.logs
+        return MultiprocessRunner(report, self._processes, run_id, logs, values_of(self._context))
 
 
 def process_settings(start_method: Mapping[str, Any], argument: JobArgument, ready_ahead: int) -> ProcessSettings:

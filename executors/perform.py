@@ -154,7 +154,7 @@ class _Attempt:
             self._broken = error
             raise
         if self.ended is not None:
-            self.ended.events.append(event)
+            self.ended.events.append(event._replace(value=None))
 
     def tell(self, kind: EventKind, message: str, **details: Any) -> None:
         """An event of this attempt."""
@@ -319,18 +319,19 @@ class _Attempt:
         refuse(what, out.type, check)
         location: dict[str, Any] | None = None
         handled: Mapping[str, Any] = {}
+        value: bytes | None = None
         if has_value and not out.type.is_nothing:
-            location, handled = self._hand_over(contexts, out, mapping_key, output)
+            location, handled, value = self._hand_over(contexts, out, mapping_key, output)
         of_key = f' mapping key "{mapping_key}"' if mapping_key is not None else ""
-        self.tell(
-            EventKind.STEP_OUTPUT,
-            f'Yielded output "{out.name}"{of_key} of type "{out.type.display_name}".{verdict(check)}',
-            output=out.name,
-            mapping_key=mapping_key,
-            location=location,
-            type_check=check_body(out.name, check),
-            metadata=metadata,
-        )
+        body = {
+            "message": f'Yielded output "{out.name}"{of_key} of type "{out.type.display_name}".{verdict(check)}',
+            "output": out.name,
+            "mapping_key": mapping_key,
+            "location": location,
+            "type_check": check_body(out.name, check),
+            "metadata": metadata,
+        }
+        self.emit(NewEvent(EventKind.STEP_OUTPUT.value, self.key, self.request.n, body, time.time(), value))
         self._note(contexts.assets.kept(output, {**metadata, **metadata_body(handled)}, context))
         if location is not None:
             message = f'Handled output "{out.name}" using IO manager "{out.io_manager_key}"'
@@ -377,7 +378,7 @@ class _Attempt:
 
     def _hand_over(
         self, contexts: StepContexts, out: OutputDefinition, mapping_key: str | None, output: AnyOutput
-    ) -> tuple[dict[str, Any], Mapping[str, Any]]:
+    ) -> tuple[dict[str, Any], Mapping[str, Any], bytes | None]:
         context = contexts.for_output(out, mapping_key, output.metadata)
         handling = f'Error occurred while handling output "{out.name}" of step "{self.key}":'
         with self._boundary(DagsterExecutionHandleOutputError, handling):
@@ -385,7 +386,8 @@ class _Attempt:
             for extra in given if hasattr(given, "__next__") else ():
                 if isinstance(extra, Mapping):
                     context.add_output_metadata(extra)
-        return {**context.recorded_location, "io_manager": out.io_manager_key}, context.logged_metadata
+        location = {**context.recorded_location, "io_manager": out.io_manager_key}
+        return location, context.logged_metadata, context.kept_value
 
     def _check_complete(self, contexts: StepContexts, context: OpExecutionContext) -> None:
         for out in contexts.op.output_dict.values():

@@ -29,7 +29,7 @@ from ..events.kinds import EventKind
 from ..events.messages import duration as in_words
 from ..events.origin import ModuleCodePointer
 from ..events.run import Run
-from ..outputs.filesystem import fs_io_manager
+from ..outputs.filesystem import default_io_manager
 from ..outputs.memory import mem_io_manager
 from ..plan.compile import config_of_run
 
@@ -139,7 +139,7 @@ class ResourceScope:
         module = self._env.get("DAGSTER_DEFAULT_IO_MANAGER_MODULE")
         attribute = self._env.get("DAGSTER_DEFAULT_IO_MANAGER_ATTRIBUTE")
         if not module or not attribute:
-            return fs_io_manager
+            return default_io_manager
         return resource_definition(DEFAULT_IO_MANAGER, load_attribute(ModuleCodePointer(module, attribute)))
 
     def _make(self, key: str, log: logging.Logger) -> Any:

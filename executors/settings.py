@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from ..engine.limits import Limits, TagLimit
 from ..engine.snapshot import PlanSnapshot, starts_early
@@ -13,7 +13,9 @@ from ..events.run import Run
 from ..serdes.record import record
 from ..storage.compute_logs import ComputeLogStore
 from .contract import RunnerSignal, StepRunner
+from .database_values import DatabaseValues
 from .log_settings import LogSettings
+from .values import NoValues, ValueReader
 
 
 @record
@@ -60,6 +62,15 @@ class ExecutorContext:
     owns_process: bool = False
 
 
+def values_of(context: ExecutorContext) -> ValueReader:
+    """Reads the values that the run's database keeps."""
+    if context.instance is None:
+        return NoValues()
+    return DatabaseValues(
+        context.instance.journal.values, early=starts_early(context.plan.executor.get("config") or {})
+    )
+
+
 class Executor(Protocol):
     """A way to run the steps of a run. Made by ``from_config(config, context)``."""
 
@@ -70,6 +81,14 @@ class Executor(Protocol):
 
     def make_runner(self, report: Callable[[RunnerSignal], None]) -> StepRunner:
         """The step runner that reports to `report`."""
+
+
+@runtime_checkable
+class MakesPods(Protocol):
+    """A class of executors whose steps are pods of their own."""
+
+    def pods_share_storage(self, config: Mapping[str, Any], context: ExecutorContext) -> bool:
+        """Whether these pods share the folder that outputs are kept in by default."""
 
 
 def driver_settings(config: Mapping[str, Any], *, max_concurrent: int | None) -> DriverSettings:

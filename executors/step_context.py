@@ -117,7 +117,14 @@ class StepContexts:
             "resource_config": self.scope.config.resources.get(manager_key),
             "job_name": self.request.job.name,
         }
-        upstream = OutputContext(step_key="none", name=source.output, metadata=source.metadata, **shared)
+        text = source.key.to_escaped_user_string()
+        upstream = OutputContext(
+            step_key="none",
+            name=source.output,
+            metadata=source.metadata,
+            read_value=lambda: self.request.values.of_asset(text),
+            **shared,
+        )
         return InputContext(
             name=spec.name,
             upstream_output=upstream,
@@ -161,6 +168,7 @@ class StepContexts:
             op_def=self.request.job.wired(template_key(stored.step).removesuffix("[?]")).op,
             job_name=self.request.job.name,
             location=stored.location,
+            read_value=lambda: self.request.values.of_output(stored),
         )
 
     def _needs(self, manager_key: str) -> Any:

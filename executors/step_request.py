@@ -14,6 +14,7 @@ from ..events.run import Run
 from ..serdes.record import record
 from .log_settings import LogSettings
 from .resource_scope import ResourceScope
+from .values import NoValues, ValueReader
 
 
 def _always_current() -> None:
@@ -39,6 +40,7 @@ class StepRequest:
         config: the run's config where it has been read for all steps already; None: this step reads it.
         instance: the instance that user code sees; None where there is none in the process.
         log_settings: the instance's ``python_logs``; its level is over the one in run config.
+        values: reads values that the database of runs keeps.
         raised: is told the exception that user code raised (a run in one process raises it again).
     """
 
@@ -56,4 +58,5 @@ class StepRequest:
     config: ResolvedRunConfig | None = None
     instance: Any = None
     log_settings: LogSettings = field(default_factory=LogSettings)
+    values: ValueReader = field(default_factory=NoValues)
     raised: Callable[[BaseException], None] | None = None

@@ -12,6 +12,7 @@ from ..engine.snapshot import StoredOutput, template_key
 from ..events.event import NewEvent
 from ..events.run import Run
 from .resource_scope import ResourceScope
+from .values import ValueReader
 
 _log = logging.getLogger("runplane.stored_values")
 
@@ -22,14 +23,16 @@ class StoredValues:
     Args:
         job: the job.
         run: the run.
+        values: reads values that the database of runs keeps.
         scope: resources that were open during the run: an IO manager that keeps values in memory has them only there. What is not
             open there is opened when it is asked for.
     """
 
-    def __init__(self, job: JobDefinition, run: Run, scope: ResourceScope) -> None:
+    def __init__(self, job: JobDefinition, run: Run, scope: ResourceScope, values: ValueReader) -> None:
         self._job = job
         self._run = run
         self._scope = scope
+        self._values = values
         self._managers: dict[str, Any] = {}
 
     def keep_managers(self) -> None:
@@ -69,6 +72,7 @@ class StoredValues:
             metadata=out.metadata,
             dagster_type=out.type,
             location=stored.location,
+            read_value=lambda: self._values.of_output(stored),
             **shared,
         )
         context = InputContext(

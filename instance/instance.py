@@ -72,6 +72,8 @@ DEFAULT_RESUMES = 3
 """How often a run may be taken over when the instance does not say."""
 LEASE_TTL_ENV = "RUNPLANE_LEASE_TTL"
 LEASE_TTL_S = 30.0
+IN_A_POD_ENV = "KUBERNETES_SERVICE_HOST"
+"""Set in every container of a cluster."""
 DAEMON_TTL_ENV = "RUNPLANE_DAEMON_LEASE_TTL"
 DAEMON_TTL_S = 6.0
 _KEYS_A_PAGE = 1000
@@ -317,6 +319,17 @@ class Instance:
         settings = self.settings
         pools = settings.pools
         return settings.run_queue.limits(pools.default_limit, pools_hold_runs=pools.granularity == "run")
+
+    def runs_pod_shares(self, run: Run) -> bool | None:
+        """Whether the pod that runs `run`, this one, shares the storage folder with other pods; None when its worker is no pod."""
+        if IN_A_POD_ENV not in self._env:
+            return None
+        found: bool | None = self._wiring.run_pods().shares(run, self.home / "storage")
+        return found
+
+    def refuse_database_for_pods(self) -> None:
+        """For whoever makes pods. Raises ConfigErrors when they can not reach the database: a file, or this machine's own address."""
+        self._wiring.run_pods().refuse_local_database()
 
     def wait_for_ever(self) -> None:
         """From here on calls wait for a database that is away, for as long as it takes (a worker in mid-run)."""

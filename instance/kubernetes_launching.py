@@ -10,7 +10,6 @@ from typing import Any
 
 from ..celery_app.settings import celery_settings
 from ..config.schema import resolve
-from ..errors import ConfigErrors, Problem
 from ..events.status import RunStatus
 from ..kube.access import ClusterAccess, cluster_access
 from ..kube.client import KubeClient
@@ -25,10 +24,8 @@ from ..launchers.k8s import K8sRunLauncher
 from ..storage.contract import RunFilter
 from .check import literal_secrets, not_active_yet
 from .class_schemas import CELERY
-from .config import InstanceConfig
 from .kubernetes_leftovers import KubernetesLeftovers
 from .parts import Part
-from .storage_location import PostgresLocation, SqliteLocation, storage_location
 
 
 class KubernetesLaunching:
@@ -56,7 +53,7 @@ class KubernetesLaunching:
         settings = launcher_settings(config, env, path=part.path, where=part.where)
         if part.class_name == CeleryK8sRunLauncher.__name__:
             celery_settings(config, env, where=part.where)
-        refuse_local_database(instance.config, env)
+        instance.refuse_database_for_pods()
 
         def find_access() -> ClusterAccess:
             access = cluster_access(
@@ -132,26 +129,3 @@ def _trusting(access: ClusterAccess, authority: str | None) -> ClusterAccess:
         return configuration
 
     return replace(access, load=load)
-
-
-def refuse_local_database(config: InstanceConfig, env: Mapping[str, str]) -> None:
-    """Raise ConfigErrors when the database is one that pods can not reach: a file, or this machine's own address."""
-    location = storage_location(config, env)
-    if isinstance(location, SqliteLocation):
-        got = "SQLite"
-    elif isinstance(location, PostgresLocation) and all(map(_is_local, location.host.split(","))):
-        got = f"Postgres at {location.host or 'a socket'}"
-    else:
-        return
-    problem = Problem(
-        "storage",
-        "pods can not reach this database",
-        got,
-        "storage: {postgres: ...} at a name that the cluster resolves",
-    )
-    raise ConfigErrors([problem], where=config.where)
-
-
-def _is_local(host: str) -> bool:
-    name = host.strip("[]").lower()
-    return name in ("", "localhost", "localhost.localdomain", "::1", "0.0.0.0") or name.startswith(("127.", "/"))

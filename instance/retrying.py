@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from enum import Enum
 
-from ..engine.snapshot import PlanSnapshot
+from ..engine.snapshot import OUTPUTS_TAG, PlanSnapshot
 from ..errors import ConfigErrors, ConflictError
 from ..events.kinds import EventKind
 from ..events.origin import CodePointer
@@ -38,6 +38,7 @@ _NOT_COPIED = frozenset(
         FROM_ASSET_FAILURE_TAG,
         FROM_FAILURE_TAG,
         PENDING_TAG,
+        OUTPUTS_TAG,
     }
 )
 """Tags that say something about the one run. Source: https://docs.dagster.io/guides/deploy/execution/run-retries"""

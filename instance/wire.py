@@ -118,6 +118,10 @@ class Wiring:
         built = _class_of("launchers.process", "DefaultRunLauncher")(self.home() / "storage" / "workers")
         return built
 
+    def run_pods(self) -> Any:
+        """What is asked about pods: a ``RunPods``. Most processes ask nothing."""
+        return _class_of("instance.run_pods", "RunPods")(self._config, self._env)
+
     def launchers_start_timeout_s(self) -> int | None:
         """What a launcher of Jobs is configured to give a pod for its start."""
         part = self._config.parts.get("run_launcher")

@@ -22,11 +22,16 @@ from ..config.pointer import ClassPointer, load_class
 from ..definitions.config_schema import Field, StringSource
 from ..definitions.io_manager import InputContext, IOManager, IOManagerDefinition, OutputContext
 from ..definitions.resources import InitResourceContext, ResourceDefinition
+from ..engine.snapshot import DATABASE, OUTPUTS_TAG
 from ..errors.base import NotFoundError, RunplaneError
-
-PICKLE_PROTOCOL = 4
-NOT_PICKLABLE = (pickle.PicklingError, AttributeError, TypeError, RecursionError)
-"""What pickle raises for a value that it can not take."""
+from .database import (
+    NOT_PICKLABLE,
+    PICKLE_PROTOCOL,
+    DatabaseOutputs,
+    is_in_database,
+    load_from_database,
+    not_picklable,
+)
 
 
 class PickleFiles(IOManager):
@@ -64,6 +69,8 @@ class PickleFiles(IOManager):
             NotFoundError: there is no such file.
         """
         upstream = context.upstream_output
+        if is_in_database(upstream):
+            return load_from_database(context)
         recorded = (upstream.location or {}).get("path") if upstream is not None else None
         path = Path(recorded) if recorded else self._path(_identifier(context))
         context.add_input_metadata({"path": path})
@@ -79,15 +86,6 @@ class PickleFiles(IOManager):
 
     def _path(self, identifier: Sequence[str]) -> Path:
         return self.base.joinpath(*identifier)
-
-
-def not_picklable(context: OutputContext, obj: Any, error: Exception) -> RunplaneError:
-    """The error that names the output and the value's type."""
-    return RunplaneError(
-        f"the output '{context.name}' of step '{context.step_key}' can not be pickled: {error}.",
-        got=type(obj).__name__,
-        hint="Return a value that can be, or give the output an IO manager that can keep it.",
-    )
 
 
 def _identifier(context: InputContext) -> Sequence[str]:
@@ -118,6 +116,13 @@ def _point(public: Path, own: Path) -> None:
     os.replace(aside, public)
 
 
+def _make_default(context: InitResourceContext) -> IOManager:
+    chosen = (context.resource_config or {}).get("base_dir")
+    if chosen is None and context.run is not None and context.run.tags.get(OUTPUTS_TAG) == DATABASE:
+        return DatabaseOutputs(_make(context))
+    return _make(context)
+
+
 def _make(context: InitResourceContext) -> IOManager:
     config = context.resource_config or {}
     base = config.get("base_dir") or context.storage_dir
@@ -133,10 +138,16 @@ def _make(context: InitResourceContext) -> IOManager:
     return at_url
 
 
+_CONFIG = Field({"base_dir": Field(StringSource, is_required=False)}, is_required=False, default_value={})
 fs_io_manager = IOManagerDefinition(
     _make,
-    config_schema=Field({"base_dir": Field(StringSource, is_required=False)}, is_required=False, default_value={}),
+    config_schema=_CONFIG,
     description="Keeps outputs as pickle files, by default under the storage folder of the home; base_dir may be a URL.",
+)
+default_io_manager = IOManagerDefinition(
+    _make_default,
+    config_schema=_CONFIG,
+    description="Where no IO manager was chosen: files, or the database of runs where the run's pods share no folder.",
 )
 
 

@@ -24,7 +24,7 @@ from ..config.pointer import ClassPointer, load_class
 from ..definitions.io_manager import InputContext, IOManager, OutputContext
 from ..definitions.metadata_values import PathMetadataValue
 from ..errors.base import NotFoundError, UnsupportedError
-from .filesystem import NOT_PICKLABLE, PICKLE_PROTOCOL, not_picklable
+from .database import NOT_PICKLABLE, PICKLE_PROTOCOL, not_picklable
 
 if TYPE_CHECKING:
     from upath import UPath

@@ -192,6 +192,22 @@ class NoOpComputeLogStore:
         """Nothing is kept, so nothing is deleted."""
 
 
+class PodLogStore(NoOpComputeLogStore):
+    """Steps print where their pod prints: nothing is spooled, so nothing can be dropped; who reads the pod's log has it all.
+
+    Args:
+        pod: the pod's name.
+    """
+
+    def __init__(self, pod: str) -> None:
+        self.pod = pod
+
+
+def place_of(logs: ComputeLogStore) -> dict[str, str]:
+    """What the event that announces a log says of its place, where that is a pod's own log."""
+    return {"pod": logs.pod} if isinstance(logs, PodLogStore) else {}
+
+
 def remove_tree(folder: Path) -> None:
     """Remove a folder with all that is in it; another process may be removing it too. Raises OSError."""
     while folder.is_dir():

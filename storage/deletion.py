@@ -22,6 +22,8 @@ from .rules import Rules
 
 ROWS_AT_ONCE = 2000
 """Rows that one transaction erases: some 10 ms on a slow disk."""
+VALUES_AT_ONCE = 20
+"""Steps whose values one transaction erases; they can be large."""
 NOTES_AT_ONCE = 100
 PLANS_AT_ONCE = 200
 UNUSED_S = 86400.0
@@ -141,16 +143,13 @@ class Deletions:
                     )
                 ]
             )
-        some_steps = "step IN (SELECT a.step FROM {attempt} a WHERE a.run_id = :run ORDER BY a.step LIMIT :limit)"
-        while self._transact(
-            [
-                (
-                    f"DELETE FROM {{attempt}} WHERE run_id = :run AND {some_steps}",
-                    {**of_run, "limit": ROWS_AT_ONCE},
-                )
-            ]
-        )[0].matched:
-            pass
+        for table, at_once in (("output_value", VALUES_AT_ONCE), ("attempt", ROWS_AT_ONCE)):
+            some_steps = (
+                f"step IN (SELECT a.step FROM {{{table}}} a WHERE a.run_id = :run ORDER BY a.step LIMIT :limit)"
+            )
+            text = f"DELETE FROM {{{table}}} WHERE run_id = :run AND {some_steps}"
+            while self._transact([(text, {**of_run, "limit": at_once})])[0].matched:
+                pass
         self._transact(
             [
                 (_OLD_EVENTS_OF_ASSETS, of_run),

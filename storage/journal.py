@@ -43,6 +43,7 @@ from .contract import (
 )
 from .database import Database
 from .dialect import Outcome, Statement
+from .output_values import OutputValues
 from .plans import Plans
 from .retry_requests import RetryRequests, RetryRule
 from .rules import OPS_PER_BATCH, STEP_ENDS, Rules, Transaction
@@ -74,6 +75,7 @@ class Journal:
         self.rules = Rules(database.dialect)
         self._plans = Plans(database, self.rules)
         self._briefs = StepBriefs(database.dialect)
+        self.values = OutputValues(database)
         self.default_pool_slots = default_pool_slots
         self.steps_hold_slots = steps_hold_slots
         self.retries = retries
@@ -328,6 +330,9 @@ class Journal:
             self._slotless.pop(run_id, None)
         else:
             self._slotless[run_id] = batch
+        for op in ops:
+            if isinstance(op, Append) and op.ref is not None:
+                self.values.put(run_id, op.ref, op.nonce, op.events)
         t = self.rules.as_coordinator(run_id, epoch, batch, may_hold_slots=run_id not in self._slotless)
         if pools:
             self.rules.lock_pools(t, pools, self.default_pool_slots)
@@ -558,6 +563,7 @@ class Journal:
         Returns:
             False when the attempt was sealed, or is done and these are more than annotations.
         """
+        self.values.put(run_id, ref, nonce, events)
         t = self.rules.as_service(run_id)
         self.rules.append(t, Append(events, ref, nonce), batch)
         outcomes = self.database.transact(t.close())

@@ -78,6 +78,8 @@ _TABLES = (
     "step_queue",
     "queued_step",
     "step_worker",
+    "output_value",
+    "run_instance",
 )
 NEWS_KINDS = frozenset(
     {

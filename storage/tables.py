@@ -311,6 +311,28 @@ step_worker = Table(
     Index("step_worker_by_queue", "queue"),
 )
 
+output_value = Table(
+    "output_value",
+    metadata,
+    Column("run_id", String(64), nullable=False),
+    Column("step", Text, nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("output", Text, nullable=False),
+    Column("mapping_key", Text, nullable=False, comment="empty for an output that is not dynamic"),
+    Column("asset_key", Text, comment="the asset that it is, as text"),
+    Column("at", Float(53), nullable=False, comment="when it was stored, the database's time"),
+    Column("body", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("run_id", "step", "n", "output", "mapping_key"),
+    Index("output_value_by_asset", "asset_key", "at"),
+)
+
+run_instance = Table(
+    "run_instance",
+    metadata,
+    Column("run_id", String(64), ForeignKey("run.run_id", ondelete="CASCADE"), primary_key=True),
+    Column("body", Text, nullable=False, comment="the instance that launched it, as a document"),
+)
+
 # Alembic's own table, by this name.
 schema_version = Table(
     "schema_version",

@@ -19,6 +19,8 @@ FLUSH_S = 5.0
 OUTPUT_FLUSH_S = 0.25
 MOST_WAITING = 2000
 """A step that writes more than this between two flushes waits until they are stored."""
+MOST_BYTES_WAITING = 32 * 1024 * 1024
+"""The same, of values that storage is to keep."""
 
 
 class EventSink:
@@ -38,6 +40,7 @@ class EventSink:
         self._nonce = claimed.nonce
         self._release = release
         self._waiting: list[NewEvent] = []
+        self._waiting_bytes = 0
         self._batch = 0
         self._refused = False
         self._lock = threading.Lock()
@@ -51,7 +54,8 @@ class EventSink:
         """Keep an event until the next flush."""
         with self._lock:
             self._waiting.append(event)
-            if len(self._waiting) >= MOST_WAITING:
+            self._waiting_bytes += len(event.value or b"")
+            if len(self._waiting) >= MOST_WAITING or self._waiting_bytes >= MOST_BYTES_WAITING:
                 self._flush()
             if event.kind == EventKind.STEP_OUTPUT:
                 self._flush_in = OUTPUT_FLUSH_S
@@ -87,7 +91,7 @@ class EventSink:
     def _flush(self) -> None:
         if not self._waiting or self._refused:
             return
-        events, self._waiting = self._waiting, []
+        events, self._waiting, self._waiting_bytes = self._waiting, [], 0
         self._batch += 1
         stored = self._journal.append_as_attempt(self._run_id, self._ref, self._nonce, self._batch, events)
         self._refused = not stored

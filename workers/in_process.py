@@ -17,6 +17,7 @@ from ..events.causes import ErrorInfo
 from ..events.event import Event, NewEvent
 from ..events.kinds import EventKind
 from ..events.run import Run
+from ..executors.database_values import DatabaseValues
 from ..executors.driver import Driver
 from ..executors.heartbeat import BEAT_S, Heartbeat
 from ..executors.in_process import InProcessExecutor
@@ -29,6 +30,7 @@ from ..storage.contract import RunClaim
 from ..storage.liveness import this_process
 from .authority import acquire
 from .executed_again import executed_again
+from .outputs_place import placed
 from .python_logs import log_settings_of
 from .run import fail_with_exception, make_executor
 from .step_logs import store_logs, usable_logs
@@ -55,10 +57,11 @@ def run_in_process(request: InProcessRequest) -> ExecuteInProcessResult:
         raise ValueError(f"run {run.run_id} was made without a plan")
     raised: list[BaseException] = []
     scope = ResourceScope(request.job, run, instance.home, instance=instance)
-    values = StoredValues(request.job, run, scope)
+    values = StoredValues(request.job, run, scope, DatabaseValues(instance.journal.values))
     context = ExecutorContext(
         run, plan, instance.home, usable_logs(instance, run), lambda: request.job, instance, log_settings_of(instance)
     )
+    context = replace(context, run=placed(instance, run, plan, context) if request.origin is not None else run)
     _drive(instance, claim, context, _executor(request, context, raised, scope), raised)
     store_logs(instance, run.run_id)
     values.keep_managers()

@@ -36,6 +36,7 @@ from ..serdes.record import record
 from ..storage.contract import RunClaim
 from ..storage.liveness import this_process
 from .authority import BudgetSpent, Denied, acquire
+from .outputs_place import placed
 from .python_logs import log_settings_of
 from .signals import ToldToLeave, handled, wake_main_thread
 from .step_logs import store_logs, usable_logs
@@ -102,6 +103,7 @@ def _coordinate(instance: Instance, run: Run, claim: RunClaim) -> RunStatus | No
     """Prepare, drive, and turn whatever is raised into the run's failure with its cause."""
     try:
         plan = plan_of(instance, run)
+        run = placed(instance, run, plan, _context(instance, run, plan))
         executor = make_executor(plan, _context(instance, run, plan))
         executor.prepare()
     except CodeLoadError as e:

@@ -32,6 +32,7 @@ from ..plan.compile import compile_plan
 from ..serdes.record import record
 from ..storage.contract import AttemptRef, NotClaimed, StepBrief
 from ..storage.liveness import this_process
+from .claimed_values import ClaimedValues
 from .event_sink import EventSink
 from .python_logs import log_settings_of
 from .step_logs import store_logs, usable_logs
@@ -98,6 +99,7 @@ def _execute_one(
     if planned is None:
         raise NotFoundError(f"the plan of job {run.job_name!r} has no step {key!r}.", where=f"run {run.run_id}")
     inputs = _inputs(instance, claimed.brief, planned, key)
+    values = ClaimedValues(instance.journal.values, inputs, instance.disconnect, early=planned.starts_early)
     instance.disconnect()
     instance.wait_for_ever()
     sink = EventSink(instance.journal, run.run_id, ref, claimed, instance.disconnect)
@@ -123,6 +125,7 @@ def _execute_one(
                     inputs=inputs,
                     ensure_current=sink.ensure_current,
                     instance=instance,
+                    values=values,
                     log_settings=log_settings_of(instance),
                 )
                 perform_step(request, take)

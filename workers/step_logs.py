@@ -10,8 +10,15 @@ from ..errors import UnsupportedError
 from ..events.event import NewEvent
 from ..events.kinds import EventKind
 from ..events.run import Run
-from ..instance.instance import Instance
-from ..storage.compute_logs import ComputeLogStore, Drains, NoOpComputeLogStore
+from ..instance.instance import IN_A_POD_ENV, Instance
+from ..storage.compute_logs import (
+    ComputeLogStore,
+    Drains,
+    LocalComputeLogStore,
+    NoOpComputeLogStore,
+    PodLogStore,
+)
+from ..storage.filesystem import is_pods_own
 
 PATIENCE_ENV = "RUNPLANE_LOGS_PATIENCE"
 PATIENCE_S = 30.0
@@ -19,10 +26,13 @@ PATIENCE_S = 30.0
 
 
 def usable_logs(instance: Instance, run: Run) -> ComputeLogStore:
-    """The instance's compute logs; nowhere, with an event that says so, when its store can not be had here. A run is not failed for
+    """The instance's compute logs; in a pod whose folder of logs would go with it, the pod's own log; nowhere, with an event that says so, when its store can not be had here. A run is not failed for
     its logs."""
     try:
-        return instance.logs
+        logs = instance.logs
+        if isinstance(logs, LocalComputeLogStore) and IN_A_POD_ENV in instance.env and is_pods_own(logs.base_dir):
+            return PodLogStore(instance.env.get("HOSTNAME", "its own"))
+        return logs
     except UnsupportedError as e:
         _note(instance, run.run_id, f"What the steps print is not captured. {e}")
         return NoOpComputeLogStore()

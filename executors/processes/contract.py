@@ -90,5 +90,8 @@ class Listener(Protocol):
     def unsafe_to_fork(self, findings: Sequence[str]) -> None:
         """The import left something that does not survive a fork; each step is started anew from now on."""
 
+    def wants(self, ref: AttemptRef, kind: str, details: Any, answer: Callable[[bytes | None], None]) -> None:
+        """It asks for a value that the database keeps (see ``database_values.answered``), and waits. `answer` may be called from any thread."""
+
     def failed(self, error: BaseException) -> None:
         """No job will be run any more: the thread that runs them has ended. All processes are gone."""

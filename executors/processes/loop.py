@@ -26,6 +26,7 @@ class Loop:
         self._failed = failed
         self._posted: deque[Callable[[], None]] = deque()
         self._woken, self._wake = os.pipe()
+        self._waking = threading.Lock()
         os.set_blocking(self._woken, False)
         os.set_blocking(self._wake, False)
         self._selector = selectors.DefaultSelector()
@@ -43,13 +44,16 @@ class Loop:
             self._thread.start()
 
     def post(self, call: Callable[[], None]) -> None:
-        """Have `call` be called soon."""
-        self._posted.append(call)
-        try:
-            os.write(self._wake, b".")
-        except BlockingIOError:
-            # Full: it will wake anyway.
-            return
+        """Have `call` be called soon; never, once the thread has ended."""
+        with self._waking:
+            if self._ended:
+                return  # the descriptor may be somebody else's by now
+            self._posted.append(call)
+            try:
+                os.write(self._wake, b".")
+            except BlockingIOError:
+                # Full: it will wake anyway.
+                return
 
     def close(self, last: Callable[[], None]) -> None:
         """Have `last` be called, which is to see to it that ``end`` is, and return when the thread has ended."""
@@ -111,6 +115,7 @@ class Loop:
             self._posted.popleft()()
 
     def _end(self) -> None:
-        self._ended = True
-        os.close(self._woken)
-        os.close(self._wake)
+        with self._waking:
+            self._ended = True
+            os.close(self._woken)
+            os.close(self._wake)

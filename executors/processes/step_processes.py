@@ -14,7 +14,7 @@ from ...events.causes import ErrorInfo
 from ...events.event import NewEvent
 from ...storage.contract import AttemptRef
 from ..failure import CodeLoadError
-from ..template.wire import OUTCOMES, ordered, read_told
+from ..template.wire import OUTCOMES, ordered, read_event, read_told
 from .child import Child
 from .contract import End, Job, Listener, ProcessSettings
 from .ends import exit_code, in_words
@@ -307,12 +307,15 @@ class StepProcesses:
     ) -> None:
         name = message[0]
         if name == "event":
-            event = NewEvent(*message[1:])
+            event = read_event(message[1:])
             events.append(event)
             if not child.outcome and _is_outcome(event, child.job):
                 child.outcome = True
                 limit = HOOKS_S if event.body.get("hooks") else EXIT_S
                 self._kill_in(limit, template, child, "it did not end after its outcome")
+        elif name == "value" and child.job is not None:
+            kind, details = message[1:]
+            self._listening().wants(child.job.task.ref, kind, details, partial(self._answer, child))
         elif name == "born":
             child.pid = int(message[1])
             if child.job is not None:
@@ -327,6 +330,9 @@ class StepProcesses:
             if not self._prepared.is_set():
                 self._error = error
                 self._prepared.set()
+
+    def _answer(self, child: Child, value: bytes | None) -> None:
+        self._loop.post(lambda: None if child.at_end else child.say(ordered("value", value)))
 
     # Refusals ---------------------------------------------------------------------------------------------------------------
 

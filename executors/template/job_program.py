@@ -13,8 +13,9 @@ from ...events.run import Run
 from ...plan.compile import config_of_run
 from ..perform import perform_step
 from ..step_request import StepRequest
+from .asked_values import AskedValues
 from .job_argument import JobArgument
-from .step_process import Emit, Perform
+from .step_process import Ask, Emit, Perform
 from .wire import Task
 
 
@@ -32,7 +33,7 @@ def load(argument: Any) -> Perform:
     job = load_job(origin.repository_origin.code_pointer, origin.job_name).for_run(told.run)
     config = _config_of_all(job, told.run)
 
-    def perform(task: Task, emit: Emit) -> None:
+    def perform(task: Task, emit: Emit, ask: Ask) -> None:
         request = StepRequest(
             job=job,
             run=told.run,
@@ -44,6 +45,7 @@ def load(argument: Any) -> Perform:
             retries_enabled=task.retries_enabled,
             inputs=task.inputs,
             config=config,
+            values=AskedValues(ask),
             log_settings=told.log_settings,
         )
         perform_step(request, emit)

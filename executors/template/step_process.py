@@ -28,7 +28,8 @@ from ...events.event import NewEvent
 from .wire import OUTCOMES, Receiver, Task, told, told_event
 
 Emit = Callable[[NewEvent], None]
-Perform = Callable[[Task, Emit], None]
+Ask = Callable[[str, Any], "bytes | None"]
+Perform = Callable[[Task, Emit, Ask], None]
 Load = Callable[[Any], Perform]
 """A program: from its argument (user code is imported here) to what runs one attempt."""
 
@@ -53,7 +54,7 @@ def live(receiver: Receiver, ready: Callable[[], Perform]) -> NoReturn:
         _leave(0)
     task: Task = message[1]
     _print_to(receiver.fds.popleft(), receiver.fds.popleft())
-    _leave(_attempt(receiver.sock, task, perform))
+    _leave(_attempt(receiver, task, perform))
 
 
 def error_of(error: BaseException) -> ErrorInfo:
@@ -65,12 +66,13 @@ class Voice:
     """Tells the coordinator what happens.
 
     Args:
-        sock: the socket pair's end.
+        receiver: the socket pair's end.
         task: whose events they are.
     """
 
-    def __init__(self, sock: socket.socket, task: Task) -> None:
-        self._sock = sock
+    def __init__(self, receiver: Receiver, task: Task) -> None:
+        self._receiver = receiver
+        self._sock = sock = receiver.sock
         self._task = task
         self._is = _identity(sock)
         self._turn = threading.Lock()
@@ -88,14 +90,33 @@ class Voice:
         """
         frame = told_event(event)
         with self._undisturbed():
-            if _identity(self._sock) != self._is:
-                # The number now stands for something of the user's; what is written there would spoil it.
-                raise ConnectionError("user code closed the connection of the step's process to its coordinator")
+            self._must_be_ours()
             with self._turn:
                 self._sock.sendall(frame)
             if event.kind in OUTCOMES and event.step == self._task.ref.step:
                 # From here on there is nothing left to interrupt.
                 self._deaf = True
+
+    def ask(self, kind: str, details: Any) -> bytes | None:
+        """Ask the coordinator for a value that the database keeps, and wait for it; None: there is none.
+
+        Raises:
+            As ``emit``.
+        """
+        with self._undisturbed():
+            self._must_be_ours()
+            with self._turn:
+                self._sock.sendall(told("value", kind, details))
+                answer = self._receiver.receive()
+        if answer is None:
+            raise ConnectionError("the coordinator of the step's process is gone")
+        found: bytes | None = answer[1]
+        return found
+
+    def _must_be_ours(self) -> None:
+        if _identity(self._sock) != self._is:
+            # The number now stands for something of the user's; what is written there would spoil it.
+            raise ConnectionError("user code closed the connection of the step's process to its coordinator")
 
     def say(self, frame: bytes) -> None:
         """Tell something that is no event, as far as there is somebody who listens."""
@@ -129,12 +150,12 @@ class Voice:
             raise DagsterExecutionInterruptedError
 
 
-def _attempt(sock: socket.socket, task: Task, perform: Perform) -> int:
+def _attempt(receiver: Receiver, task: Task, perform: Perform) -> int:
     """Run one attempt; the exit code."""
-    voice = Voice(sock, task)
+    voice = Voice(receiver, task)
     signal.signal(signal.SIGTERM, voice.interrupt)
     try:
-        perform(task, voice.emit)
+        perform(task, voice.emit, voice.ask)
     except SystemExit as leaving:
         voice.say(told("left", "sys.exit", str(leaving.code)))
         return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)

@@ -8,6 +8,7 @@ never seen.
 from __future__ import annotations
 
 import array
+import base64
 import json
 import pickle
 import socket
@@ -74,7 +75,14 @@ def told(name: str, *details: Any) -> bytes:
 
 def told_event(event: NewEvent) -> bytes:
     """An event on its way to the coordinator."""
-    return told("event", *event)
+    value = None if event.value is None else base64.b64encode(event.value).decode()
+    return told("event", *event[:5], value)
+
+
+def read_event(details: Sequence[Any]) -> NewEvent:
+    """The reverse of ``told_event``, after its name."""
+    kind, step, n, body, written_at, value = details
+    return NewEvent(kind, step, n, body, written_at, None if value is None else base64.b64decode(value))
 
 
 def read_ordered(payload: bytes) -> tuple[Any, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import resources
 
-SCHEMA_VERSION = "0008"
+SCHEMA_VERSION = "0009"
 """The newest migration, which the printed DDL equals."""
 OLDEST_SERVED = "0001"
 """The oldest version of the schema whose library may use a database that this one made. A contraction raises it."""

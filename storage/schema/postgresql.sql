@@ -145,6 +145,17 @@ CREATE TABLE step_worker (
 	body TEXT NOT NULL,
 	PRIMARY KEY (worker_id, queue)
 );
+CREATE TABLE output_value (
+	run_id VARCHAR(64) NOT NULL,
+	step TEXT NOT NULL,
+	n INTEGER NOT NULL,
+	output TEXT NOT NULL,
+	mapping_key TEXT NOT NULL,
+	asset_key TEXT,
+	at FLOAT(53) NOT NULL,
+	body BYTEA NOT NULL,
+	PRIMARY KEY (run_id, step, n, output, mapping_key)
+);
 CREATE TABLE schema_version (
 	version_num VARCHAR(32) NOT NULL,
 	PRIMARY KEY (version_num)
@@ -205,11 +216,18 @@ CREATE TABLE launch (
 	PRIMARY KEY (run_id),
 	FOREIGN KEY(run_id) REFERENCES run (run_id) ON DELETE CASCADE
 );
+CREATE TABLE run_instance (
+	run_id VARCHAR(64) NOT NULL,
+	body TEXT NOT NULL,
+	PRIMARY KEY (run_id),
+	FOREIGN KEY(run_id) REFERENCES run (run_id) ON DELETE CASCADE
+);
 CREATE INDEX asset_event_newest ON asset_event (asset_key, kind, check_name, at, run_id, seq);
 CREATE INDEX event_outputs ON event (run_id, step) WHERE kind = 'STEP_OUTPUT';
 CREATE INDEX feed_by_run ON feed (run_id);
 CREATE INDEX feed_unnumbered ON feed (id) WHERE number IS NULL;
 CREATE INDEX launch_by_daemon ON launch (daemon, at);
+CREATE INDEX output_value_by_asset ON output_value (asset_key, at);
 CREATE INDEX queue_order ON queue (rank, at, run_id) WHERE parked IS NULL;
 CREATE INDEX queue_parked ON queue (parked, rank, at, run_id);
 CREATE INDEX queued_step_by_watcher ON queued_step (watcher);
@@ -258,6 +276,9 @@ COMMENT ON COLUMN queued_step.taken IS 'when a worker took it, the database''s t
 COMMENT ON COLUMN step_worker.owner IS 'its process, JSON';
 COMMENT ON COLUMN step_worker.at IS 'of the newest beat, the database''s time';
 COMMENT ON COLUMN step_worker.body IS 'its name, versions and levels, JSON';
+COMMENT ON COLUMN output_value.mapping_key IS 'empty for an output that is not dynamic';
+COMMENT ON COLUMN output_value.asset_key IS 'the asset that it is, as text';
+COMMENT ON COLUMN output_value.at IS 'when it was stored, the database''s time';
 COMMENT ON COLUMN schema_serves.oldest IS 'oldest schema version whose library may use this database';
 COMMENT ON COLUMN run_head.day IS 'of the run''s creation, days since the epoch';
 COMMENT ON COLUMN run_head.intent IS 'none, cancel, deadline';
@@ -274,6 +295,7 @@ COMMENT ON COLUMN queue.parked IS 'the full limit that it waits for; null: to be
 COMMENT ON COLUMN queue.pools IS 'pools of its first steps, JSON; null: some first step needs none';
 COMMENT ON COLUMN launch.at IS 'when it was taken from the queue';
 COMMENT ON COLUMN launch.daemon IS 'who launches it; null: nobody yet';
+COMMENT ON COLUMN run_instance.body IS 'the instance that launched it, as a document';
 INSERT INTO feed_head (id, last) VALUES (1, 0);
 INSERT INTO schema_serves (id, oldest) VALUES (1, '0001');
-INSERT INTO schema_version (version_num) VALUES ('0008');
+INSERT INTO schema_version (version_num) VALUES ('0009');

@@ -148,6 +148,17 @@ CREATE TABLE step_worker (
 	body TEXT NOT NULL,
 	PRIMARY KEY (worker_id, queue)
 );
+CREATE TABLE output_value (
+	run_id VARCHAR(64) NOT NULL,
+	step TEXT NOT NULL,
+	n INTEGER NOT NULL,
+	output TEXT NOT NULL,
+	mapping_key TEXT NOT NULL,
+	asset_key TEXT,
+	at FLOAT NOT NULL,
+	body BLOB NOT NULL,
+	PRIMARY KEY (run_id, step, n, output, mapping_key)
+);
 CREATE TABLE schema_version (
 	version_num VARCHAR(32) NOT NULL,
 	PRIMARY KEY (version_num)
@@ -207,11 +218,18 @@ CREATE TABLE launch (
 	PRIMARY KEY (run_id),
 	FOREIGN KEY(run_id) REFERENCES run (run_id) ON DELETE CASCADE
 );
+CREATE TABLE run_instance (
+	run_id VARCHAR(64) NOT NULL,
+	body TEXT NOT NULL,
+	PRIMARY KEY (run_id),
+	FOREIGN KEY(run_id) REFERENCES run (run_id) ON DELETE CASCADE
+);
 CREATE INDEX asset_event_newest ON asset_event (asset_key, kind, check_name, at, run_id, seq);
 CREATE INDEX event_outputs ON event (run_id, step) WHERE kind = 'STEP_OUTPUT';
 CREATE INDEX feed_by_run ON feed (run_id);
 CREATE INDEX feed_unnumbered ON feed (id) WHERE number IS NULL;
 CREATE INDEX launch_by_daemon ON launch (daemon, at);
+CREATE INDEX output_value_by_asset ON output_value (asset_key, at);
 CREATE INDEX queue_order ON queue (rank, at, run_id) WHERE parked IS NULL;
 CREATE INDEX queue_parked ON queue (parked, rank, at, run_id);
 CREATE INDEX queued_step_by_watcher ON queued_step (watcher);
@@ -229,4 +247,4 @@ CREATE INDEX step_worker_by_queue ON step_worker (queue);
 CREATE UNIQUE INDEX feed_by_number ON feed (number);
 INSERT INTO feed_head (id, last) VALUES (1, 0);
 INSERT INTO schema_serves (id, oldest) VALUES (1, '0001');
-INSERT INTO schema_version (version_num) VALUES ('0008');
+INSERT INTO schema_version (version_num) VALUES ('0009');

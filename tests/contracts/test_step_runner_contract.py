@@ -14,6 +14,7 @@ from runplane.executors.contract import Report, StepOrder
 from runplane.executors.in_process import InProcessRunner
 from runplane.executors.multiprocess import MultiprocessRunner
 from runplane.executors.settings import ExecutorContext
+from runplane.executors.values import NoValues
 from runplane.plan.compile import compile_plan
 from runplane.storage.compute_logs import NoOpComputeLogStore
 from runplane.storage.contract import AttemptRef
@@ -70,7 +71,7 @@ class TestMultiprocessRunner(StepRunnerContract):
     def make_runner(self, tmp_path: Path) -> Any:
         def make(report: Report) -> MultiprocessRunner:
             room = Room(tmp_path)
-            return MultiprocessRunner(report, room.processes, "run", room.store)
+            return MultiprocessRunner(report, room.processes, "run", room.store, NoValues())
 
         return make
 

@@ -18,6 +18,7 @@ from runplane.executors.contract import RunnerNote, RunnerSignal, StepGone, Step
 from runplane.executors.multiprocess import MultiprocessRunner
 from runplane.executors.processes.contract import ProcessSettings
 from runplane.executors.processes.step_processes import StepProcesses
+from runplane.executors.values import NoValues
 from runplane.storage.compute_logs import LocalComputeLogStore
 from runplane.storage.contract import AttemptRef
 
@@ -176,7 +177,7 @@ class Steps:
 def load(argument):
     for name in argument.get("run", []):
         exec(argument["code"], {"__name__": "user_code"})
-    def perform(task, emit):
+    def perform(task, emit, ask):
         Path(os.environ["BEGAN"]).write_text(repr(time.monotonic()))
         getattr(Steps(task, emit), task.ref.step.split("[")[0])()
     return perform
@@ -221,7 +222,7 @@ class Room:
             ProcessSettings([sys.executable, str(program)], argument, env=environment, **settings)
         )
         self.runner = MultiprocessRunner(
-            self._inbox.put, self.processes, "run", self.store, Cgroups(memory_proc, memory_proc)
+            self._inbox.put, self.processes, "run", self.store, NoValues(), Cgroups(memory_proc, memory_proc)
         )
 
     def __enter__(self) -> Room:

@@ -42,7 +42,7 @@ class CrashingPods(ProcessPods):
 def cluster_env(tmp_path: Path) -> Iterator[dict[str, str]]:
     pods = CrashingPods()
     with FakeCluster(lambda pod: pods) as cluster:
-        yield {"KUBECONFIG": str(cluster.kubeconfig(tmp_path)), STEP_CRASH_ENV: ""}
+        yield {"KUBECONFIG": str(cluster.kubeconfig(tmp_path)), STEP_CRASH_ENV: "", "RUNPLANE_PODS_ARE_LOCAL": "1"}
         pods.close()
         assert cluster.errors == []
 

@@ -13,7 +13,6 @@ from runplane.errors import ConfigErrors, UnsupportedError
 from runplane.events.origin import JobOrigin, ModuleCodePointer, RepositoryOrigin
 from runplane.events.run import Run
 from runplane.events.status import RunStatus
-from runplane.instance import kubernetes_launching
 from runplane.instance.instance import Instance
 from runplane.kube.access import cluster_access
 from runplane.kube.adoption import NameTakenError
@@ -40,7 +39,7 @@ class TestK8sRunLauncher(RunLauncherContract):
     @pytest.fixture
     def place(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
         # These pods are processes of this machine: they do reach a SQLite file of it.
-        monkeypatch.setattr(kubernetes_launching, "refuse_local_database", lambda *_: None)
+        monkeypatch.setenv("RUNPLANE_PODS_ARE_LOCAL", "1")
         monkeypatch.setenv("RUNPLANE_LEASE_TTL", "2")
         (tmp_path / "home").mkdir()
         pods = ProcessPods()

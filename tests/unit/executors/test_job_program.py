@@ -38,7 +38,7 @@ def argument(tmp_path: Path) -> JobArgument:
 
 def performed(perform, plan: StepPlan) -> list[NewEvent]:
     events: list[NewEvent] = []
-    perform(Task(plan, AttemptRef(plan.key, 1), 0, True, {}), events.append)
+    perform(Task(plan, AttemptRef(plan.key, 1), 0, True, {}), events.append, lambda *_: None)
     return events
 
 
