@@ -17,7 +17,6 @@ from ..kube.supported import refuse_older
 from ..launchers.k8s import K8sRunLauncher
 from .examination import Finding, Grade
 from .instance import Instance
-from .kubernetes_launching import refuse_local_database
 from .storage_location import storage_parts
 
 _NOBODY = "00000000-0000-4000-8000-000000000000"
@@ -132,7 +131,7 @@ class KubernetesExamination:
         """Whether pods can reach it as this process does, and have what its configuration takes from the environment."""
         name = "database of pods"
         try:
-            refuse_local_database(instance.config, instance.env)
+            instance.refuse_database_for_pods()
         except ConfigErrors as error:
             yield Finding(name, Grade.FAILURE, str(error))
             return

@@ -10,7 +10,6 @@ import pytest
 
 from runplane.errors import ConfigErrors
 from runplane.events.origin import JobOrigin, ModuleCodePointer, RepositoryOrigin
-from runplane.instance import kubernetes_launching
 from runplane.instance.instance import Instance, RunRequest
 from runplane.instance.load import from_yaml
 from runplane.testing import RunLauncherContract
@@ -25,7 +24,7 @@ class TestCeleryK8sRunLauncher(RunLauncherContract):
     @pytest.fixture
     def place(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
         # These pods are processes of this machine: they do reach a SQLite file of it.
-        monkeypatch.setattr(kubernetes_launching, "refuse_local_database", lambda *_: None)
+        monkeypatch.setenv("RUNPLANE_PODS_ARE_LOCAL", "1")
         monkeypatch.setenv("RUNPLANE_LEASE_TTL", "2")
         (tmp_path / "home").mkdir()
         pods = ProcessPods()
@@ -41,8 +40,7 @@ class TestCeleryK8sRunLauncher(RunLauncherContract):
 
 
 @pytest.fixture
-def instance(cluster: FakeCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Instance]:
-    monkeypatch.setattr(kubernetes_launching, "refuse_local_database", lambda *_: None)
+def instance(cluster: FakeCluster, tmp_path: Path) -> Iterator[Instance]:
     text = f"""
 run_launcher:
   module: dagster_celery_k8s
@@ -54,7 +52,7 @@ run_launcher:
     resources: {{limits: {{memory: 1Gi}}}}
     kubeconfig_file: {cluster.kubeconfig(tmp_path)}
 """
-    with Instance(from_yaml(text, tmp_path, {}), {}) as made:
+    with Instance(from_yaml(text, tmp_path, {}), {"RUNPLANE_PODS_ARE_LOCAL": "1"}) as made:
         yield made
 
 

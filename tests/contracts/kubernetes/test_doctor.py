@@ -12,7 +12,6 @@ import yaml
 from click.testing import CliRunner
 
 from runplane.cli.main import root
-from runplane.instance import kubernetes_examination, kubernetes_launching
 from runplane.instance.instance import Instance
 from runplane.instance.kubernetes_examination import KubernetesExamination
 from runplane.kube.roles import LAUNCHER, ROLES
@@ -26,8 +25,7 @@ Doctor = Callable[..., dict[str, dict[str, Any]]]
 @pytest.fixture
 def doctor(cluster: FakeCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doctor:
     """Writes a dagster.yaml with these keys, and asks: check -> what was found."""
-    for module in (kubernetes_launching, kubernetes_examination):
-        monkeypatch.setattr(module, "refuse_local_database", lambda *_: None)
+    monkeypatch.setenv("RUNPLANE_PODS_ARE_LOCAL", "1")
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     file = str(cluster.kubeconfig(tmp_path))
 

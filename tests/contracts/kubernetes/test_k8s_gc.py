@@ -17,7 +17,6 @@ from runplane.daemon.contract import LoopContext
 from runplane.daemon.loops import loops_of
 from runplane.events.causes import FailureCause
 from runplane.events.kinds import EventKind as K
-from runplane.instance import kubernetes_launching
 from runplane.instance.instance import Instance
 from runplane.instance.kubernetes_leftovers import KubernetesLeftovers
 from runplane.kube import leftovers
@@ -29,7 +28,7 @@ from runplane.testing.fake_cluster import FakeCluster
 
 @pytest.fixture
 def instance(cluster: FakeCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Instance]:
-    monkeypatch.setattr(kubernetes_launching, "refuse_local_database", lambda *_: None)
+    monkeypatch.setenv("RUNPLANE_PODS_ARE_LOCAL", "1")
     monkeypatch.setattr(leftovers, "GRACE_S", 0.0)
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     config = {"job_image": "img:1", "kubeconfig_file": str(cluster.kubeconfig(tmp_path))}
