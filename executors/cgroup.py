@@ -8,14 +8,15 @@ Source: https://docs.kernel.org/admin-guide/cgroup-v2.html and .../cgroup-v1/
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from ..serdes.record import record
 
 PROC = Path("/proc")
 TREE = Path("/sys/fs/cgroup")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Cgroups:
     """The control groups of one process.
 

@@ -21,7 +21,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from ..errors import UnsupportedError
@@ -29,6 +29,7 @@ from ..events.causes import FailureCause
 from ..events.event import NewEvent
 from ..events.kinds import EventKind
 from ..events.messages import duration as in_words
+from ..serdes.record import record
 from ..storage.compute_logs import ComputeLogStore, new_log_key, place_of
 from ..storage.contract import AttemptRef
 from .cgroup import Cgroups
@@ -332,7 +333,7 @@ def process_settings(start_method: Mapping[str, Any], argument: JobArgument, rea
     return ProcessSettings(command, argument, import_here=not preload, preload=preload, ready_ahead=max(1, ready_ahead))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Attempt:
     nonce: str
     log_key: tuple[str, ...]

@@ -7,12 +7,12 @@ that locks the pool's row.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from ..serdes.record import record
 from ..storage.pools import Pools
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RoomSeen:
     """These pools were full when they were asked last, and are not any more. `key` is the engine's name for them."""
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol
 
 from ..engine.snapshot import PlanSnapshot, StoredOutput
 from ..errors import Problem
 from ..events.origin import JobOrigin
 from ..events.run import Run
+from ..serdes.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class JobListing:
     """A job that a code location offers: its name, what its author says of it, its tags, the paths of its ops in plan order."""
 
@@ -22,7 +23,7 @@ class JobListing:
     ops: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AssetListing:
     """An asset that a code location offers.
 
@@ -45,7 +46,7 @@ class AssetListing:
     is_executable: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AssetsAsked:
     """Which assets of a job a run is for.
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from ..events.origin import CodePointer
+from ..serdes.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CodeTarget:
     """What ``-f``, ``-m``, ``--package-name``, ``-a`` and ``-d`` say. Exactly one of the first three is given.
 
@@ -32,7 +32,7 @@ class CodeTarget:
         return f"{what}, attribute {self.attribute}" if self.attribute else what
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CodeRequest:
     """What the process that imports user code is to load: a target, or the pointer that a stored run has."""
 

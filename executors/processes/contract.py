@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ...events.event import NewEvent
+from ...serdes.record import record
 from ...storage.contract import AttemptRef
 from ..template.wire import Task
 
@@ -14,7 +14,7 @@ READY_AHEAD = 4
 """How many children wait for an order, at most."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ProcessSettings:
     """How processes of steps are made.
 
@@ -37,7 +37,7 @@ class ProcessSettings:
     env: Mapping[str, str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Job:
     """An order and what belongs to it.
 
@@ -52,7 +52,7 @@ class Job:
     began: Callable[[int], None]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class End:
     """How a process ended, and what is known besides.
 

@@ -15,8 +15,9 @@ import socket
 import threading
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from ...serdes.record import record
 
 TRIAL_S = 10.0
 _LIBRARIES = re.compile(
@@ -27,7 +28,7 @@ first use."""
 _DEVICES = re.compile(r"^/dev/(nvidia|kfd|dri/render|accel|neuron|habanalabs|davinci)")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Before:
     """What the process had before user code: its sockets are not held against that code.
 

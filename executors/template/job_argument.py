@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from ...events.run import Run
+from ...serdes.record import record
 from ..log_settings import LogSettings
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class JobArgument:
     """What the processes of a run are told once.
 

@@ -15,13 +15,14 @@ import socket
 import struct
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from ...engine.snapshot import StepPlan, StoredOutput
 from ...errors import DocumentError
 from ...events.event import NewEvent
 from ...events.kinds import EventKind
+from ...serdes.record import record
 from ...storage.contract import AttemptRef
 
 _LENGTH = struct.Struct("!I")
@@ -31,7 +32,7 @@ READ_BYTES = 256 * 1024
 _MOST_FDS = 16
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Hello:
     """The first thing a process is told.
 
@@ -46,7 +47,7 @@ class Hello:
     preload: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Task:
     """One attempt of one step, as its process is told: ``StepOrder`` without run and nonce.
 
