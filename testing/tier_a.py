@@ -29,17 +29,22 @@ from typing import Any
 import psutil
 import pytest
 
+from ..cli.code_options import open_pointer
 from ..definitions.code_loading import load_job
 from ..engine.snapshot import PlanSnapshot
-from ..events.argv import RUN_ARGS_ENV
-from ..events.event import Event
-from ..events.kinds import EventKind
+from ..errors import ConflictError
+from ..events.argv import RESUME_ARGS_ENV, RUN_ARGS_ENV
+from ..events.causes import FailureCause
+from ..events.event import Event, NewEvent
+from ..events.kinds import Category, EventKind, category_of
 from ..events.origin import JobOrigin, ModuleCodePointer, RepositoryOrigin
 from ..events.status import RunStatus
+from ..executors.contract import engine_event
 from ..instance.instance import LEASE_TTL_ENV, Instance, RunRequest
+from ..instance.retrying import RetryStrategy, retry_request
 from ..plan.compile import compile_plan
 from .crashing import CRASH_AT_ENV
-from .tier_a_job import LOG_ENV, NAP_ENV, WIDTH_ENV
+from .tier_a_job import BREAK_ENV, LOG_ENV, NAP_ENV, WIDTH_ENV
 
 MODULE = "runplane.testing.tier_a_job"
 BODIES = {"first": 1, "twice": 1, "flaky": 2, "nothing": 1, "spread": 1, "collect": 1, "gather": 1}
@@ -124,12 +129,13 @@ class Runs:
         """A new run; its id."""
         return self.instance.create(RunRequest(self.job, self._origin, self._plan)).run_id
 
-    def worker(self, run_id: str, **env: str) -> subprocess.Popen[bytes]:
-        """A worker of this run: ``api execute_run``."""
-        document = self.instance.document(self.instance.runs.get(run_id))
-        environment = self.place.environment(**self.extra, **env, **{RUN_ARGS_ENV: document})
+    def worker(self, run_id: str, *, resumes: bool = False, **env: str) -> subprocess.Popen[bytes]:
+        """A worker of this run: ``api execute_run``, or ``api resume_run`` in place of one that is gone."""
+        document = self.instance.document(self.instance.runs.get(run_id), resume=resumes)
+        given = {RESUME_ARGS_ENV if resumes else RUN_ARGS_ENV: document}
+        environment = self.place.environment(**self.extra, **env, **given)
         worker = subprocess.Popen(
-            [sys.executable, "-m", "runplane", "api", "execute_run"],
+            [sys.executable, "-m", "runplane", "api", "resume_run" if resumes else "execute_run"],
             env=environment,
             cwd=self.place.home,
             stdout=subprocess.DEVNULL,
@@ -138,11 +144,18 @@ class Runs:
         self._workers.append(worker)
         return worker
 
-    def run_to_end(self, run_id: str, **env: str) -> int:
+    def run_to_end(self, run_id: str, *, resumes: bool = False, **env: str) -> int:
         """Start a worker and wait for it; its exit code (negative: the signal that ended it)."""
-        worker = self.worker(run_id, **env)
+        worker = self.worker(run_id, resumes=resumes, **env)
         worker.communicate(timeout=WORKER_TIMEOUT_S)
         return worker.returncode
+
+    def again(self, run_id: str) -> str:
+        """A new run of what is left of one that failed; its id."""
+        failed = self.instance.runs.get(run_id)
+        return self.instance.create(
+            retry_request(self.instance, failed, open_pointer, RetryStrategy.FROM_FAILURE)
+        ).run_id
 
     def events(self, run_id: str) -> list[Event]:
         """All events."""
@@ -200,6 +213,8 @@ def check_events(events: Sequence[Event]) -> None:
             outcomes[e.step, e.n] = e.kind
     ends = [e.seq for e in events if e.kind in (EventKind.RUN_SUCCESS, EventKind.RUN_FAILURE, EventKind.RUN_CANCELED)]
     assert len(ends) <= 1, "the run ended twice"
+    late = [e.kind for e in events if ends and e.seq > ends[0] and category_of(e.kind) is not Category.ANNOTATION]
+    assert late == [], "facts were stored after the run's end"
 
 
 def check_no_success_ran_again(events: Sequence[Event], bodies: Sequence[dict[str, Any]]) -> None:
@@ -215,6 +230,18 @@ def check_no_success_ran_again(events: Sequence[Event], bodies: Sequence[dict[st
             )
     twice = {k: v for k, v in started.items() if v > 1}
     assert not twice, f"bodies started twice under one attempt: {twice}"
+
+
+def check_it_stays_ended(runs: Runs, run_id: str) -> None:
+    """Whoever comes late with the authority of the run's last coordinator moves nothing; a remark is still taken."""
+    journal = runs.instance.journal
+    ended = journal.head(run_id)
+    success = NewEvent(EventKind.RUN_SUCCESS, None, None, {"message": "too late"}, time.time())
+    with pytest.raises(ConflictError):
+        journal.finalise(run_id, ended.epoch, success, cause=FailureCause.LOST.value)
+    journal.annotate(run_id, [engine_event("too late")])
+    assert runs.status(run_id) is ended.status
+    check_events(runs.events(run_id))
 
 
 class TierA:
@@ -245,13 +272,13 @@ class TierA:
         runs = Runs(place, self.job, nap_s=0.0, width=MAPPED_FOR_CRASHES)
         try:
             run_id = runs.create()
-            for point in crash_points:
-                code = runs.run_to_end(run_id, **{CRASH_AT_ENV: str(point)})
+            for number, point in enumerate(crash_points):
+                code = runs.run_to_end(run_id, resumes=number > 0, **{CRASH_AT_ENV: str(point)})
                 if code == 0 and point > SURE_POINTS:
                     break
                 assert code == -signal.SIGKILL, f"the worker's part of the run has fewer than {point} points"
             else:
-                assert runs.run_to_end(run_id) == 0
+                assert runs.run_to_end(run_id, resumes=True) == 0
             events = runs.events(run_id)
             assert runs.status(run_id) is RunStatus.SUCCESS
             check_events(events)
@@ -280,8 +307,21 @@ class TierA:
                 if b["what"] == "start" and canceling and b["at"] > _at(events, canceling[0]) + 1.0
             ]
             assert after == [], "a body started after the cancel was stored"
+            check_it_stays_ended(runs, run_id)
         finally:
             runs.close()
+
+    def test_executed_again_from_its_failure(self, runs: Runs) -> None:
+        failed = runs.create()
+        assert runs.run_to_end(failed, **{BREAK_ENV: "mapped[1]"}) == 0
+        assert runs.status(failed) is RunStatus.FAILURE
+
+        run_id = runs.again(failed)
+
+        assert runs.run_to_end(run_id) == 0
+        assert runs.status(run_id) is RunStatus.SUCCESS
+        check_events(runs.events(run_id))
+        assert [b["step"] for b in runs.bodies(run_id) if b["what"] == "end"] == ["mapped[1]", "collect", "gather"]
 
     def test_frozen_replaced_and_thawed(self, place: Place) -> None:
         runs = Runs(place, self.job, nap_s=1.0)
@@ -290,7 +330,7 @@ class TierA:
             frozen = runs.worker(run_id)
             runs.wait_for("the first body", lambda: any(b["what"] == "start" for b in runs.bodies(run_id)))
             frozen.send_signal(signal.SIGSTOP)
-            second = runs.worker(run_id)
+            second = runs.worker(run_id, resumes=True)
             runs.wait_for("the take-over", lambda: runs.instance.journal.head(run_id).epoch == 2, 30)
             frozen.send_signal(signal.SIGCONT)
             frozen.communicate(timeout=WORKER_TIMEOUT_S)
@@ -327,7 +367,7 @@ class TierA:
             worker.communicate(timeout=WORKER_TIMEOUT_S)
             assert runs.status(run_id) is RunStatus.STARTED
             assert runs.left_running() == []
-            assert runs.run_to_end(run_id) == 0
+            assert runs.run_to_end(run_id, resumes=True) == 0
             assert runs.status(run_id) is RunStatus.SUCCESS
             check_no_success_ran_again(runs.events(run_id), runs.bodies(run_id))
         finally:

@@ -31,6 +31,8 @@ WIDTH_ENV = "RUNPLANE_TIER_A_WIDTH"
 """How many mapped steps."""
 BROKER_ENV = "RUNPLANE_TIER_A_BROKER"
 """The broker of ``tier_a_celery``."""
+BREAK_ENV = "RUNPLANE_TIER_A_BREAK"
+"""Key of a step whose body fails."""
 
 
 def _say(context: OpExecutionContext, what: str) -> None:
@@ -51,6 +53,8 @@ def _say(context: OpExecutionContext, what: str) -> None:
 
 def _work(context: OpExecutionContext) -> None:
     _say(context, "start")
+    if os.environ.get(BREAK_ENV) == context.step_key:
+        raise ValueError("the step that was to fail")
     time.sleep(float(os.environ.get(NAP_ENV, "0.01")))
     _say(context, "end")
 
