@@ -55,12 +55,16 @@ def run(environment: Environment, examples: tuple[Example, ...]) -> None:
         done = subprocess.run(command, check=False, cwd=elsewhere, env=environ, stdin=subprocess.DEVNULL)
         if done.returncode:
             raise Failed(f"{' '.join(command)} exited with {done.returncode}")
-    print(f"\nThese runs are kept in {HOME}. To ask about them:\n")
+    print(f"\nThese runs are kept in {HOME}. To ask about them, here or with the commands above:\n")
     for line in next_commands(environment.folder, HOME):
         print(f"  {line}")
 
 
 def next_commands(environment: Path, home: Path) -> list[str]:
-    """What to type to see the runs; each line works as it stands, in whatever folder the reader is."""
-    command = shlex.quote(str(environment / "bin" / "runplane"))
-    return [f"export DAGSTER_HOME={shlex.quote(str(home))}", f"{command} run list"]
+    """What to type to see the runs; each line works as it stands, in whatever folder the reader is. After the first two, so do the commands
+    that the runs themselves have named."""
+    return [
+        f"export DAGSTER_HOME={shlex.quote(str(home))}",
+        f'export PATH={shlex.quote(str(environment / "bin"))}:"$PATH"',
+        "runplane run list",
+    ]

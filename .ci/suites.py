@@ -329,7 +329,8 @@ def existing(paths: tuple[str, ...]) -> list[str]:
 
 def show(session: Session) -> None:
     """The demo, in an environment that holds the package and what it needs, nothing else."""
-    if session.step("environment", partial(environments.ready, environments.DEMO)):
+    made = "environment (the first time it is made from packages of PyPI, which takes about a minute)"
+    if session.step(made, partial(environments.ready, environments.DEMO)):
         session.step("demo", lambda: demo.run(environments.DEMO, demo.EXAMPLES))
 
 

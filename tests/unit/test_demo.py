@@ -27,5 +27,5 @@ def test_the_last_lines_work_as_they_stand(tmp_path: Path, monkeypatch: pytest.M
     done = subprocess.run(["sh", "-ec", "\n".join(lines)], cwd=tmp_path, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr
-    assert lines[-1].endswith("runplane' run list")
+    assert lines[-1] == "runplane run list", "the commands that runs name begin so too"
     assert (home / "storage").exists() or list(home.iterdir()), "it was asked about that home"
