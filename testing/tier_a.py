@@ -129,13 +129,13 @@ class Runs:
         """A new run; its id."""
         return self.instance.create(RunRequest(self.job, self._origin, self._plan)).run_id
 
-    def worker(self, run_id: str, *, resumes: bool = False, **env: str) -> subprocess.Popen[bytes]:
-        """A worker of this run: ``api execute_run``, or ``api resume_run`` in place of one that is gone."""
-        document = self.instance.document(self.instance.runs.get(run_id), resume=resumes)
-        given = {RESUME_ARGS_ENV if resumes else RUN_ARGS_ENV: document}
+    def worker(self, run_id: str, verb: str = "execute_run", **env: str) -> subprocess.Popen[bytes]:
+        """A worker of this run: ``api execute_run``, or ``resume_run`` in place of one that is gone."""
+        document = self.instance.document(self.instance.runs.get(run_id), resume=verb == "resume_run")
+        given = {RESUME_ARGS_ENV if verb == "resume_run" else RUN_ARGS_ENV: document}
         environment = self.place.environment(**self.extra, **env, **given)
         worker = subprocess.Popen(
-            [sys.executable, "-m", "runplane", "api", "resume_run" if resumes else "execute_run"],
+            [sys.executable, "-m", "runplane", "api", verb],
             env=environment,
             cwd=self.place.home,
             stdout=subprocess.DEVNULL,
@@ -144,9 +144,9 @@ class Runs:
         self._workers.append(worker)
         return worker
 
-    def run_to_end(self, run_id: str, *, resumes: bool = False, **env: str) -> int:
+    def run_to_end(self, run_id: str, verb: str = "execute_run", **env: str) -> int:
         """Start a worker and wait for it; its exit code (negative: the signal that ended it)."""
-        worker = self.worker(run_id, resumes=resumes, **env)
+        worker = self.worker(run_id, verb, **env)
         worker.communicate(timeout=WORKER_TIMEOUT_S)
         return worker.returncode
 
@@ -273,12 +273,13 @@ class TierA:
         try:
             run_id = runs.create()
             for number, point in enumerate(crash_points):
-                code = runs.run_to_end(run_id, resumes=number > 0, **{CRASH_AT_ENV: str(point)})
+                verb = "resume_run" if number else "execute_run"
+                code = runs.run_to_end(run_id, verb, **{CRASH_AT_ENV: str(point)})
                 if code == 0 and point > SURE_POINTS:
                     break
                 assert code == -signal.SIGKILL, f"the worker's part of the run has fewer than {point} points"
             else:
-                assert runs.run_to_end(run_id, resumes=True) == 0
+                assert runs.run_to_end(run_id, "resume_run") == 0
             events = runs.events(run_id)
             assert runs.status(run_id) is RunStatus.SUCCESS
             check_events(events)
@@ -330,7 +331,7 @@ class TierA:
             frozen = runs.worker(run_id)
             runs.wait_for("the first body", lambda: any(b["what"] == "start" for b in runs.bodies(run_id)))
             frozen.send_signal(signal.SIGSTOP)
-            second = runs.worker(run_id, resumes=True)
+            second = runs.worker(run_id, "resume_run")
             runs.wait_for("the take-over", lambda: runs.instance.journal.head(run_id).epoch == 2, 30)
             frozen.send_signal(signal.SIGCONT)
             frozen.communicate(timeout=WORKER_TIMEOUT_S)
@@ -367,7 +368,7 @@ class TierA:
             worker.communicate(timeout=WORKER_TIMEOUT_S)
             assert runs.status(run_id) is RunStatus.STARTED
             assert runs.left_running() == []
-            assert runs.run_to_end(run_id, resumes=True) == 0
+            assert runs.run_to_end(run_id, "resume_run") == 0
             assert runs.status(run_id) is RunStatus.SUCCESS
             check_no_success_ran_again(runs.events(run_id), runs.bodies(run_id))
         finally:
