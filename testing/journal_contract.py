@@ -51,6 +51,7 @@ from ..storage.dialect import Outcome, Statement
 from ..storage.feed import Feed
 from ..storage.journal import Journal
 from ..storage.pools import Pools
+from ..storage.retry_requests import WILL_RETRY_TAG, RetryRequests
 from ..storage.runs import Runs
 from ..storage.version import VersionSkewError
 
@@ -1113,6 +1114,31 @@ class JournalContract:
 
         assert head.status is status
         assert new.kinds() == before
+
+    @pytest.mark.parametrize("loses", [False, True], ids=["sent once", "sent twice"])
+    def test_a_retry_is_asked_for_once_in_the_transaction_that_ends_the_run(
+        self, story: Story, database: Database, loses: bool
+    ) -> None:
+        sent = LossyDatabase(database, loses=loses)
+        story.journal = Journal(sent)
+
+        story.one(Finish(event(K.RUN_FAILURE, tags={WILL_RETRY_TAG: "true"})))
+
+        assert loses or sent.round_trips == 1, "between two transactions a retry can be lost"
+        assert self.retries_of(story, database) == 1
+
+    def test_an_end_that_is_refused_asks_for_no_retry(self, story: Story, database: Database) -> None:
+        story.running(A1)
+
+        refused = story.one(Finish(event(K.RUN_FAILURE, tags={WILL_RETRY_TAG: "true"})))
+
+        assert isinstance(refused, Refused)
+        assert self.retries_of(story, database) == 0
+
+    @staticmethod
+    def retries_of(story: Story, database: Database) -> int:
+        """How many retries were asked for after a run."""
+        return [request.run_id for request in RetryRequests(database).open(10_000)].count(story.run_id)
 
     def test_a_request_is_stored_once(self, story: Story) -> None:
         assert story.journal.request(story.run_id, f"{story.run_id}-cancel", "cancel", {"by": "me"}) is True
