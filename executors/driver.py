@@ -252,7 +252,10 @@ class Driver:
         acts, self._acts = self._acts, []
         for act in acts:
             self._act(act)
-        self._listen()
+        # A step that ran in this thread may have had its outcome stored on the way (`_pump`), and with it the run's end: nobody says
+        # anything any more then.
+        if self._status is None:
+            self._listen()
         return True
 
     def _pump(self) -> None:
