@@ -49,8 +49,8 @@ LINGER_S = 1.0
 """How long after a good end the outcome may be on its way."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 15.0
 FORBIDDEN_TRIES = 3
-ABSENCES = frozenset({"job gone", "pod deleted", "suspended in mid-run", "job not seen"})
-"""Rows that stand on something not being there: a consistent read has to confirm that."""
+ABSENCES = frozenset({"job gone", "pod deleted", "suspended in mid-run", "job not seen", "job failed"})
+"""Rows that stand on something not being there (a pod that would say why): a consistent read has to confirm that."""
 GOOD_ENDS = frozenset({"ended without an outcome", "job complete"})
 """Most likely the outcome is stored; if it is not, this is the evidence."""
 
@@ -246,10 +246,17 @@ class K8sJobRunner:
             self._gone(attempt, observed, verdict)
         elif verdict.health in (Health.GONE, Health.UNKNOWN):
             self._confirm(attempt)
+        elif attempt.end is not None and verdict.health is Health.NEVER and observed.live is None and observed.last:
+            # Its pod has ended, saying that it never can: there is nothing to end.
+            self._gone(attempt, observed, verdict)
         elif attempt.end is not None:
             self._delete(attempt)
         elif verdict.health is Health.NEVER:
-            self._end(attempt, End(FailureCause.LAUNCH_REFUSED, self._worded(attempt, verdict), is_refusal=True))
+            self._call(
+                attempt,
+                lambda: self._calls.explain(observed, verdict),
+                lambda text: self._refuse(attempt, self._worded(attempt, replace(verdict, evidence=str(text)))),
+            )
         elif verdict.health is Health.ENDING:
             self._check_later(attempt)
         elif verdict.health is Health.NOT_YET:
@@ -360,6 +367,11 @@ class K8sJobRunner:
             self._on_changed(name)
 
     # Ending -----------------------------------------------------------------------------------------------------------------------
+
+    def _refuse(self, attempt: Attempt, evidence: str) -> None:
+        # It may have been told to stop while its evidence was read.
+        attempt.end = attempt.end or End(FailureCause.LAUNCH_REFUSED, evidence, is_refusal=True)
+        self._look(attempt)
 
     def _end(self, attempt: Attempt, end: End) -> None:
         attempt.end = end

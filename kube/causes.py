@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..errors.exit_codes import ExitCode
@@ -176,6 +176,12 @@ def is_clear_refusal(message: str) -> bool:
     """Whether the registry itself has said no: not a network that fails, nor a limit of requests."""
     text = message.lower()
     return any(word in text for word in _CLEAR) and not any(word in text for word in _UNCLEAR)
+
+
+def image_refusals(events: Sequence[Json]) -> int:
+    """How often events about a pod tell of a clear refusal of its image: for who has not watched the pod itself."""
+    told = [e for e in events if e.get("reason") == "Failed" and is_clear_refusal(str(e.get("message") or ""))]
+    return sum(int(e.get("count") or 1) for e in told if "pull" in str(e["message"]).lower())
 
 
 def _unscheduled(pod: Json) -> str | None:

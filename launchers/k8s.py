@@ -20,6 +20,7 @@ from ..events.status import RunStatus
 from ..events.wire import from_text, to_text
 from ..kube.access import ClusterAccess
 from ..kube.adoption import place_job
+from ..kube.causes import image_refusals
 from ..kube.client import KubeClient
 from ..kube.create_limit import OF_PROCESS, CreateLimit
 from ..kube.errors import (
@@ -294,7 +295,8 @@ class K8sRunLauncher:
         verdict = judge(observed)
         if verdict.health is not JobHealth.ALIVE:
             about = (uid, *(pod["metadata"]["uid"] for pod in pods))
-            observed = replace(observed, events=[event for one in about for event in self._events(namespace, one)])
+            events = [event for one in about for event in self._events(namespace, one)]
+            observed = replace(observed, events=events, image_refusals=image_refusals(events))
             verdict = judge(observed)
         return observed, verdict
 

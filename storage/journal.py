@@ -48,7 +48,7 @@ from .plans import Plans
 from .retry_requests import RetryRequests, RetryRule
 from .rules import OPS_PER_BATCH, STEP_ENDS, Rules, Transaction
 from .step_briefs import STATEMENTS, StepBriefs, stored_output
-from .version import LEVEL, check_level
+from .version import LEVEL, check_level, check_same_major
 
 FIRST_EPOCH = 1
 
@@ -533,7 +533,7 @@ class Journal:
 
     def _not_claimed(self, run_id: str, ref: AttemptRef, worker: str, brief: StepBrief) -> Claimed | NotClaimed:
         head = self.head(run_id)
-        check_level(head.level, f"run {run_id}, step {ref.step}, attempt {ref.n}")
+        check_same_major(head.level, f"run {run_id}, step {ref.step}, attempt {ref.n}")
         rows = self.database.read(
             self._sql(
                 "SELECT state, worker, nonce, retry_number, outcome FROM {attempt} WHERE run_id = :run AND step = :step AND n = :n"

@@ -45,6 +45,22 @@ def check_level(found: str | None, where: str) -> None:
         )
 
 
+def check_same_major(found: str | None, where: str) -> None:
+    """Refuse to take part in a run that another major version coordinates: a step writes what its coordinator reads.
+
+    Raises:
+        VersionSkewError: it does.
+    """
+    if found is not None and found.split(".")[0] != LEVEL.split(".")[0]:
+        raise VersionSkewError(
+            "the run is coordinated by another major version of runplane, and this one can not take part",
+            where=where,
+            got=f"protocol {found}",
+            expected=f"protocol {LEVEL}",
+            hint="Use images of one version for the run and its steps.",
+        )
+
+
 def check_version(found: str, oldest_served: str, where: str) -> None:
     """Refuse a database that this library can not use.
 

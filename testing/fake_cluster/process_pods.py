@@ -39,7 +39,7 @@ class ProcessPods:
         command = [*(container.get("command") or ()), *(container.get("args") or ())]
         pod.scheduled()
         if command[:1] and command[0] in OURS:
-            command[:1] = [sys.executable, "-m", "runplane"]
+            command[:1] = self.program_of(pod)
         env = {**os.environ, **self._environment, **self.environment_of(pod), "HOSTNAME": pod.name}
         output = self._folder / pod.uid
         try:
@@ -69,6 +69,10 @@ class ProcessPods:
     def environment_of(self, pod: FakePod) -> dict[str, str]:
         """What the pod's own process sees beside what the image brings."""
         return pod.environment()
+
+    def program_of(self, pod: FakePod) -> list[str]:
+        """What stands for the command of the pod's image."""
+        return [sys.executable, "-m", "runplane"]
 
     def ended(self, pod: FakePod, code: int) -> None:
         """The process of a pod has ended: tell the cluster."""

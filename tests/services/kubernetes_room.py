@@ -32,6 +32,13 @@ ROOM_ENV = "ROOM"
 GRACE_S = 2
 PATIENCE_S = 90.0
 NS = "default"
+OF_LEVEL = """
+import runpy, sys
+import runplane.storage.version as version
+version.LEVEL = sys.argv.pop(1)
+runpy.run_module("runplane", run_name="__main__", alter_sys=True)
+"""
+"""An image of another version: the same program, which takes itself to be of that level."""
 STEPS = ("first", "left", "right", "last")
 WORKFLOWS = """
 import json, os, time
@@ -87,6 +94,7 @@ class RoomPods(ProcessPods):
 
     Attributes:
         crash_at: run -> the numbered database calls at which its first, second, ... worker dies.
+        levels: step (None: the run's worker) -> the protocol level that its image speaks, if not ours.
         reasons: pod's uid -> the reason that its end is told with (``OOMKilled``).
     """
 
@@ -94,6 +102,7 @@ class RoomPods(ProcessPods):
         super().__init__(environment)
         self.crash_at: dict[str, Sequence[int]] = {}
         self.reasons: dict[str, str] = {}
+        self.levels: dict[str | None, str] = {}
 
     def environment_of(self, pod: FakePod) -> dict[str, str]:
         env = super().environment_of(pod)
@@ -102,6 +111,10 @@ class RoomPods(ProcessPods):
         points = self.crash_at.get(run_id, ()) if is_worker else ()
         worker = int(resumed[1:] or 0)
         return {**env, **({CRASH_AT_ENV: str(points[worker])} if worker < len(points) else {})}
+
+    def program_of(self, pod: FakePod) -> list[str]:
+        level = self.levels.get(pod.annotations.get("runplane/step-key"))
+        return super().program_of(pod) if level is None else [sys.executable, "-c", OF_LEVEL, level]
 
     def kill(self, pod: FakePod, reason: str = "") -> None:
         """SIGKILL the pod's first process, behind the cluster's back."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from runplane.errors.exit_codes import ExitCode
 from runplane.events.causes import FailureCause
 from runplane.executors import k8s_refused_creates, k8s_runner
 from runplane.executors.contract import RunnerNote, StepOrder
@@ -245,6 +246,21 @@ def test_an_image_that_is_missing_ends_the_attempt_and_its_job(bench: Bench) -> 
     assert bench.cluster.all_jobs() == []
 
 
+@pytest.mark.parametrize(("code", "why"), [(127, "no such program"), (ExitCode.VERSION_SKEW, "protocol 2.0")])
+def test_a_pod_that_ends_by_saying_that_it_never_can_is_refused_with_what_it_printed(
+    bench: Bench, code: int, why: str
+) -> None:
+    """An image without runplane, or of another major version: its pod has ended, and another one would end the same way."""
+    pod = bench.starts()
+    pod.log(lambda: f"{why}\n")
+
+    pod.exited(code)
+
+    assert why in bench.refused().evidence
+    (job,) = bench.cluster.all_jobs()
+    assert job["metadata"]["name"] == bench.jobs.name(A), "it stays for people to see"
+
+
 def test_a_full_quota_is_waited_for_and_said(bench: Bench) -> None:
     full = ['pods "x" is forbidden: exceeded quota: q, requested: pods=1']
     bench.cluster.jobs.refusal = lambda job: full[0] if full else None
@@ -353,10 +369,12 @@ def test_the_end_of_a_run_tells_of_pods_that_were_not_told(bench: Bench) -> None
     """The driver does not wait for the end of the last steps' pods."""
     bench.cluster.program = lambda pod: Script(lambda p: p.scheduled("node-7"))
     bench.runner.start(order())
-    is_seen = lambda: any("node-7" in str(e.body.get("pod")) for e in bench.runner.closing())
+    seen = lambda: bench.runner._watch.observed(bench.jobs.name(A)).pods
+    bench.cluster.wait_for("its pod on a node", lambda: any(pod["spec"].get("nodeName") for pod in seen()))
 
-    bench.cluster.wait_for("its pod", is_seen)
+    (told,) = bench.runner.closing()
 
+    assert "node-7" in str(told.body["pod"])
     assert bench.runner.closing() == []
 
 

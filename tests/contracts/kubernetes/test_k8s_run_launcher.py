@@ -341,6 +341,25 @@ def test_a_cluster_that_does_not_answer_is_unknown_and_never_gone(cluster: FakeC
     assert "encountered error in delete_job" in told.notes[-1]
 
 
+def test_a_worker_whose_image_is_refused_again_and_again_is_hopeless(cluster: FakeCluster, make: Make) -> None:
+    cluster.program = lambda _: Script(lambda pod: pod.waiting("ImagePullBackOff", "back-off"))
+    launcher = make()
+    handle = launcher.launch(request())
+    cluster.wait_for("its pod", lambda: bool(cluster.all_pods()))
+    pod = cluster.pod_of(handle.data["job"])
+    refused = 'Failed to pull image "img:1": manifest unknown: not found'
+
+    pod.event("Failed", refused, count=2)
+    not_yet = launcher.check(RUN_ID, handle)
+    pod.event("Failed", "Error: ErrImagePull", count=5)
+    pod.event("Failed", refused)
+    refused_often = launcher.check(RUN_ID, handle)
+
+    assert (not_yet.state, not_yet.is_hopeless) == (HealthState.ALIVE, False)
+    assert (refused_often.state, refused_often.is_hopeless) == (HealthState.GONE, True)
+    assert "manifest unknown" in refused_often.evidence
+
+
 def test_what_is_gone_is_told_with_cause_and_last_lines(cluster: FakeCluster, make: Make) -> None:
     launcher = make()
     handle = launcher.launch(request())
