@@ -149,6 +149,7 @@ _WHERE = {
         "multiprocess_executor",
     ),
     "executors.user_function": ("InitExecutorContext",),
+    "executors.foreign_job": ("K8sConfigMergeBehavior", "execute_k8s_job", "k8s_job_op"),
     "definitions.definitions_object": ("Definitions",),
     "definitions.reconstruct": ("ReconstructableJob", "build_reconstructable_job", "reconstructable"),
     "definitions.execute": ("execute_job",),

@@ -10,17 +10,13 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ..kube.access import ClusterAccess, cluster_access
 from ..kube.client import KubeClient
 from ..kube.create_limit import CreateLimit
 from ..kube.job_manifest import RenderedJob
 from ..kube.own_job import ownership
 from ..kube.settings import (
     ExecutorSettings,
-    LauncherSettings,
     executor_settings,
-    launcher_settings,
-    resolved_launcher_config,
 )
 from ..kube.shared_folders import shares
 from ..storage.contract import AttemptRow
@@ -28,6 +24,7 @@ from .contract import RunnerSignal
 from .k8s_retention import StepRetention
 from .k8s_runner import K8sJobRunner
 from .k8s_step_jobs import StepJobs
+from .k8s_way import access_of, launcher_settings_of
 from .settings import DriverSettings, ExecutorContext, driver_settings
 
 UNOWNED = "The Jobs of steps have no owner though enable_owner_references is set, so they outlive the run's own Job"
@@ -48,8 +45,8 @@ class K8sJobExecutor:
         self._context = context
         context.instance.refuse_database_for_pods()
         self._executor = executor_settings(_given(config), os.environ)
-        self._launcher = _launcher_settings(context.instance)
-        self._access = _access(config, context.instance)
+        self._launcher = launcher_settings_of(context.instance)
+        self._access = access_of(config, context.instance)
         epoch = context.instance.journal.head(context.run.run_id).epoch
         self._jobs = StepJobs(context, self._launcher, self._executor, os.environ, epoch)
 
@@ -97,24 +94,6 @@ class K8sJobExecutor:
         with self._context.instance.sibling() as instance:
             found: Sequence[AttemptRow] = instance.journal.attempts(self._context.run.run_id)
             return found
-
-
-def _launcher_settings(instance: Any) -> LauncherSettings:
-    """Of the instance's launcher, if it is one that makes Jobs; a process on a laptop may drive steps in a cluster as well."""
-    found = getattr(instance.launcher, "settings", None)
-    if isinstance(found, LauncherSettings):
-        return found
-    config = resolved_launcher_config({"job_namespace": "default"}, os.environ, where="defaults of K8sRunLauncher")
-    return launcher_settings(config, os.environ)
-
-
-def _access(config: Mapping[str, Any], instance: Any) -> ClusterAccess:
-    in_cluster, file = config.get("load_incluster_config"), config.get("kubeconfig_file")
-    if in_cluster is None and file is None:
-        found = getattr(instance.launcher, "access", None)
-        if isinstance(found, ClusterAccess):
-            return found
-    return cluster_access(load_incluster_config=in_cluster, kubeconfig_file=file)
 
 
 def _limit(settings: ExecutorSettings) -> CreateLimit:

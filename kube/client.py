@@ -180,6 +180,22 @@ class KubeClient:
         query |= {"container": container} if container else {}
         return self._patiently_bytes("GET", _path("pods", namespace, name, "log"), query).decode(errors="replace")
 
+    def follow_log(self, namespace: str, name: str, container: str | None, *, stall_s: float) -> Iterator[bytes]:
+        """What the container prints from its beginning on, as it comes, until it ends.
+
+        Raises, also when iterated:
+            KubeUnavailableError: the connection broke, or nothing came for `stall_s`. KubeError: there is no log.
+        """
+        query = {"follow": "true", **({"container": container} if container else {})}
+        path = _path("pods", namespace, name, "log")
+        answer = self._open("GET", path, query, None, "", stall_s)
+        try:
+            yield from answer.stream(16 * 1024)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise KubeUnavailableError(f"the log broke off: {_words(error)}", where=f"GET {path}") from error
+        finally:
+            answer.close()
+
     # Both -----------------------------------------------------------------------------------------------------------------------
 
     def list_objects(self, resource: str, namespace: str, selector: str, *, cached: bool = False) -> Listing:

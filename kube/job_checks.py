@@ -89,7 +89,7 @@ def _namespace(manifest: Mapping[str, Any], chosen: str, sources: Mapping[str, s
 
 
 def _arguments(container: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for n, text in enumerate(container["args"]):
+    for n, text in enumerate(container.get("args", ())):
         yield f"args[{n}]", text
     for entry in container["env"]:
         yield f"env.{entry.get('name')}", f"{entry.get('name')}={entry.get('value') or ''}"

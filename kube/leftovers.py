@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from .foreign_job import COMPONENT as FOREIGN
 from .job_manifest import ATTEMPT_LABEL, INSTANCE_LABEL, RUN_LABEL, STEP_ANNOTATION
 from .observed import Json, has_ended, is_being_deleted, is_finished
 from .trimmed import job_name_of
 
+COMPONENT_LABEL = "app.kubernetes.io/component"
 GRACE_S = 60.0
 """An end that was stored so lately may still be on its way in the cluster: a Job is Complete seconds after its code ran."""
 
@@ -123,6 +125,10 @@ def _why(resource: str, found: Json, run: RunInLog | None, step: str | None, n: 
     attempt = run.attempts.get((step, n or 0))
     if attempt is None:
         return Why.UNKNOWN
+    if (found["metadata"].get("labels") or {}).get(COMPONENT_LABEL) == FOREIGN:
+        # The step's next attempt takes it over: it is its step's, whichever attempt made it.
+        ends = [one.ended_at for (key, _), one in run.attempts.items() if key == step]
+        attempt = AttemptEnd(None if None in ends else max(end for end in ends if end is not None))
     return Why.ATTEMPT_IS_OVER if attempt.ended_at is not None and now - attempt.ended_at >= GRACE_S else None
 
 

@@ -35,6 +35,7 @@ class Who:
     OP_TAG = "op tag"
     RUN_TAG = "run tag"
     EXECUTOR = "executor"
+    ARGUMENT = "argument"
     DEFAULT = "default"
 
 

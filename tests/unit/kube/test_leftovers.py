@@ -68,6 +68,16 @@ def test_another_instances_objects_are_none_of_ours() -> None:
     assert found == [None, None, None], "another instance's Job"
 
 
+def test_a_foreign_job_is_its_steps_whichever_attempt_made_it() -> None:
+    """The next attempt takes it over."""
+    found = job("a")
+    found["metadata"]["labels"]["app.kubernetes.io/component"] = "k8s_job_op"
+    over = RunInLog("STARTED", None, WORKER, {("a", 1): AttemptEnd(LONG_AGO), ("a", 2): AttemptEnd(LONG_AGO)})
+
+    assert leftover("jobs", found, LIVE, "i", NOW) is None
+    assert leftover("jobs", found, over, "i", NOW) is not None
+
+
 def test_a_pod_without_its_job_is_as_its_job_would_be() -> None:
     pod = job("a")
     pod["status"] = {"phase": "Running"}
