@@ -23,7 +23,7 @@ class ConfigMapping:
     """Config of a graph or a job, from which that of its ops is made.
 
     Attributes:
-        config_fn: from the config to that of the ops (of a job: to whole run config).
+        config_fn: from the config to that of the ops (of a job: to whole run config, or a ``RunConfig``).
         config_schema: the shape of the config; None: anything.
         receive_processed_config_values: kept; the function always gets values with defaults filled in.
     """
@@ -44,7 +44,9 @@ class ConfigMapping:
             given = field.config_type.read(default if given is None else given, problems, env)
             if problems.found:
                 return {}
-        return called(self.config_fn, given)
+        made = called(self.config_fn, given)
+        as_mapping = getattr(made, "to_config_dict", None)  # a RunConfig
+        return made if as_mapping is None else as_mapping()
 
 
 def config_mapping(

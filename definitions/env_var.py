@@ -19,10 +19,10 @@ class EnvVar(str):
 
     __slots__ = ()
 
-    @classmethod
-    def int(cls, name: str) -> EnvVar:
+    @staticmethod
+    def int(name: str) -> EnvVar:
         """The variable `name`, read as a whole number."""
-        return cls(name)
+        return _OfNumber(name)
 
     def to_config(self) -> dict[str, str]:
         """The form in run config: ``{"env": NAME}``."""
@@ -50,3 +50,18 @@ class EnvVar(str):
             f"EnvVar({self.env_var_name!r}) was used as text.",
             hint="Pass it to a resource as it is, or call get_value() where the content is needed now.",
         )
+
+
+class _OfNumber(EnvVar):
+    """A variable whose content is a whole number."""
+
+    __slots__ = ()
+
+    def get_value(self, default: Any = None) -> Any:
+        """The number now, or `default`.
+
+        Raises:
+            ValueError: the content is no whole number.
+        """
+        content = super().get_value()
+        return int(content) if content else default

@@ -1,8 +1,10 @@
 """Config that is made of other config: of jobs, of graphs, of ops, of resources."""
 
 from dagster import (
+    Config,
     ConfigMapping,
     Field,
+    RunConfig,
     config_from_yaml_strings,
     config_mapping,
     configured,
@@ -27,6 +29,29 @@ def of_a_job(config):
 @job(config=of_a_job)
 def mapped():
     shows()
+
+
+class Words(Config):
+    word: str
+
+
+class Given(Config):
+    said: str
+
+
+@op
+def says(config: Words):
+    return config.word
+
+
+@config_mapping
+def of_classes(given: Given) -> RunConfig:
+    return RunConfig(ops={"says": Words(word=given.said)})
+
+
+@job(config=of_classes)
+def by_classes():
+    says()
 
 
 @graph(config=ConfigMapping(config_fn=lambda c: {"shows": {"config": {"n": c["m"]}}}, config_schema={"m": int}))
@@ -87,6 +112,7 @@ def scenario():
     return {
         "job": value(mapped, "shows", {"number": 4}),
         "job, wrong": value(mapped, "shows", {"number": "x"}),
+        "job, by classes": value(by_classes, "says", {"said": "s"}),
         "graph": value(with_graph, "inner.shows", {"ops": {"inner": {"config": {"m": 6}}}}),
         "graph, wrong": value(with_graph, "inner.shows", {"ops": {"inner": {"config": {}}}}),
         "op": value(some, "three", {"ops": {"doubled": {"config": {"twice": 2}}}}),

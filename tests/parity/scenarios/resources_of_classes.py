@@ -50,7 +50,9 @@ def fails(managed: Managed):
 
 @job(
     resource_defs={
-        "client": Client(url="u", credentials=Credentials(secret=EnvVar("SCENARIO_SECRET"))),
+        "client": Client(
+            url="u", credentials=Credentials(secret=EnvVar("SCENARIO_SECRET")), retries=EnvVar.int("SCENARIO_RETRIES")
+        ),
         "managed": Managed.configure_at_launch(name="usual"),
     }
 )
@@ -64,7 +66,8 @@ def failed():
 
 
 def scenario():
-    os.environ["SCENARIO_SECRET"] = "s3"
+    os.environ |= {"SCENARIO_SECRET": "s3", "SCENARIO_RETRIES": "7"}
+    number = EnvVar.int("SCENARIO_RETRIES")
     result = asked.execute_in_process()
     heard = list(HEARD)
     HEARD.clear()
@@ -73,6 +76,11 @@ def scenario():
     broken = failed.execute_in_process(raise_on_error=False)
     del os.environ["SCENARIO_SECRET"]
     return {
+        "variables": [
+            number.get_value(),
+            EnvVar("SCENARIO_RETRIES").get_value(),
+            EnvVar.int("SCENARIO_NO").get_value(),
+        ],
         "run": result,
         "value": result.output_for_node("asks"),
         "heard": sorted(heard),
