@@ -329,7 +329,8 @@ def _unused_by_the_queue(config: InstanceConfig, pools: Mapping[str, Any]) -> li
 
 
 def _as_problem(error: RunplaneError, path: str) -> Problem:
-    message = error.message + (f" {error.hint}" if error.hint else "")
+    stop = "" if error.message.endswith((".", "?", "!")) else "."
+    message = f"{error.message}{stop} {error.hint}" if error.hint else error.message
     return Problem(path, message, error.got, error.expected, error.nearest)
 
 

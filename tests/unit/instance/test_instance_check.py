@@ -172,6 +172,12 @@ def test_what_can_be_checked_in_spite_of_an_error_is_checked() -> None:
     }
 
 
+def test_what_to_do_next_is_a_sentence_of_its_own() -> None:
+    (problem,) = check("run_launcher: {module: nosuch, class: X}").errors
+
+    assert "is to be found. Is its package installed" in str(problem)
+
+
 def test_an_instance_class_that_is_not_there_hides_nothing_and_blames_no_key_that_may_be_its_own() -> None:
     report = check("instance_class: {module: nosuch, class: X}\nmaybe_its: 1\nrun_retries: {max_retries: x}\n")
 
