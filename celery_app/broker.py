@@ -47,9 +47,9 @@ def make_app(settings: CelerySettings) -> Celery:
         "broker_connection_retry_on_startup": True,
         "broker_transport_options": _transport_options(settings),
     }
-    if scheme_of(settings.broker) in ("rediss", "amqps"):
-        options["broker_use_ssl"] = _verified(settings)
     given = {k.lower(): v for k, v in settings.options.items() if k.lower() != "broker_transport_options"}
+    if scheme_of(settings.broker) in ("rediss", "amqps"):
+        given["broker_use_ssl"] = _verified(settings, given.get("broker_use_ssl"))
     app.conf.update({**options, **given})
     return app
 
@@ -73,13 +73,20 @@ def _transport_options(settings: CelerySettings) -> dict[str, Any]:
     }
 
 
-def _verified(settings: CelerySettings) -> dict[str, Any]:
-    """TLS whose certificate is checked; ``broker_use_ssl`` of the configuration stands in its place."""
+def _verified(settings: CelerySettings, given: Any) -> dict[str, Any]:
+    """TLS whose certificate is checked, with what ``broker_use_ssl`` of the configuration says: a further authority does not end the check."""
+    asked = dict(given) if isinstance(given, Mapping) else {}
     if settings.is_redis:
-        return {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_check_hostname": True}
+        checked = {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_check_hostname": True, **asked}
+        return checked if _checks(checked["ssl_cert_reqs"]) else {**checked, "ssl_check_hostname": False}
     host = urlsplit(settings.broker.split(";")[0]).hostname
     paths = ssl.get_default_verify_paths()
-    return {"cert_reqs": ssl.CERT_REQUIRED, "ca_certs": paths.cafile, "server_hostname": host}
+    checked = {"cert_reqs": ssl.CERT_REQUIRED, "ca_certs": paths.cafile, "server_hostname": host, **asked}
+    return checked if _checks(checked["cert_reqs"]) else {**checked, "cert_reqs": ssl.CERT_NONE}
+
+
+def _checks(required: Any) -> bool:
+    return str(required).lower() not in ("none", "cert_none", str(ssl.CERT_NONE).lower(), str(int(ssl.CERT_NONE)))
 
 
 def refuse_compression() -> None:

@@ -95,6 +95,7 @@ def celery_settings(config: Mapping[str, Any], env: Mapping[str, str] = os.envir
         problems.append(Problem("include", text, got, "no modules"))
     options = dict(config.get("config_source") or {})
     problems += _problems_of_options(options)
+    problems += _problems_of_sentinel(broker, options)
     if problems:
         raise ConfigErrors(problems, where=where)
     return CelerySettings(broker, options)
@@ -162,6 +163,18 @@ def _problems_of_broker(broker: str) -> list[Problem]:
                 Problem("broker", "is of a kind that is not known here", got, expected, nearest(scheme, known))
             )
     return found
+
+
+def _problems_of_sentinel(broker: str, options: Mapping[str, Any]) -> list[Problem]:
+    given = {k.lower(): v for k, v in options.items()}.get("broker_transport_options") or {}
+    if scheme_of(broker) != "sentinel" or given.get("master_name"):
+        return []
+    path = "config_source.broker_transport_options.master_name"
+    return [
+        Problem(
+            path, "Sentinel has to be told which master is meant", "nothing", "the name in Sentinel's configuration"
+        )
+    ]
 
 
 def _problems_of_options(options: Mapping[str, Any]) -> list[Problem]:

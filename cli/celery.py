@@ -83,14 +83,15 @@ def start(
     listens = list(dict.fromkeys(checked_queue(q, where="-q") for q in queues or (DEFAULT_QUEUE,)))
     with Instance.get(say=say) as instance:
         settings = _settings(instance, config_yaml)
-        source = _source(instance, settings, listens)
+        shown_as, at_once = name or f"runplane@{socket.gethostname()}", slots or available_cpus()
+        source = _source(instance, settings, listens, shown_as, at_once)
         file = local_file.own_file(this_process().pid, local_file.WORKER)
         made = QueueWorker(
             instance,
             source,
-            name=name or f"runplane@{socket.gethostname()}",
+            name=shown_as,
             queues=listens,
-            slots=slots or available_cpus(),
+            slots=at_once,
             grace_s=grace,
             say=say,
             tell=lambda body: local_file.write(file, body),
@@ -140,13 +141,15 @@ def _settings(instance: Any, path: Path | None) -> Any:
     return celery_settings(resolve(shape, given, instance.env, where=where, path=at), instance.env, where=where)
 
 
-def _source(instance: Any, settings: Any, queues: list[str]) -> Any:
+def _source(instance: Any, settings: Any, queues: list[str], name: str, slots: int) -> Any:
     """Where the worker hears of steps.
 
     Raises:
         RunplaneError: the broker does not answer, or workers of somebody else listen to the same queues.
     """
+    from .. import __version__
     from ..celery_app.broker import Broker
+    from ..celery_app.presence import Presence
     from ..errors import ConflictError
     from ..storage.step_queues import StepQueues
     from ..workers.queue_hints import FromBroker, FromDatabase
@@ -165,7 +168,8 @@ def _source(instance: Any, settings: Any, queues: list[str]) -> Any:
             got=f"{name} with {', '.join(tasks[:3]) or 'no tasks'}",
             hint="Use another vhost (RabbitMQ), another database number or `global_keyprefix` in broker_transport_options (Redis), or other queues.",
         )
-    return FromBroker(broker, stored, instance.instance_id, say)
+    presence = Presence(settings, name, queues, slots, version=__version__)
+    return FromBroker(broker, presence, stored, instance.instance_id, say)
 
 
 def _leave_on_signals(made: Any) -> None:

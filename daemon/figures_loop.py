@@ -28,7 +28,7 @@ class FiguresLoop:
 
     def run_once(self, context: LoopContext) -> LoopReport:
         """Look once."""
-        figures = read_figures(context.instance.database)
+        figures = read_figures(context.instance.database, ttl_s=context.instance.lease_ttl_s)
         self._found = (self._clock(), figures)
         return LoopReport()
 

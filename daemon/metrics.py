@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 
 from .. import __version__
 from ..storage.figures import Figures
+from ..storage.step_queues import QueueFigures
 from .contract import LoopReport
 from .figures_loop import FiguresLoop
 from .loop_thread import LoopThread
@@ -130,7 +131,25 @@ def _of_database(figures: Figures) -> Iterable[Metric]:
         used.add_metric([pool.name], pool.used)
         if pool.slots is not None:
             slots.add_metric([pool.name], pool.slots)
-    return (runs, waiting, oldest, slots, used)
+    return (runs, waiting, oldest, slots, used, *_of_step_queues(figures.step_queues))
+
+
+def _of_step_queues(queues: Sequence[QueueFigures]) -> Iterable[Metric]:
+    label = ["queue"]
+    waiting = _gauge("step_queue_waiting", "Steps, and runs as tasks, that no worker has taken.", label)
+    oldest = _gauge("step_queue_oldest_seconds", "How long the oldest of them has waited.", label)
+    running = _gauge(
+        "step_queue_slots_used", "Slots of a queue that are in use, those of dead workers included.", label
+    )
+    slots = _gauge("step_queue_slots", "Slots of the workers that listen to a queue and were heard of.", label)
+    workers = _gauge("step_queue_workers", "How many these are; 0 while something waits: start one.", label)
+    for found in queues:
+        waiting.add_metric([found.name], found.waiting)
+        oldest.add_metric([found.name], found.oldest_s)
+        running.add_metric([found.name], found.running)
+        slots.add_metric([found.name], found.slots)
+        workers.add_metric([found.name], found.workers)
+    return (waiting, oldest, running, slots, workers)
 
 
 def _gauge(name: str, documentation: str, labels: Sequence[str]) -> GaugeMetricFamily:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from ..celery_app.broker import Broker, BrokerUnavailableError, refuse_compression
-from ..celery_app.hint import Refusal, read
+from ..celery_app.hint import Hint, Refusal, read
+from ..celery_app.presence import Presence
 from ..serdes.record import record
 from ..storage.contract import AttemptRef
 from ..storage.step_queues import StepQueues
@@ -38,6 +39,12 @@ class HintSource(Protocol):
     def next(self, queues: Sequence[str]) -> Pointed | None:
         """The next attempt of one of these queues, the first queue first; None: nothing now. Raises StorageUnavailableError."""
 
+    def began(self, pointed: Pointed, pid: int) -> None:
+        """It was taken, and its process was started: for tools that show what workers do."""
+
+    def ended(self, pointed: Pointed, failed: str | None) -> None:
+        """Its process has ended. `failed`: how, when it was not with code 0."""
+
     def close(self) -> None:
         """Give up what is open."""
 
@@ -54,6 +61,12 @@ class FromDatabase:
         found = self._queues.next_in(queues, 1)
         return Pointed(*found[0]) if found else None
 
+    def began(self, pointed: Pointed, pid: int) -> None:
+        """See ``HintSource``. ``celery worker list`` asks the database."""
+
+    def ended(self, pointed: Pointed, failed: str | None) -> None:
+        """See ``HintSource``."""
+
     def close(self) -> None:
         """See ``HintSource``."""
 
@@ -65,9 +78,10 @@ class FromBroker:
         refused: messages that were no hints of ours, by reason.
     """
 
-    def __init__(self, broker: Broker, queues: StepQueues, instance: str, say: Say) -> None:
+    def __init__(self, broker: Broker, presence: Presence, queues: StepQueues, instance: str, say: Say) -> None:
         refuse_compression()
         self._broker = broker
+        self._presence = presence
         self._queues = queues
         self._look_at = 0.0
         self._instance = instance
@@ -108,9 +122,21 @@ class FromBroker:
         self._is_away = False
         return None
 
+    def began(self, pointed: Pointed, pid: int) -> None:
+        """See ``HintSource``."""
+        self._presence.began(self._hint(pointed), pid)
+
+    def ended(self, pointed: Pointed, failed: str | None) -> None:
+        """See ``HintSource``."""
+        self._presence.ended(self._hint(pointed), failed)
+
     def close(self) -> None:
         """See ``HintSource``."""
+        self._presence.close()
         self._broker.close()
+
+    def _hint(self, pointed: Pointed) -> Hint:
+        return Hint(self._instance, pointed.run_id, pointed.ref.step, pointed.ref.n, pointed.queue)
 
     def _of(self, queue: str) -> Pointed | None:
         """The first hint of a queue; what is none is counted, and dropped or given back."""

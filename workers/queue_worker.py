@@ -81,6 +81,7 @@ class QueueWorker:
         self._steps: dict[Key, WatchedStep] = {}
         self._ended: dict[Key, Mapping[str, Any]] = {}
         self._given_back: list[Key] = []
+        self._shown: dict[Key, Pointed] = {}
         self._parked: dict[str, _Parked] = {}
         self._to_end: dict[Key, HeldStep] = {}
         self._answers: Counter[str] = Counter()
@@ -166,7 +167,9 @@ class QueueWorker:
         key = (pointed.run_id, pointed.ref)
         try:
             with self._lock:
-                self._steps[key] = start_step(*key, body, self._instance.ref)
+                self._steps[key] = started = start_step(*key, body, self._instance.ref)
+                self._source.began(pointed, started.process.pid)
+                self._shown[key] = pointed
         except (RunplaneError, OSError) as e:
             self._say(f"Step {pointed.ref.step} of run {pointed.run_id} could not be started: {e}")
             self._ended[key] = {"code": 1, "text": f"its worker could not start it: {type(e).__name__}: {e}"}
@@ -187,6 +190,8 @@ class QueueWorker:
                 self._given_back.append(key)
             else:
                 self._ended[key] = step.evidence()
+            evidence = step.evidence()
+            self._source.ended(self._shown.pop(key), None if evidence.get("code") == 0 else str(evidence["text"]))
             with self._lock:
                 del self._steps[key]
         for step in self._steps.values():

@@ -80,8 +80,8 @@ def with_variables(start_step: Callable[..., Any], file: Path) -> Callable[..., 
 
 if __name__ == "__main__":
     from runplane.cli.main import main
-    from runplane.workers import queue_worker
+    from runplane.workers import queue_steps, queue_worker
 
-    queue_worker.start_step = with_variables(queue_worker.start_step, Path(sys.argv[1]))
+    vars(queue_worker)["start_step"] = with_variables(queue_steps.start_step, Path(sys.argv[1]))
     sys.argv = ["runplane", *sys.argv[2:]]
     main()

@@ -62,6 +62,30 @@ def four_held():
         body()
 
 
+@op(tags={QUEUE: "work"})
+def succeeds(context):
+    say(context, "start")
+
+
+@op(tags={QUEUE: "work"})
+def hangs(context):
+    say(context, "start")
+    _time.sleep(600)
+
+
+@op(tags={QUEUE: "work"})
+def dies(context):
+    say(context, "start")
+    os.kill(os.getpid(), 9)
+
+
+@job(executor_def=ON)
+def contract():
+    succeeds()
+    hangs()
+    dies()
+
+
 @job(executor_def=ON)
 def by_priority():
     for number in (1, 9, 5, 3):

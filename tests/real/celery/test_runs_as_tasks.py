@@ -6,7 +6,7 @@ import json
 import signal
 from collections.abc import Callable
 
-from runplane.celery_app.broker import Broker
+from runplane.celery_app.broker import Broker, make_app
 from runplane.celery_app.hint import Hint
 from runplane.celery_app.settings import CelerySettings
 from runplane.events.kinds import EventKind as K
@@ -35,6 +35,9 @@ def test_a_message_that_comes_again_starts_no_second_process(
     second = queues.queue_worker("-q", "runs", "-q", "work", "-c", "6")
     run_id = queues.launch("four_held")
     queues.wait_for("the bodies", lambda: len(queues.bodies(run_id, "start")) == 4, 60)
+    shown = make_app(CelerySettings(redis_broker.url)).control.inspect(timeout=5.0, limit=2).active()
+    names = [task["name"] for tasks in (shown or {}).values() for task in tasks]
+    assert sorted(names) == ["runplane.run", *["runplane.step"] * 4], "what `celery inspect active` and Flower show"
     broker = Broker(CelerySettings(redis_broker.url))
     hint = Hint(queues.instance.instance_id, run_id, "", 1, "runs")
 

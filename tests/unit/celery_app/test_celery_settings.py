@@ -26,7 +26,8 @@ def settings_of(**config: Any) -> Any:
     ],
 )
 def test_brokers_that_are_known(broker: str) -> None:
-    assert settings_of(broker=broker).broker == broker
+    named = {"broker_transport_options": {"master_name": "m"}}
+    assert settings_of(broker=broker, config_source=named).broker == broker
 
 
 def test_without_a_broker_it_is_dagsters_default() -> None:

@@ -15,6 +15,8 @@ from runplane.daemon.metrics import Metrics
 from runplane.daemon.queue_loop import QueueLoop
 from runplane.daemon.service import Service
 from runplane.events.status import RunStatus
+from runplane.storage.liveness import this_process
+from runplane.storage.step_queues import StepQueues, run_process
 
 
 @pytest.fixture
@@ -74,3 +76,21 @@ def test_a_run_that_was_taken_says_how_long_it_had_waited(house: DaemonHouse) ->
 
     (waited_s,) = report.latencies_s
     assert 0 <= waited_s < 60
+
+
+def test_queues_of_steps_are_counted_and_one_that_nobody_listens_to_has_no_workers(house: DaemonHouse) -> None:
+    queues = StepQueues(house.instance.database, ttl_s=house.instance.lease_ttl_s)
+    queues.put("a run", run_process(1), "nobody's", 5, {})
+    queues.beat(this_process("w"), ["gpu"], 3, {})
+    figures = FiguresLoop()
+    metrics = Metrics(figures)
+    metrics.show(Service(house.instance, [], ttl_s=5, file=house.instance.home / "file", say=lambda _: None))
+
+    house.run_once(figures)
+
+    def value(name: str, queue: str) -> float | None:
+        return metrics.registry.get_sample_value(f"runplane_step_queue_{name}", {"queue": queue})
+
+    assert [value(name, "nobody's") for name in ("waiting", "slots", "workers", "slots_used")] == [1, 0, 0, 0]
+    assert [value(name, "gpu") for name in ("waiting", "slots", "workers")] == [0, 3, 1]
+    assert 0 <= (value("oldest_seconds", "nobody's") or 0) < 60
