@@ -19,13 +19,15 @@ from ..events.event import NewEvent
 from ..events.kinds import EventKind
 from ..events.run import Run
 from ..events.status import RunStatus
-from ..launchers.contract import WorkerHandle
+from ..launchers.contract import BackendAwayError, WorkerHandle
 from ..storage.contract import RunFilter
 from ..storage.launches import Launches, TakenLaunch
 from .contract import LoopContext, LoopReport
 
 THREADS = 16
 DEADLINE_S = 60.0
+AWAY_PAUSE_S = 2.0
+"""Between two launches while the launcher's backend is away; the launcher itself has waited before it said so."""
 CLOSE_S = 10.0
 """How long a daemon that ends waits for launches that are under way."""
 
@@ -58,6 +60,7 @@ class LaunchLoop:
     Args:
         threads: launches at once.
         deadline_s: how long one may take.
+        pause: waits between two launches of a run while the backend is away.
         trust_s: how long a launch that was taken is known to be this daemon's without asking: less than the time after which others
             take it up.
     """
@@ -75,11 +78,13 @@ class LaunchLoop:
         deadline_s: float = DEADLINE_S,
         trust_s: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
+        pause: Callable[[], None] = lambda: time.sleep(AWAY_PAUSE_S),
     ) -> None:
         self._threads = threads
         self._deadline_s = deadline_s
         self._trust_s = trust_s
         self._clock = clock
+        self._pause = pause
         self._flights: dict[str, _Flight] = {}
         self._landed: queue.SimpleQueue[_Landed] = queue.SimpleQueue()
         self._unstored: dict[str, _Landed] = {}
@@ -129,11 +134,27 @@ class LaunchLoop:
         """In a thread of its own."""
         try:
             mine = self._clock() - taken_at < self._trust_s or self._launches(context).is_mine(run.run_id)
-            landed = _Landed(run.run_id, context.instance.launch_worker(run) if mine else None)
+            landed = self._tried(context, run) if mine else _Landed(run.run_id)
         except Exception as e:  # noqa: BLE001 - whatever a launcher raises fails the run, with it as the cause
             landed = _Landed(run.run_id, error=e)
-        self._landed.put(landed)
-        context.wake()
+        if landed is not None:
+            self._landed.put(landed)
+            context.wake()
+
+    def _tried(self, context: LoopContext, run: Run) -> _Landed | None:
+        """Launch it; again and again while the launcher's backend is away. None: this daemon ends, and the launch is another one's."""
+        while True:
+            try:
+                return _Landed(run.run_id, context.instance.launch_worker(run))
+            except BackendAwayError:
+                if context.stopping():
+                    return None
+                head = context.instance.journal.head(run.run_id)
+                if head.status is not RunStatus.STARTING or not self._launches(context).is_mine(run.run_id):
+                    return _Landed(run.run_id)
+                # It did return, so it does not hang.
+                self._flights[run.run_id].since = self._clock()
+                self._pause()
 
     def _take_landed(self, timeout_s: float = 0.0) -> None:
         try:

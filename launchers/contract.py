@@ -11,6 +11,7 @@ from dataclasses import field
 from enum import Enum
 from typing import Any, Protocol, runtime_checkable
 
+from ..errors import RunplaneError
 from ..events import Run
 from ..serdes.record import record
 
@@ -44,6 +45,13 @@ class WorkerHandle:
 
     kind: str
     data: Mapping[str, Any] = field(default_factory=dict)
+
+
+class BackendAwayError(RunplaneError):
+    """The backend does not answer, so that no worker was started, or nobody knows of one. Launching again finds what is there.
+
+    A daemon launches again, as long as the run may take to start; a verb for people gives up.
+    """
 
 
 class TerminateResult(str, Enum):
@@ -92,7 +100,7 @@ class RunLauncher(Protocol):
     """Starts and ends workers. Both methods may be called from several threads at once."""
 
     def launch(self, request: LaunchRequest) -> WorkerHandle:
-        """Start the worker and return; never wait for the run. An exception fails the run."""
+        """Start the worker and return; never wait for the run. An exception fails the run, but for ``BackendAwayError`` in a daemon."""
 
     def terminate(self, run_id: str, handle: WorkerHandle) -> TerminateResult:
         """Tell the worker to end. Idempotent; returns at once."""

@@ -41,7 +41,7 @@ from ..kube.stopping import stop_jobs
 from ..kube.supported import refuse_older
 from ..kube.verdict import Health as JobHealth
 from ..kube.verdict import Verdict
-from .contract import CleanedUp, Health, HealthState, LaunchRequest, TerminateResult, WorkerHandle
+from .contract import BackendAwayError, CleanedUp, Health, HealthState, LaunchRequest, TerminateResult, WorkerHandle
 from .k8s_retention import Retention
 
 KIND = "k8s"
@@ -60,6 +60,10 @@ _STATES = {
     JobHealth.NEVER: HealthState.GONE,
     JobHealth.UNKNOWN: HealthState.UNKNOWN,
 }
+
+
+class ClusterAwayError(KubeUnavailableError, BackendAwayError):
+    """The API server did not answer a launch."""
 
 
 class LaunchingInstance(Protocol):
@@ -148,9 +152,14 @@ class K8sRunLauncher:
             ConfigErrors: the Job can not be made as it is configured; nothing was created.
             NameTakenError: there is a Job of its name that is not this run's.
             ConflictError: one is being deleted, and stays.
-            KubeError: the API refused it, or did not answer for ``PATIENCE_S``.
+            ClusterAwayError: the API did not answer for ``PATIENCE_S``. KubeError: it refused.
         """
-        return self._start(request, resumes=False)
+        try:
+            return self._start(request, resumes=False)
+        except KubeUnavailableError as error:
+            raise ClusterAwayError(
+                error.message, where=error.where or "", status=error.status, reason=error.reason
+            ) from error
 
     def resume(self, request: LaunchRequest) -> WorkerHandle:
         """See ``Resumes.resume``; raises as ``launch``."""

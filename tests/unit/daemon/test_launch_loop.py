@@ -9,11 +9,11 @@ import pytest
 
 from daemon_houses import DaemonHouse, FakeClock, RecordingLauncher
 from runplane.coordinators.limits import QueueLimits
-from runplane.daemon.launch_loop import LaunchLoop
+from runplane.daemon.launch_loop import DEADLINE_S, LaunchLoop
 from runplane.daemon.queue_loop import QueueLoop
 from runplane.events.kinds import EventKind
 from runplane.events.status import RunStatus
-from runplane.launchers.contract import LaunchRequest, WorkerHandle
+from runplane.launchers.contract import BackendAwayError, LaunchRequest, WorkerHandle
 from runplane.storage.launches import Launches
 
 
@@ -90,6 +90,45 @@ def test_a_launcher_that_raises_fails_the_run_with_what_it_raised(house: DaemonH
     failure = house.last(run_id, EventKind.RUN_FAILURE)
     assert failure["message"] == "The run could not be launched: no route to the cluster"
     assert failure["error"]["cls_name"] == "ConnectionError"
+
+
+def test_a_backend_that_is_away_is_waited_for(house: DaemonHouse, held: HeldLauncher) -> None:
+    """Longer than a launch that hangs may take: it does return each time."""
+    clock = FakeClock()
+    tries: list[float] = []
+
+    def pause() -> None:
+        assert not [f for f in loop._flights.values() if clock() - f.since > DEADLINE_S], (
+            "it is taken for one that hangs"
+        )
+        tries.append(clock())
+        clock.now += 50
+        if len(tries) == 5:
+            held.error = None
+
+    run_id, loop = taken(house), LaunchLoop(clock=clock, pause=pause)
+    held.error = BackendAwayError("the API server does not answer")
+    house.run_once(loop)
+
+    land(house, loop)
+
+    assert len(tries) == 5
+    assert house.status(run_id) is RunStatus.STARTING
+    assert house.instance.runs.handle(run_id) is not None
+
+
+def test_a_run_that_is_canceled_while_the_backend_is_away_is_not_launched(
+    house: DaemonHouse, held: HeldLauncher
+) -> None:
+    run_id, loop = taken(house), LaunchLoop(pause=lambda: None)
+    held.error = BackendAwayError("the API server does not answer")
+    house.run_once(loop)
+    house.instance.cancel(run_id)
+
+    land(house, loop)
+
+    assert house.status(run_id) is RunStatus.CANCELED
+    assert house.instance.runs.handle(run_id) is None
 
 
 def test_a_launch_that_is_over_its_time_fails_the_run_and_a_late_worker_is_told_to_end(
