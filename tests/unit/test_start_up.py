@@ -1,7 +1,7 @@
 """What the programs of runplane load when they really run: a start is paid for by every run and every step, in every pod.
 
-The bounds are a little above what is loaded now, so that an import that creeps in is seen where it comes in. A count is of modules
-beyond those of a bare interpreter; `python -m pytest -s` shows them all.
+The bounds are a little above what is loaded now on the Python that loads most (3.13), so that an import that creeps in is seen
+where it comes in. A count is of modules beyond those of a bare interpreter; `python -m pytest -s` shows them all.
 """
 
 from __future__ import annotations
@@ -120,10 +120,10 @@ def test_execute_step_loads_little(system: System, bare: set[str], job: str) -> 
     loaded = loaded_by(system, "execute_step", **{STEP_ARGS_ENV: document})
 
     assert system.kinds(run_id)["STEP_SUCCESS"] == 1
-    few(loaded, bare, 315, what="api execute_step", without=HEAVY | NOT_IN_A_STEP)
+    few(loaded, bare, 318, what="api execute_step", without=HEAVY | NOT_IN_A_STEP)
 
 
-@pytest.mark.parametrize(("job", "most"), [("here", 338), ("apart", 328)])
+@pytest.mark.parametrize(("job", "most"), [("here", 342), ("apart", 333)])
 def test_execute_run_loads_little(system: System, bare: set[str], job: str, most: int) -> None:
     run_id = system.create(job)
     document = system.instance.document(system.instance.runs.get(run_id))
