@@ -93,7 +93,7 @@ def execute_step(input_json: str | None, compressed_input_json: str | None) -> N
     from ..workers.step import execute_step as work
 
     args = read_step_args(document)
-    outcome = _on_instance(args.instance, lambda instance: work(instance, args))
+    outcome = _on_instance(args, lambda instance: work(instance, args))
     _leave(outcome.code, outcome.message)
 
 
@@ -129,17 +129,18 @@ def _run(args: Any) -> None:
     from ..events.status import RunStatus
     from ..workers.run import execute_run as work
 
-    outcome = _on_instance(args.instance, lambda instance: work(instance, args.run_id))
+    outcome = _on_instance(args, lambda instance: work(instance, args.run_id))
     failed = outcome.status is RunStatus.FAILURE and args.set_exit_code_on_failure
     _leave(ExitCode.FAILED if failed and outcome.code is ExitCode.OK else outcome.code, outcome.message)
 
 
-def _on_instance(ref: Any, work: Callable[[Any], T]) -> T:
+def _on_instance(args: Any, work: Callable[[Any], T]) -> T:
     """Do the work on the document's instance, else on that of the environment; never on an empty default."""
     from ..instance.instance import Instance
 
-    with Instance.for_worker(ref, say=_say) as instance:
-        instance.wait_at_most(seconds_from(os.environ, START_WAIT_ENV, START_WAIT_S, may_be_zero=True))
+    wait_s = seconds_from(os.environ, START_WAIT_ENV, START_WAIT_S, may_be_zero=True)
+    with Instance.for_worker(args.instance, run_id=args.run_id, wait_s=wait_s, say=_say) as instance:
+        instance.wait_at_most(wait_s)
         try:
             return work(instance)
         except NotFoundError as error:

@@ -334,10 +334,16 @@ class IOManagerDefinition(InputManagerDefinition):
     what = "an IO manager"
 
     def __init__(
-        self, resource_fn: Callable[..., Any], *arguments: Any, in_memory_only: bool = False, **more: Any
+        self,
+        resource_fn: Callable[..., Any],
+        *arguments: Any,
+        in_memory_only: bool = False,
+        keeps_files: bool = False,
+        **more: Any,
     ) -> None:
         super().__init__(resource_fn, *arguments, **more)
         self.in_memory_only = in_memory_only
+        self.keeps_files = keeps_files
 
     @staticmethod
     def hardcoded_io_manager(value: IOManager, description: str | None = None) -> IOManagerDefinition:

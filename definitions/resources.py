@@ -104,6 +104,7 @@ class ResourceDefinition:
     """
 
     in_memory_only = False
+    keeps_files = False
     """Whether what it keeps is gone with this process (the IO manager that keeps values in memory)."""
 
     def __init__(
@@ -179,6 +180,7 @@ class ConfiguredResource(ResourceDefinition):
         self.inner = inner
         self.given = given
         self.in_memory_only = inner.in_memory_only
+        self.keeps_files = inner.keeps_files
 
     def final_config(self, config: Any) -> Any:
         """The given config, or what the function makes of `config`."""

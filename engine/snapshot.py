@@ -141,6 +141,7 @@ class PlanSnapshot:
         known_outputs: what a re-execution takes from its parents instead of running the step.
         known_steps: mapped steps that an earlier run of the group finished, whether they produced something or not.
         tags: the job's tags as the run starts with them.
+        local_files: IO managers that keep files of the machine: resource key -> folder, empty for the instance's storage folder.
     """
 
     job_name: str
@@ -149,6 +150,7 @@ class PlanSnapshot:
     known_outputs: tuple[StoredOutput, ...] = ()
     known_steps: tuple[str, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
+    local_files: Mapping[str, str] = field(default_factory=dict)
 
     def step(self, key: str) -> StepPlan:
         """The step or template called `key`, or the template that the mapped key ``work[3]`` comes from.
@@ -193,6 +195,8 @@ def plan_to_body(plan: PlanSnapshot) -> dict[str, Any]:
         body["known_steps"] = list(plan.known_steps)
     if plan.tags:
         body["tags"] = dict(plan.tags)
+    if plan.local_files:
+        body["local_files"] = dict(plan.local_files)
     return body
 
 
@@ -205,6 +209,7 @@ def plan_from_body(body: Mapping[str, Any]) -> PlanSnapshot:
         known_outputs=tuple(StoredOutput(*k) for k in body.get("known", ())),
         known_steps=tuple(body.get("known_steps", ())),
         tags=body.get("tags", {}),
+        local_files=body.get("local_files", {}),
     )
 
 

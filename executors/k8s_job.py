@@ -18,7 +18,7 @@ from ..kube.settings import (
     ExecutorSettings,
     executor_settings,
 )
-from ..kube.shared_folders import shares
+from ..kube.shared_folders import shares, unshared
 from ..storage.contract import AttemptRow
 from .contract import RunnerSignal
 from .k8s_retention import StepRetention
@@ -78,6 +78,7 @@ class K8sJobExecutor:
         client = KubeClient(self._access, limit=_limit(self._executor))
         sample = self.sample()
         jobs, remarks = self._jobs, list(sample.warnings)
+        remarks += unshared(sample.manifest, self._context.plan.local_files, str(self._context.home / "storage"))
         if self._executor.owner_references:
             owned = ownership(client, sample.namespace, os.environ)
             jobs = jobs.owned_by(owned.owner)

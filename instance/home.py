@@ -10,12 +10,18 @@ from ..errors.exit_codes import ExitCode
 
 HOME_ENV = "DAGSTER_HOME"
 FILE_NAME = "dagster.yaml"
+IN_A_POD_ENV = "KUBERNETES_SERVICE_HOST"
+"""Set in every container of a cluster."""
 
 
 class NoInstanceError(RunplaneError):
     """There is no instance, and making an empty one would hide that."""
 
     exit_code = ExitCode.NO_INSTANCE
+
+
+class StorageChangedError(NoInstanceError):
+    """The file that a worker reads names another database than the one its run was launched with."""
 
 
 def find_home(env: Mapping[str, str], *, may_make: bool, notify: Callable[[str], None]) -> Path:

@@ -30,7 +30,7 @@ from ..events.requests import ExecuteRunArgs, InstanceRef, ResumeRunArgs
 from ..events.run import Run
 from ..events.status import RunStatus
 from ..events.trace_context import tags_for_trace
-from ..events.wire import to_text
+from ..events.wire import from_text, to_text
 from ..launchers.contract import (
     ChecksHealth,
     Closes,
@@ -58,12 +58,14 @@ from ..storage.retry_requests import RetryRule
 from ..storage.runs import Runs
 from ..storage.watching import RESUMING, WatchedRuns
 from .config import InstanceConfig
+from .home import IN_A_POD_ENV
 from .load import from_home as config_from_home
 from .load import from_yaml as config_from_yaml
-from .load import load_instance_config
+from .load import load_instance_config, storage_of_home
 from .ref import to_ref
 from .reported import engine_event
 from .settings import PythonLogs, Settings
+from .storage_location import refuse_other_storage
 from .wire import Wiring
 
 VERB_PATIENCE_S = 5.0
@@ -72,8 +74,6 @@ DEFAULT_RESUMES = 3
 """How often a run may be taken over when the instance does not say."""
 LEASE_TTL_ENV = "RUNPLANE_LEASE_TTL"
 LEASE_TTL_S = 30.0
-IN_A_POD_ENV = "KUBERNETES_SERVICE_HOST"
-"""Set in every container of a cluster."""
 DAEMON_TTL_ENV = "RUNPLANE_DAEMON_LEASE_TTL"
 DAEMON_TTL_S = 6.0
 _KEYS_A_PAGE = 1000
@@ -157,14 +157,32 @@ class Instance:
         return cls._of(load_instance_config(os.environ, notify=say), os.environ, say)
 
     @classmethod
-    def for_worker(cls, ref: InstanceRef | None, *, say: Say = _silent) -> Instance:
-        """The instance of an ``api`` verb: the document's, else that of ``DAGSTER_HOME``; never a default.
+    def for_worker(
+        cls, ref: InstanceRef | None, *, run_id: str | None = None, wait_s: float = VERB_PATIENCE_S, say: Say = _silent
+    ) -> Instance:
+        """The instance of an ``api`` verb: the document's. Without one, the storage that the file in ``DAGSTER_HOME`` names, and the rest as
+        the run was launched with, if that is stored; else the whole file. Never a default.
+
+        Args:
+            ref: of the document.
+            run_id: the run; None: nothing is looked up.
+            wait_s: how long the look-up waits for a database that is away, in seconds.
 
         Raises:
-            NoInstanceError: neither is there.
+            NoInstanceError: neither is there. StorageChangedError: the file names another storage than the run was launched with.
         """
         load_dotenv(Path.cwd(), os.environ)
-        return cls._of(load_instance_config(os.environ, ref=ref, may_make_home=False), os.environ, say)
+        if ref is not None or run_id is None:
+            return cls._of(load_instance_config(os.environ, ref=ref, may_make_home=False), os.environ, say)
+        reader = Instance(storage_of_home(os.environ), os.environ, say)
+        reader.wait_at_most(wait_s)
+        stored = reader.runs.instance(run_id)
+        launched = None if stored is None else getattr(from_text(stored), "instance", None)
+        config = load_instance_config(os.environ, ref=launched, may_make_home=False)
+        refuse_other_storage(reader.config, config, run_id)
+        made = cls._of(config, os.environ, say)
+        made.__dict__["database"] = reader.database  # the same one: no second connection
+        return made
 
     @classmethod
     def from_home(cls, home: str | Path, *, say: Say = _silent) -> Instance:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from ..celery_app.settings import celery_settings
 from ..config.schema import resolve
+from ..events.run import Run
 from ..events.status import RunStatus
 from ..kube.access import ClusterAccess, cluster_access
 from ..kube.client import KubeClient
@@ -18,12 +20,14 @@ from ..kube.errors import KubeRefusedError
 from ..kube.job_manifest import Surroundings
 from ..kube.leftovers import Why
 from ..kube.settings import launcher_settings
+from ..kube.shared_folders import unshared
 from ..launchers.celery_k8s import CeleryK8sRunLauncher
 from ..launchers.contract import CleanedUp
 from ..launchers.k8s import K8sRunLauncher
 from ..storage.contract import RunFilter
 from .check import literal_secrets, not_active_yet
 from .class_schemas import CELERY
+from .home import IN_A_POD_ENV
 from .kubernetes_leftovers import KubernetesLeftovers
 from .parts import Part
 
@@ -56,10 +60,7 @@ class KubernetesLaunching:
         instance.refuse_database_for_pods()
 
         def find_access() -> ClusterAccess:
-            access = cluster_access(
-                load_incluster_config=config.get("load_incluster_config"), kubeconfig_file=config["kubeconfig_file"]
-            )
-            return _trusting(access, config["k8s_api_ssl_ca_cert_file"])
+            return _trusting(access_of(config, env), config["k8s_api_ssl_ca_cert_file"])
 
         own = settings.creates_per_second
         limit = OF_PROCESS if own is None else CreateLimit(own)
@@ -113,9 +114,33 @@ class KubernetesLaunching:
                 problems.append(f"{one.resource[:-1]} {one.namespace}/{one.name} could not be deleted: {error}")
         return CleanedUp(deleted, tuple(problems))
 
+    def outputs_lost(self, run: Run, manifest: Mapping[str, Any]) -> Sequence[str]:
+        """See ``LaunchingInstance``. Where steps are Jobs of their own, their executor says it."""
+        plan = self._instance.journal.get_plan(run.plan_id) if run.plan_id is not None else None
+        if plan is None or plan.executor.get("name") == "k8s":
+            return ()
+        return unshared(manifest, plan.local_files, str(self._instance.home / "storage"))
+
+    def keep_document(self, run_id: str, document: str) -> None:
+        """See ``LaunchingInstance``."""
+        self._instance.runs.put_instance(run_id, document)
+
     def add_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
         """See ``LaunchingInstance``."""
         self._instance.runs.put_tags(run_id, tags)
+
+
+def access_of(config: Mapping[str, Any], env: Mapping[str, str]) -> ClusterAccess:
+    """The way into the cluster that a launcher's config names. The file of the machine that launches is not looked for in pods: they have a
+    service account.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    in_cluster, file = config.get("load_incluster_config"), config.get("kubeconfig_file")
+    if file is not None and IN_A_POD_ENV in env and not Path(file).expanduser().is_file():
+        in_cluster, file = None, None
+    return cluster_access(load_incluster_config=in_cluster, kubeconfig_file=file)
 
 
 def _trusting(access: ClusterAccess, authority: str | None) -> ClusterAccess:

@@ -14,12 +14,12 @@ from .class_types import to_fields
 from .config import STORAGE_TRIO, InstanceConfig
 from .defaults import composite_part, custom_parts, default_parts, server_parts, sqlite_parts
 from .document_schema import CLASS_KEYS, CLASS_POINTER, MOST_SLOTS, MOST_SLOTS_ENV, check_conflicts, document_schema
-from .home import FILE_NAME, find_home
+from .home import FILE_NAME, NoInstanceError, find_home
 from .known_classes import find_known, is_dagsters, nearest_known
 from .parts import Part
 from .ref import from_ref
 from .settings import SECTIONS
-from .storage_location import check_one_database
+from .storage_location import SQLITE_FILE, check_one_database
 from .yaml_text import parse_yaml
 
 Notify = Callable[[str], None]
@@ -47,6 +47,28 @@ def load_instance_config(
     if ref is not None:
         return from_ref(ref)
     return from_home(find_home(env, may_make=may_make_home, notify=notify), env, notify=notify)
+
+
+def storage_of_home(env: Mapping[str, str]) -> InstanceConfig:
+    """The instance of a worker that is handed none, as far as its storage goes: nothing else of the file is looked at.
+
+    Raises:
+        ConfigErrors: these keys are not right.
+        NoInstanceError: there is no home, or nothing in it: neither a dagster.yaml nor a database.
+    """
+    home = find_home(env, may_make=False, notify=lambda _: None)
+    path = home / FILE_NAME
+    if not path.is_file() and not (home / SQLITE_FILE).is_file():
+        raise NoInstanceError(
+            "there is no instance: the document holds none, and nothing is in the folder that the environment names",
+            where=str(home),
+            expected=f"a {FILE_NAME} there",
+            hint="In a pod: is the ConfigMap mounted, and is its key dagster.yaml?",
+        )
+    document = parse_yaml(path.read_text(encoding="utf-8"), where=str(path)) if path.is_file() else None
+    given = document if isinstance(document, Mapping) else {}
+    kept = {key: given[key] for key in (*STORAGE_TRIO, "storage") if key in given}
+    return from_document(kept, home, env, where=str(path))
 
 
 def from_home(home: Path, env: Mapping[str, str], *, notify: Notify = lambda _: None) -> InstanceConfig:

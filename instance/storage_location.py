@@ -17,6 +17,7 @@ from ..errors import ConfigErrors, Problems, RunplaneError, UnsupportedError
 from ..serdes.record import record
 from .class_schemas import POSTGRES
 from .config import STORAGE_TRIO, InstanceConfig
+from .home import StorageChangedError
 from .parts import Part
 
 SQLITE_FILE = "runplane.db"
@@ -146,6 +147,24 @@ def storage_parts(parts: Mapping[str, Part]) -> dict[str, Part]:
     known = storage.known
     resolve(known.schema, storage.config, {}, where=storage.where, path=storage.path)
     return {name: _nested(name, storage.config[name], storage) for name in STORAGE_TRIO}
+
+
+def refuse_other_storage(found: InstanceConfig, launched: InstanceConfig, run_id: str) -> None:
+    """Refuse a worker whose file names another storage than its run was launched with.
+
+    Raises:
+        StorageChangedError: it does.
+    """
+    named, expected = (
+        {name: (part.class_name, dict(part.config)) for name, part in storage_parts(config.parts).items()}
+        for config in (found, launched)
+    )
+    if named != expected:
+        raise StorageChangedError(
+            "the storage section is not the one that the run was launched with",
+            where=f"{found.where}, run {run_id}",
+            hint="A run stays in its database: put the section back, or launch the run again.",
+        )
 
 
 def _nested(name: str, data: Mapping[str, Any], storage: Part) -> Part:

@@ -10,6 +10,22 @@ _OWN = frozenset({"emptyDir", "ephemeral", "configMap", "secret", "downwardAPI",
 """Kinds of volumes that a pod has for itself, or that nobody can write to."""
 
 
+def unshared(manifest: Mapping[str, Any], folders: Mapping[str, str], storage: str) -> list[str]:
+    """A warning for each IO manager whose files other pods will not find.
+
+    Args:
+        manifest: a Job.
+        folders: resource key -> folder; empty for `storage`.
+        storage: the instance's storage folder in the container.
+    """
+    return [
+        f"the IO manager '{key}' keeps outputs in {folder or storage}, where no volume is mounted that pods share: other pods will not find"
+        " them. Mount one there, or keep outputs in S3 (FilesystemIOManager(base_dir='s3://bucket/folder'))."
+        for key, folder in folders.items()
+        if not shares(manifest, folder or storage)
+    ]
+
+
 def shares(manifest: Mapping[str, Any], folder: str) -> bool:
     """Whether the folder, or one above it, is on a volume that outlives the pod and can be written to.
 

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from ..errors import ConflictError, RunplaneError
 from ..events.requests import ExecuteRunArgs, ResumeRunArgs
+from ..events.run import Run
 from ..events.status import RunStatus
 from ..events.wire import from_text, to_text
 from ..kube.access import ClusterAccess
@@ -81,6 +82,12 @@ class LaunchingInstance(Protocol):
         self, run_id: str, message: str, metadata: Mapping[str, Any] | None = None, error: BaseException | None = None
     ) -> None:
         """Write an event into the run's log."""
+
+    def outputs_lost(self, run: Run, manifest: Mapping[str, Any]) -> Sequence[str]:
+        """What is to be said of outputs that other pods than the run's will not find."""
+
+    def keep_document(self, run_id: str, document: str) -> None:
+        """Keep a run's document for its pods, which are not handed the instance."""
 
     def add_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Set tags of a run."""
@@ -245,7 +252,9 @@ class K8sRunLauncher:
     def _start(self, request: LaunchRequest, *, resumes: bool) -> WorkerHandle:
         run_id = request.run.run_id
         job = self.rendered(request, self._document(request.document), resumes=resumes)
-        for warning in (*self.instance.warnings, *job.warnings):
+        if self.settings.mounts_instance:
+            self.instance.keep_document(run_id, request.document)
+        for warning in (*self.instance.warnings, *job.warnings, *self.instance.outputs_lost(request.run, job.manifest)):
             self.instance.note(run_id, f"Warning: {warning}")
         self.instance.add_tags(run_id, {IMAGE_TAG: job.image})
         metadata = {"Kubernetes Job name": job.name, "Kubernetes Namespace": job.namespace, "Run ID": run_id}

@@ -141,6 +141,7 @@ def _make(context: InitResourceContext) -> IOManager:
 _CONFIG = Field({"base_dir": Field(StringSource, is_required=False)}, is_required=False, default_value={})
 fs_io_manager = IOManagerDefinition(
     _make,
+    keeps_files=True,
     config_schema=_CONFIG,
     description="Keeps outputs as pickle files, by default under the storage folder of the home; base_dir may be a URL.",
 )

@@ -72,7 +72,19 @@ def compile_plan(
         known_outputs=tuple(known_outputs),
         known_steps=tuple(known_steps),
         tags=job.tags,
+        local_files=_local_files(job, resolved, steps),
     )
+
+
+def _local_files(job: JobDefinition, config: ResolvedRunConfig, steps: Sequence[StepPlan]) -> dict[str, str]:
+    """The IO managers that keep files of the machine, and their folders: whoever makes pods says so where these share no volume."""
+    used = sorted({key for step in steps for key in step.resource_keys if key in job.resource_defs})
+    folders = {
+        key: str((definition.final_config(config.resources.get(key)) or {}).get("base_dir") or "")
+        for key, definition in ((key, job.resource_defs[key]) for key in used)
+        if definition.keeps_files
+    }
+    return {key: folder for key, folder in folders.items() if "://" not in folder}
 
 
 @contextmanager

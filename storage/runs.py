@@ -105,6 +105,16 @@ class Runs:
         rows = self._database.read(self._named("SELECT handle FROM {run} WHERE run_id = :run"), {"run": run_id})
         return json.loads(rows[0][0]) if rows and rows[0][0] else None
 
+    def put_instance(self, run_id: str, document: str) -> None:
+        """Remember the document of the instance that a run was launched with; the first one stays."""
+        sql = "INSERT INTO {run_instance} (run_id, body) VALUES (:run, :body) ON CONFLICT (run_id) DO NOTHING"
+        self._write(sql, {"run": run_id, "body": document})
+
+    def instance(self, run_id: str) -> str | None:
+        """The document of the instance that a run was launched with, if its workers are not handed it."""
+        rows = self._database.read(self._named("SELECT body FROM {run_instance} WHERE run_id = :run"), {"run": run_id})
+        return str(rows[0][0]) if rows else None
+
     def _conditions(self, wanted: RunFilter) -> tuple[list[str], dict[str, Any]]:
         where: list[str] = []
         params: dict[str, Any] = {}

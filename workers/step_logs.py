@@ -10,7 +10,8 @@ from ..errors import UnsupportedError
 from ..events.event import NewEvent
 from ..events.kinds import EventKind
 from ..events.run import Run
-from ..instance.instance import IN_A_POD_ENV, Instance
+from ..instance.home import IN_A_POD_ENV
+from ..instance.instance import Instance
 from ..storage.compute_logs import (
     ComputeLogStore,
     Drains,

@@ -203,6 +203,7 @@ class House:
         database_port: of this machine's loopback.
         database: its name.
         folder: empty.
+        shared: whether pods share a volume for outputs and logs; without it nothing is said of either.
         config: more of the launcher's config.
     """
 
@@ -214,6 +215,8 @@ class House:
         database_port: int,
         database: str,
         folder: Path,
+        *,
+        shared: bool = True,
         **config: Any,
     ) -> None:
         self.cluster, self.namespace, self._image = cluster, namespace, image
@@ -221,7 +224,7 @@ class House:
         self.folder = folder
         (folder / "definitions.py").write_text(WORKFLOWS)
         self.shared = folder / "shared"
-        self._share()
+        volumes = self._share() if shared else {}
         port = cluster.reachable(database_port)
         postgres = {
             "username": "postgres", "password": {"env": "DAGSTER_PG_PASSWORD"}, "hostname": cluster.host, "db_name": database, "port": port,
@@ -236,8 +239,7 @@ class House:
                 "pod_spec_config": {"security_context": POD_SECURITY},
                 "container_config": {"security_context": CONTAINER_SECURITY},
             },
-            "volumes": [{"name": "shared", "persistentVolumeClaim": {"claimName": "shared"}}],
-            "volume_mounts": [{"name": "shared", "mountPath": str(self.shared)}],
+            **volumes,
             **config,
         }
         document = {
@@ -255,6 +257,8 @@ class House:
             "run_launcher": {"module": "dagster_k8s", "class": "K8sRunLauncher", "config": launcher},
             "run_monitoring": {"enabled": True, "max_resume_run_attempts": 3, "poll_interval_seconds": 1},
         }
+        if not shared:
+            del document["local_artifact_storage"], document["compute_logs"]
         (folder / "dagster.yaml").write_text(yaml.safe_dump(document))
         self._admit()
         self.instance = Instance.from_home(folder)
@@ -359,7 +363,7 @@ class House:
         self.watcher.let_go()
         self.instance.close()
         self.watcher.close()
-        self.cluster.kubectl("delete", "persistentvolume", self.namespace, "--wait=false")
+        self.cluster.kubectl("delete", "persistentvolume", self.namespace, "--wait=false", "--ignore-not-found")
 
     def _admit(self) -> None:
         """What the documents name: the password, and a service account with the role that the docs give to run pods."""
@@ -377,7 +381,7 @@ class House:
             {**rbac, "kind": "RoleBinding", "roleRef": role, "subjects": [{"kind": "ServiceAccount", "name": ACCOUNT}]},
         )
 
-    def _share(self) -> None:
+    def _share(self) -> dict[str, Any]:
         """Outputs and logs are files, on a volume that all pods share: at the same path as on this machine."""
         self.shared.mkdir()
         self.shared.chmod(0o777)
@@ -397,6 +401,10 @@ class House:
                 "spec": {**volume, "resources": {"requests": size}, "volumeName": self.namespace},
             },
         )
+        return {
+            "volumes": [{"name": "shared", "persistentVolumeClaim": {"claimName": "shared"}}],
+            "volume_mounts": [{"name": "shared", "mountPath": str(self.shared)}],
+        }
 
 
 def step_of(job: Mapping[str, Any]) -> str | None:

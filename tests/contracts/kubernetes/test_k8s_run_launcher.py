@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from runplane.errors import ConfigErrors, UnsupportedError
 from runplane.events.origin import JobOrigin, ModuleCodePointer, RepositoryOrigin
 from runplane.events.run import Run
 from runplane.events.status import RunStatus
+from runplane.events.wire import from_text
+from runplane.instance import kubernetes_launching
 from runplane.instance.instance import Instance
 from runplane.kube.access import cluster_access
 from runplane.kube.adoption import NameTakenError
@@ -21,6 +25,7 @@ from runplane.kube.create_limit import CreateLimit
 from runplane.kube.errors import KubeForbiddenError, KubeNotFoundError, KubeUnavailableError
 from runplane.kube.job_manifest import Surroundings
 from runplane.kube.settings import launcher_settings, resolved_launcher_config
+from runplane.kube.shared_folders import unshared
 from runplane.launchers.contract import CleanedUp, HealthState, LaunchRequest, TerminateResult, WorkerHandle
 from runplane.launchers.k8s import K8sRunLauncher
 from runplane.testing import RunLauncherContract
@@ -75,6 +80,8 @@ class Told:
         self.notes: list[str] = []
         self.tags: dict[str, str] = {}
         self.known: dict[str, RunStatus] = {}
+        self.local_files: dict[str, str] = {}
+        self.documents: dict[str, str] = {}
 
     def note(
         self, run_id: str, message: str, metadata: Mapping[str, Any] | None = None, error: BaseException | None = None
@@ -83,6 +90,12 @@ class Told:
 
     def add_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
         self.tags.update(tags)
+
+    def outputs_lost(self, run: Run, manifest: Mapping[str, Any]) -> Sequence[str]:
+        return unshared(manifest, self.local_files, "/home/storage")
+
+    def keep_document(self, run_id: str, document: str) -> None:
+        self.documents[run_id] = document
 
     def step_namespaces(self, run_id: str) -> Sequence[str]:
         return ("elsewhere",)
@@ -468,3 +481,62 @@ def test_a_start_timeout_of_the_launcher_wins_over_that_of_the_monitoring(tmp_pa
 
     assert Instance.from_yaml(monitoring + launcher, tmp_path).start_timeout_s == 60
     assert Instance.from_yaml(monitoring, tmp_path).start_timeout_s == 300
+
+
+VOLUME = {
+    "volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}],
+    "volume_mounts": [{"name": "v", "mountPath": "/home/storage"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("config", "files", "said"),
+    [
+        ({}, {"io_manager": ""}, ["io_manager"]),
+        (VOLUME, {"io_manager": "", "other": "/data/numbers"}, ["other"]),
+        ({"volumes": [{"name": "v", "emptyDir": {}}], "volume_mounts": VOLUME["volume_mounts"]}, {"io": ""}, ["io"]),
+        ({}, {}, []),
+    ],
+)
+def test_io_managers_whose_files_other_pods_will_not_find_are_named_at_launch(
+    make: Make, told: Told, config: dict[str, Any], files: dict[str, str], said: list[str]
+) -> None:
+    told.local_files = files
+
+    make(**config).launch(request())
+
+    warnings = [note for note in told.notes if note.startswith("Warning: the IO manager")]
+    assert [note.split("'")[1] for note in warnings] == said
+
+
+def text_6() -> str:
+    """The description's document."""
+    container = yaml.safe_load((DESCRIPTION / "text6.yaml").read_text())["spec"]["containers"][0]
+    return str(container["args"][-1])
+
+
+def test_pods_that_read_the_storage_from_a_config_map_find_the_rest_with_the_run(
+    make: Make, told: Told, cluster: FakeCluster
+) -> None:
+    make(runplane={"instance": "mount"}, instance_config_map="cm").launch(replace(request(), document=text_6()))
+
+    (job,) = cluster.all_jobs()
+    args = job["spec"]["template"]["spec"]["containers"][0]["args"]
+    assert from_text(args[-1]).instance is None
+    assert from_text(told.documents[RUN_ID]).instance is not None
+
+
+def test_the_kubeconfig_of_the_machine_that_launches_is_not_looked_for_in_pods(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[dict[str, Any]] = []
+    monkeypatch.setattr(kubernetes_launching, "cluster_access", lambda **given: asked.append(given))
+    there = tmp_path / "there"
+    there.touch()
+    pod = {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}
+
+    for file, env in ((tmp_path / "missing", {}), (tmp_path / "missing", pod), (there, pod)):
+        kubernetes_launching.access_of({"load_incluster_config": False, "kubeconfig_file": str(file)}, env)
+
+    assert [given["kubeconfig_file"] for given in asked] == [str(tmp_path / "missing"), None, str(there)]
+    assert [given["load_incluster_config"] for given in asked] == [False, None, False]

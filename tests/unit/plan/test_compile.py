@@ -9,10 +9,12 @@ from runplane import (
     DagsterUnmetExecutorRequirementsError,
     DynamicOut,
     DynamicOutput,
+    FilesystemIOManager,
     In,
     Nothing,
     Out,
     RetryPolicy,
+    fs_io_manager,
     in_process_executor,
     io_manager,
     job,
@@ -238,3 +240,25 @@ def test_ten_thousand_ops_take_no_more_than_some_seconds(shape):
     plan = compile_plan(big)
     assert len(plan.steps) == 10_000
     assert time.process_time() - began < 15.0, "a quarter of a second when it is linear, minutes when it is not"
+
+
+def test_io_managers_that_keep_files_of_the_machine_are_in_the_plan_with_their_folders():
+    @op(out={"a": Out(io_manager_key="plain"), "b": Out(io_manager_key="there"), "c": Out(io_manager_key="remote")})
+    def three():
+        return 1, 2, 3
+
+    given = {
+        "plain": fs_io_manager,
+        "there": fs_io_manager.configured({"base_dir": "/data"}),
+        "remote": FilesystemIOManager(base_dir="s3://bucket/folder"),
+        "unused": fs_io_manager,
+    }
+
+    @job(resource_defs=given)
+    def of_three():
+        three()
+
+    plan = compile_plan(of_three)
+
+    assert plan.local_files == {"plain": "", "there": "/data"}
+    assert plan_from_body(plan_to_body(plan)) == plan
