@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -100,12 +101,15 @@ def by_priority():
 class QueueSystem(System):
     """A system whose steps stand in queues of `broker`."""
 
-    def __init__(self, folder: Path, broker: str, nap_s: float, yaml: str = "") -> None:
+    def __init__(
+        self, folder: Path, broker: str, nap_s: float, yaml: str = "", config_source: Mapping[str, Any] | None = None
+    ) -> None:
+        config = {"broker": broker, **({"config_source": dict(config_source)} if config_source else {})}
         self._gate = folder / "gate"
         env = {"NAP": str(nap_s), "GATE": str(self._gate)}
-        super().__init__(folder, CODE.replace("THE BROKER", broker), yaml, env)
+        super().__init__(folder, CODE.replace('{"broker": "THE BROKER"}', repr(config)), yaml, env)
         self.settings = folder / "celery.yaml"
-        self.settings.write_text(json.dumps({"execution": {"config": {"broker": broker}}}), encoding="utf-8")
+        self.settings.write_text(json.dumps({"execution": {"config": config}}), encoding="utf-8")
         self._logs: dict[int, Path] = {}
 
     def queue_worker(self, *words: str) -> subprocess.Popen[bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,10 +31,10 @@ def make_queues(tmp_path: Path) -> Iterator[MakeQueues]:
     """Makes a system with steps in queues of this broker."""
     made: list[QueueSystem] = []
 
-    def make(broker: str, nap_s: float = 0.3, yaml: str = "") -> QueueSystem:
+    def make(broker: str, nap_s: float = 0.3, yaml: str = "", config_source: Any = None) -> QueueSystem:
         folder = tmp_path / f"system-{len(made)}"
         folder.mkdir()
-        made.append(QueueSystem(folder, broker, nap_s, yaml))
+        made.append(QueueSystem(folder, broker, nap_s, yaml, config_source))
         return made[-1]
 
     yield make
