@@ -143,6 +143,7 @@ _WHERE = {
     ),
     "definitions.builtin_executors": (
         "celery_executor",
+        "celery_k8s_job_executor",
         "in_process_executor",
         "k8s_job_executor",
         "multi_or_in_process_executor",

@@ -19,7 +19,9 @@ from ..errors.exit_codes import ExitCode
 from .verb import Example, Refusal, Verb, Verbs
 
 MOST_QUEUES = 4
-APPS = ("dagster_celery.app", "runplane.celery")
+POD_APP = "dagster_celery_k8s.app"
+APPS = ("dagster_celery.app", "runplane.celery", POD_APP)
+POOLS = ("threads", "prefork", "solo", "eventlet", "gevent", "processes")
 GRACE_S = 25.0
 
 
@@ -40,8 +42,9 @@ def worker() -> None:
 
 @worker.command("start", cls=Verb, example="runplane celery worker start -q gpu -q dagster")
 @click.option(
-    "-A", "--app", metavar="APP", help="As in Dagster: dagster_celery.app. Ours is meant when it is left out."
-)
+    "-A", "--app", metavar="APP",
+    help="As in Dagster: dagster_celery.app, or dagster_celery_k8s.app: a cluster has to be there. Ours is meant when it is left out.",
+)  # fmt: skip
 @click.option("-n", "--name", metavar="NAME", help="For people. [runplane@<host>]")
 @click.option(
     "-y",
@@ -55,6 +58,8 @@ def worker() -> None:
 @click.option(
     "-c", "--concurrency", "slots", metavar="N", type=click.IntRange(1), help="Steps at once. [CPUs of this process]"
 )
+@click.option("-P", "--pool", type=click.Choice(POOLS), default="threads", show_default=True,
+              help="As in Celery. Others are refused: slots are neither threads nor processes here.")  # fmt: skip
 @click.option("--grace", metavar="SECONDS", type=click.FloatRange(0), default=GRACE_S, show_default=True,
               help="What running steps have when the worker is told to leave.")  # fmt: skip
 def start(
@@ -63,9 +68,17 @@ def start(
     config_yaml: Path | None,
     queues: tuple[str, ...],
     slots: int | None,
+    pool: str,
     grace: float,
 ) -> None:
-    """Run steps of these queues until SIGTERM. A step that does not end within the grace period is run again elsewhere."""
+    """Run steps of these queues until SIGTERM. A step that does not end within the grace period is run again elsewhere; pods go on, and are
+    watched by another worker."""
+    if pool != "threads":
+        raise Refusal(
+            f"--pool {pool}: a worker runs no user code in its own process. A step is a process or a pod of its own, and its slot costs no"
+            " thread. Leave --pool out.",
+            ExitCode.BAD_INPUT,
+        )
     if app is not None and app not in APPS:
         raise Refusal(
             f"-A {app}: a worker runs steps, and has no app of its own. Leave -A out, or give {APPS[0]}.",
@@ -84,6 +97,9 @@ def start(
     with Instance.get(say=say) as instance:
         settings = _settings(instance, config_yaml)
         shown_as, at_once = name or f"runplane@{socket.gethostname()}", slots or available_cpus()
+        if app == POD_APP:
+            # Said now, and not with the first step.
+            _access_of(instance)
         source = _source(instance, settings, listens, shown_as, at_once)
         file = local_file.own_file(this_process().pid, local_file.WORKER)
         made = QueueWorker(
@@ -95,6 +111,7 @@ def start(
             grace_s=grace,
             say=say,
             tell=lambda body: local_file.write(file, body),
+            make_pods=lambda: _pods(instance),
         )
         _leave_on_signals(made)
         state = made.state()
@@ -103,6 +120,20 @@ def start(
             made.run()
         finally:
             file.unlink(missing_ok=True)
+
+
+def _access_of(instance: Any) -> Any:
+    """The way to the cluster: the launcher's, if that makes Jobs, else the pod's service account or a kubeconfig. Raises RunplaneError."""
+    from ..kube.access import ClusterAccess, cluster_access
+
+    found = getattr(instance.launcher, "access", None)
+    return found if isinstance(found, ClusterAccess) else cluster_access()
+
+
+def _pods(instance: Any) -> Any:
+    from ..workers.queue_pods import PodSteps
+
+    return PodSteps(instance.instance_id, lambda: _access_of(instance))
 
 
 def _check_celery() -> None:

@@ -6,6 +6,8 @@ and https://docs.dagster.io/api/libraries/dagster-celery
 
 from __future__ import annotations
 
+from typing import Any
+
 from .config_schema import (
     ANY,
     Array,
@@ -90,22 +92,27 @@ _TEXT = Field(Noneable(StringSource), is_required=False)
 _MAP = Field(Permissive(), is_required=False)
 _K8S_RESOURCES = Field(Noneable({"limits": _MAP, "requests": _MAP}), is_required=False)
 
+_JOB_FIELDS: dict[str, Any] = {
+    "job_image": _TEXT,
+    "image_pull_policy": _TEXT,
+    "image_pull_secrets": Field(Noneable(Array(Permissive())), is_required=False),
+    "service_account_name": _TEXT,
+    "env_config_maps": Field(Noneable(Array(StringSource)), is_required=False),
+    "env_secrets": Field(Noneable(Array(StringSource)), is_required=False),
+    "env_vars": Field(Noneable(Array(str)), is_required=False),
+    "volume_mounts": Field(Array(Permissive()), default_value=[]),
+    "volumes": Field(Array(Permissive()), default_value=[]),
+    "labels": _MAP,
+    "resources": _K8S_RESOURCES,
+    "scheduler_name": _TEXT,
+    "security_context": _MAP,
+}
+"""What a Job is made of; checked whole, against Kubernetes' own fields, where it is made."""
+
 k8s_job_executor = ExecutorDefinition(
     "k8s",
     {
-        "job_image": _TEXT,
-        "image_pull_policy": _TEXT,
-        "image_pull_secrets": Field(Noneable(Array(Permissive())), is_required=False),
-        "service_account_name": _TEXT,
-        "env_config_maps": Field(Noneable(Array(StringSource)), is_required=False),
-        "env_secrets": Field(Noneable(Array(StringSource)), is_required=False),
-        "env_vars": Field(Noneable(Array(str)), is_required=False),
-        "volume_mounts": Field(Array(Permissive()), default_value=[]),
-        "volumes": Field(Array(Permissive()), default_value=[]),
-        "labels": _MAP,
-        "resources": _K8S_RESOURCES,
-        "scheduler_name": _TEXT,
-        "security_context": _MAP,
+        **_JOB_FIELDS,
         "load_incluster_config": Field(Noneable(bool), is_required=False),
         "kubeconfig_file": _TEXT,
         "job_namespace": _TEXT,
@@ -124,17 +131,38 @@ k8s_job_executor = ExecutorDefinition(
     description="Runs each step as a Kubernetes Job.",
 )
 
+_CELERY: dict[str, Any] = {
+    "broker": _TEXT,
+    "backend": Field(Noneable(StringSource), default_value="rpc://"),
+    "include": Field(Array(str), is_required=False),
+    "config_source": Field(Noneable(Permissive()), is_required=False),
+    "retries": RETRIES,
+}
+
 celery_executor = ExecutorDefinition(
     "celery",
-    {
-        "broker": _TEXT,
-        "backend": Field(Noneable(StringSource), default_value="rpc://"),
-        "include": Field(Array(str), is_required=False),
-        "config_source": Field(Noneable(Permissive()), is_required=False),
-        "retries": RETRIES,
-    },
+    _CELERY,
     module="runplane.executors.celery",
     class_name="CeleryExecutor",
     requirements=multiple_process_executor_requirements(),
     description="Runs each step in a worker of its queue (``runplane celery worker start``).",
+)
+
+celery_k8s_job_executor = ExecutorDefinition(
+    "celery-k8s",
+    {
+        **_JOB_FIELDS,
+        **_CELERY,
+        "load_incluster_config": Field(Noneable(bool), is_required=False),
+        "kubeconfig_file": _TEXT,
+        "job_namespace": _TEXT,
+        "repo_location_name": Field(StringSource, default_value="<<in_process>>"),
+        "job_wait_timeout": Field(float, default_value=86400.0),
+        "per_step_k8s_config": Field(Permissive(), default_value={}),
+        "runplane": _MAP,
+    },
+    module="runplane.executors.celery_k8s",
+    class_name="CeleryK8sJobExecutor",
+    requirements=multiple_process_executor_requirements(),
+    description="Runs each step as a Kubernetes Job that a worker of its queue creates.",
 )

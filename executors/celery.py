@@ -10,7 +10,7 @@ from ..errors import RunplaneError
 from ..storage.step_queues import StepQueues
 from .contract import RunnerSignal
 from .queue_publisher import Publisher
-from .queue_runner import QueueRunner
+from .queue_runner import Processes, QueueRunner
 from .settings import DriverSettings, ExecutorContext, driver_settings
 
 
@@ -49,4 +49,4 @@ class CeleryExecutor:
         publisher = None
         if not self._celery.uses_database:
             publisher = Publisher(self._celery, queues, instance.instance_id, report)
-        return QueueRunner(report, self._context, queues, publisher, ttl_s=instance.lease_ttl_s)
+        return QueueRunner(report, self._context, queues, publisher, Processes(), ttl_s=instance.lease_ttl_s)

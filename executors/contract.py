@@ -76,9 +76,10 @@ class StepRefused:
 
 @record
 class RunnerNote:
-    """Annotations of the runner itself."""
+    """Annotations of the runner itself; `ref`: the attempt that they are about, if it is one."""
 
     events: Sequence[NewEvent]
+    ref: AttemptRef | None = None
 
 
 def engine_event(

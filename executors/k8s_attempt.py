@@ -43,6 +43,7 @@ class Attempt:
         was_seen: the watch has shown its Job.
         may_be_there: a create had no answer: there may be a Job all the same.
         is_busy: a call about it is on its way.
+        look_again: something has changed meanwhile.
         not_before: when the next try is due.
         pause_s: how long the last pause was.
         refusals: how often the role refused the create.
@@ -69,6 +70,7 @@ class Attempt:
     was_seen: bool = False
     may_be_there: bool = False
     is_busy: bool = False
+    look_again: bool = False
     not_before: float = 0.0
     pause_s: float = 0.0
     refusals: int = 0

@@ -14,7 +14,7 @@ from ..kube.printed import without_secrets
 from ..kube.verdict import Verdict
 from ..kube.watch import JobWatch
 from .k8s_attempt import Attempt
-from .k8s_step_jobs import StepJobs
+from .k8s_step_jobs import AttemptJobs
 
 SYNC_S = 30.0
 """How long a consistent read waits for the watch's first list, which knows of pods that have gone meanwhile."""
@@ -34,7 +34,7 @@ class JobCalls:
         self,
         client: KubeClient,
         namespace: str,
-        jobs: StepJobs,
+        jobs: AttemptJobs,
         watch: JobWatch,
         note: Callable[[Attempt, str], None],
     ) -> None:
@@ -46,8 +46,8 @@ class JobCalls:
 
     def place(self, attempt: Attempt) -> Placed:
         """Create the Job, or find that it is there already. Raises KubeError, ConfigErrors."""
-        assert attempt.order is not None
         if attempt.manifest is None:
+            assert attempt.order is not None
             attempt.start_timeout_s = self._jobs.start_timeout_s(attempt.order.step)
             attempt.manifest = self._jobs.render(attempt.order).manifest
         return place_job(self._client, self._namespace, attempt.manifest)

@@ -43,6 +43,11 @@ class PodNotes:
         )
         return [event._replace(body={**event.body, "pod": story})]
 
+    def forget(self, ref: AttemptRef) -> None:
+        """Nothing more comes of this attempt."""
+        with self._lock:
+            self._told = {key for key in self._told if key[0] != ref}
+
     def rest(self, seen: Iterable[tuple[AttemptRef, Observed]]) -> list[NewEvent]:
         """The events of those that were not told yet, at the run's end."""
         return [event for ref, observed in seen for event in self.of(ref, observed, at_end=True)]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -34,7 +34,7 @@ from .k8s_calls import JobCalls
 from .k8s_pod_notes import PodNotes
 from .k8s_refused_creates import READ_S, RefusedCreates
 from .k8s_retention import StepRetention
-from .k8s_step_jobs import StepJobs
+from .k8s_step_jobs import AttemptJobs
 from .work_thread import WorkThread
 
 IN_FLIGHT = 32
@@ -66,18 +66,21 @@ class K8sJobRunner:
         pace: of the watches.
         remarks: what a person should know of the configuration.
         retention: deletes Jobs that are over; closed with this runner. None: they stay.
+        many_runs: attempts of many runs come and go: nothing is kept of one that has ended, and its end is told at once: outcomes
+            are another's affair.
     """
 
     def __init__(
         self,
         report: Report,
         client: KubeClient,
-        jobs: StepJobs,
+        jobs: AttemptJobs,
         namespace: str,
         selector: str,
         pace: Pace | None = None,
         remarks: Sequence[str] = (),
         retention: StepRetention | None = None,
+        many_runs: bool = False,
     ) -> None:
         self._remarks = remarks
         self._retention = retention
@@ -93,7 +96,9 @@ class K8sJobRunner:
         self._work: WorkThread[AttemptRef] = WorkThread("k8s-jobs", self._on_due, self._broke)
         self._closed = threading.Event()
         self._pool = ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="kube-call")
-        self._watch = JobWatch(client, namespace, selector, self._changed, pace)
+        self._many_runs = many_runs
+        wanted = self._by_name.__contains__ if many_runs else None
+        self._watch = JobWatch(client, namespace, selector, self._changed, pace, wanted=wanted)
         self._calls = JobCalls(client, namespace, jobs, self._watch, self._note)
         self._watch.start()
         self._work.start()
@@ -111,6 +116,19 @@ class K8sJobRunner:
     def probe(self, ref: AttemptRef) -> None:
         """See ``StepRunner``. A Job that is there is this coordinator's from now on."""
         self._work.put(lambda: self._on_probe(ref))
+
+    def hold(self, ref: AttemptRef, manifest: Mapping[str, Any] | None, start_timeout_s: float | None) -> None:
+        """Watch an attempt whose Job was made elsewhere, until its end.
+
+        Args:
+            manifest: the Job, to be created unless it is there; None: nothing is to be created any more.
+            start_timeout_s: how long its pod may take to start.
+        """
+        self._work.put(lambda: self._on_hold(ref, manifest, start_timeout_s))
+
+    def drop(self, ref: AttemptRef) -> None:
+        """Somebody else watches it: nothing is told of it any more, and its Job is left alone."""
+        self._work.put(lambda: self._on_drop(ref))
 
     def close(self) -> None:
         """Jobs that run go on: another coordinator adopts them."""
@@ -170,6 +188,19 @@ class K8sJobRunner:
         if ref not in self._attempts and ref not in self._told:
             self._look(self._adopted(ref))
 
+    def _on_hold(self, ref: AttemptRef, manifest: Mapping[str, Any] | None, start_timeout_s: float | None) -> None:
+        attempt = self._new(ref)
+        attempt.manifest, attempt.start_timeout_s = manifest, start_timeout_s
+        attempt.is_adopted = manifest is None
+        self._look(attempt)
+
+    def _on_drop(self, ref: AttemptRef) -> None:
+        attempt = self._attempts.pop(ref, None)
+        if attempt is not None:
+            self._by_name.pop(attempt.job_name, None)
+            self._watch.forget(attempt.job_name)
+            self._pod_notes.forget(ref)
+
     def _adopted(self, ref: AttemptRef) -> Attempt:
         attempt = self._new(ref)
         attempt.is_adopted = True
@@ -222,8 +253,11 @@ class K8sJobRunner:
 
         def answered(result: Any) -> None:
             attempt.is_busy = False
-            if attempt.ref not in self._told:
+            if self._attempts.get(attempt.ref) is attempt:
+                again = attempt.look_again
                 then(result)
+                if again and self._attempts.get(attempt.ref) is attempt:
+                    self._look(attempt)
 
         if not self._closed.is_set():
             self._pool.submit(made)
@@ -233,7 +267,10 @@ class K8sJobRunner:
     def _look(self, attempt: Attempt) -> None:
         """Do what is to be done for this attempt now, if anything is."""
         if attempt.is_busy:
+            # The answer that is on its way may be older than what has just changed.
+            attempt.look_again = True
             return
+        attempt.look_again = False
         if not attempt.is_placed:
             self._look_at_order(attempt)
             return
@@ -454,7 +491,7 @@ class K8sJobRunner:
         now = time.monotonic()
         if attempt.end is not None:
             self._tell(attempt, attempt.end.evidence or f"it was told to stop; {verdict.evidence}", observed)
-        elif verdict.row in GOOD_ENDS and attempt.lingers_until is None:
+        elif verdict.row in GOOD_ENDS and attempt.lingers_until is None and not self._many_runs:
             attempt.lingers_until = now + LINGER_S
             self._again(attempt, LINGER_S)
         elif verdict.row in GOOD_ENDS:
@@ -489,7 +526,10 @@ class K8sJobRunner:
         end = attempt.end
         assert end is not None
         self._tell_pod(attempt, observed or self._watch.observed(attempt.job_name), at_end=True)
-        self._told.add(attempt.ref)
+        if self._many_runs:
+            self._pod_notes.forget(attempt.ref)
+        else:
+            self._told.add(attempt.ref)
         del self._attempts[attempt.ref]
         self._by_name.pop(attempt.job_name, None)
         self._watch.forget(attempt.job_name)
@@ -501,8 +541,8 @@ class K8sJobRunner:
 
     def _tell_pod(self, attempt: Attempt, observed: Observed, *, at_end: bool = False) -> None:
         if events := self._pod_notes.of(attempt.ref, observed, at_end=at_end):
-            self._report(RunnerNote(events))
+            self._report(RunnerNote(events, attempt.ref))
 
     def _note(self, attempt: Attempt, message: str) -> None:
         event = engine_event(message, {"Kubernetes Job name": attempt.job_name}, attempt.ref)
-        self._report(RunnerNote([event]))
+        self._report(RunnerNote([event], attempt.ref))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 from ..engine.snapshot import StepPlan
 from ..errors import ConfigErrors, Problem
@@ -14,19 +15,71 @@ from ..kube.job_manifest import (
     RUN_LABEL,
     STEP_ANNOTATION,
     RenderedJob,
+    RunFacts,
     StepFacts,
     Surroundings,
     facts_of,
     step_job,
 )
 from ..kube.names import step_job_name
-from ..kube.settings import ExecutorSettings, LauncherSettings
+from ..kube.settings import ExecutorSettings, LauncherSettings, launcher_settings, resolved_launcher_config
 from ..storage.contract import AttemptRef
 from .contract import StepOrder
 from .settings import ExecutorContext
 from .step_arguments import step_arguments
 
 START_TIMEOUT_TAG = "runplane/start_timeout"
+
+
+class MakesJob(Protocol):
+    """Puts configuration and facts together to the Job of a step: ``kube.job_manifest.step_job`` or one like it."""
+
+    def __call__(
+        self,
+        launcher: LauncherSettings,
+        executor: ExecutorSettings,
+        run: RunFacts,
+        step: StepFacts,
+        around: Surroundings,
+        /,
+    ) -> RenderedJob: ...
+
+
+class AttemptJobs(Protocol):
+    """What a runner asks about the Jobs of its attempts."""
+
+    @property
+    def owner(self) -> Mapping[str, Any] | None:
+        """An entry for ``ownerReferences``, or None."""
+
+    def name(self, ref: AttemptRef) -> str:
+        """The Job's name."""
+
+    def is_of(self, job: Mapping[str, Any], ref: AttemptRef) -> bool:
+        """Whether a Job of that name is this attempt's."""
+
+    def render(self, order: StepOrder) -> RenderedJob:
+        """The Job for an attempt that comes as an order. Raises ConfigErrors."""
+
+    def start_timeout_s(self, step: StepPlan) -> float | None:
+        """How long an attempt may take to start."""
+
+
+def is_jobs_attempt(job: Mapping[str, Any], run_id: str, ref: AttemptRef) -> bool:
+    """Whether a Job is that of this attempt."""
+    labels = job["metadata"].get("labels") or {}
+    annotations = job["metadata"].get("annotations") or {}
+    found = (labels.get(RUN_LABEL), labels.get(ATTEMPT_LABEL), annotations.get(STEP_ANNOTATION))
+    return found == (run_id, str(ref.n), ref.step)
+
+
+def settings_of_launcher(instance: Any) -> LauncherSettings:
+    """Of the instance's launcher, if it is one that makes Jobs; a process on a laptop may drive steps in a cluster as well."""
+    found = getattr(instance.launcher, "settings", None)
+    if isinstance(found, LauncherSettings):
+        return found
+    config = resolved_launcher_config({"job_namespace": "default"}, os.environ, where="defaults of K8sRunLauncher")
+    return launcher_settings(config, os.environ)
 
 
 @dataclass(frozen=True)
@@ -39,6 +92,7 @@ class StepJobs:
         env: this process' environment.
         epoch: of this coordinator.
         owner: an entry for ``ownerReferences``, or None.
+        make: puts all of it together.
     """
 
     context: ExecutorContext
@@ -47,6 +101,7 @@ class StepJobs:
     env: Mapping[str, str]
     epoch: int
     owner: Mapping[str, Any] | None = None
+    make: MakesJob = step_job
 
     def owned_by(self, owner: Mapping[str, Any] | None) -> StepJobs:
         """The same, with an owner."""
@@ -58,10 +113,7 @@ class StepJobs:
 
     def is_of(self, job: Mapping[str, Any], ref: AttemptRef) -> bool:
         """Whether a Job of that name is this attempt's."""
-        labels = job["metadata"].get("labels") or {}
-        annotations = job["metadata"].get("annotations") or {}
-        found = (labels.get(RUN_LABEL), labels.get(ATTEMPT_LABEL), annotations.get(STEP_ANNOTATION))
-        return found == (self.context.run.run_id, str(ref.n), ref.step)
+        return is_jobs_attempt(job, self.context.run.run_id, ref)
 
     def render(self, order: StepOrder) -> RenderedJob:
         """The Job for an attempt.
@@ -97,7 +149,7 @@ class StepJobs:
     def _render(self, step: StepPlan, ref: AttemptRef, document: str) -> RenderedJob:
         around = Surroundings(self.env, self.context.instance.instance_id)
         facts = StepFacts(ref.step, step.op_name, document, op_tags=step.tags, attempt=ref.n, owner=self.owner)
-        return step_job(self.launcher, self.executor, facts_of(self.context.run), facts, around)
+        return self.make(self.launcher, self.executor, facts_of(self.context.run), facts, around)
 
     def _document(self, order: StepOrder) -> str:
         instance = None if self.launcher.mounts_instance else self.context.instance.ref

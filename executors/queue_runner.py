@@ -27,8 +27,42 @@ from .step_arguments import step_arguments
 LOOK_S = 0.5
 SAID_AFTER_S = 10.0
 """A step that waits for so long in a queue without a worker is said."""
-PROCESS = "process"
-"""Kind of what a worker is to start: a process on its machine."""
+PROCESS, POD = "process", "job"
+"""Kinds of what a worker is to start: a process on its machine, which ends with it, or a Kubernetes Job, which does not."""
+
+
+class StepKind(Protocol):
+    """What is started for the steps of a run."""
+
+    is_apart: bool
+    """Whether it goes on without the worker that started it."""
+
+    def body(self, order: StepOrder, epoch: int) -> Mapping[str, Any]:
+        """What a worker is to start. Raises ConfigErrors."""
+
+    def launching(self, ref: AttemptRef) -> Sequence[NewEvent]:
+        """See ``Announces``."""
+
+    def taken(self, ref: AttemptRef, by: QueuedStep) -> Sequence[NewEvent]:
+        """What is to be said when a worker has it."""
+
+
+class Processes:
+    """Steps that are processes of their worker. See ``StepKind``."""
+
+    is_apart = False
+
+    def body(self, order: StepOrder, epoch: int) -> Mapping[str, Any]:
+        """See ``StepKind``."""
+        return {"kind": PROCESS, "document": to_text(step_arguments(order, epoch, instance=None))}
+
+    def launching(self, ref: AttemptRef) -> Sequence[NewEvent]:
+        """See ``StepKind``."""
+        return [engine_event(f'Putting step "{ref.step}" into its queue.', ref=ref)]
+
+    def taken(self, ref: AttemptRef, by: QueuedStep) -> Sequence[NewEvent]:
+        """See ``StepKind``."""
+        return ()
 
 
 class PublishesHints(Protocol):
@@ -55,6 +89,8 @@ class QueueRunner:
         context: run, plan and instance.
         queues: where the attempts are put.
         publisher: tells workers; None: they look by themselves.
+        kind: what workers start.
+        remarks: events to begin with.
         ttl_s: how long a worker's beat has to stand still before what it watches is given up.
     """
 
@@ -64,16 +100,21 @@ class QueueRunner:
         context: ExecutorContext,
         queues: StepQueues,
         publisher: PublishesHints | None,
+        kind: StepKind,
         *,
         ttl_s: float,
+        remarks: Sequence[NewEvent] = (),
     ) -> None:
         self._report = report
         self._context = context
         self._queues = queues
         self._publisher = publisher
+        self._kind = kind
+        self._remarks = remarks
         self._ttl_s = ttl_s
         self._epoch = context.instance.journal.head(context.run.run_id).epoch
         self._watched: set[AttemptRef] = set()
+        self._taken: set[AttemptRef] = set()
         self._causes: dict[AttemptRef, FailureCause] = {}
         self._beats: dict[str, BeatWatch] = {}
         self._unheard: set[str] = set()
@@ -88,12 +129,12 @@ class QueueRunner:
         try:
             queue = queue_of(order.step.tags, where=where)
             priority = priority_of(order.run.tags, order.step.tags, where=where)
+            body = self._kind.body(order, self._epoch)
         except ConfigErrors as e:
             self._report(StepRefused(ref, str(e)))
             return
         run_id = order.run.run_id
-        body = {"kind": PROCESS, "document": to_text(step_arguments(order, self._epoch, instance=None))}
-        self._queues.put(run_id, ref, queue, priority, body)
+        self._queues.put(run_id, ref, queue, priority, body, apart=self._kind.is_apart)
         self._watched.add(ref)
         if self._publisher is not None:
             self._publisher.announce(QueuedStep(run_id, ref, queue, priority))
@@ -105,7 +146,8 @@ class QueueRunner:
         self._queues.ask_to_stop(self._context.run.run_id, ref, grace_s)
 
     def probe(self, ref: AttemptRef) -> None:
-        """See ``StepRunner``. Adopts what another coordinator put there."""
+        """See ``StepRunner``. Adopts what another coordinator put there, and what that said is not said again."""
+        self._taken.add(ref)
         self._watched.add(ref)
 
     def close(self) -> None:
@@ -118,11 +160,11 @@ class QueueRunner:
 
     def launching(self, ref: AttemptRef) -> Sequence[NewEvent]:
         """See ``Announces``."""
-        return [engine_event(f'Putting step "{ref.step}" into its queue.', ref=ref)]
+        return self._kind.launching(ref)
 
     def opening(self, step_keys: Sequence[str]) -> Sequence[NewEvent]:
         """See ``Announces``."""
-        return ()
+        return self._remarks
 
     def closing(self) -> Sequence[NewEvent]:
         """See ``Announces``."""
@@ -147,7 +189,7 @@ class QueueRunner:
         # Before the rows: what is put there in between is looked at in the next round.
         watched = list(self._watched)
         rows = {row.ref: row for row in self._queues.of_run(self._context.run.run_id)}
-        waiting = []
+        waiting, unwatched = [], []
         ended = False
         for ref in watched:
             row = rows.get(ref)
@@ -156,16 +198,26 @@ class QueueRunner:
                 cause, evidence = found
                 ended = True
                 self._watched.discard(ref)
+                self._taken.discard(ref)
                 if row is not None and row.watcher is not None and row.ended is None:
                     self._queues.end(row.run_id, ref, row.watcher, {"text": evidence})
                 if row is not None and row.watcher is None and self._publisher is not None:
                     self._publisher.withdraw(row)
-                self._report(StepGone(ref, self._causes.pop(ref, cause), evidence))
+                was_refused = row is not None and row.ended is not None and row.ended.get("refused")
+                if was_refused and ref not in self._causes:
+                    self._report(StepRefused(ref, evidence))
+                else:
+                    self._report(StepGone(ref, self._causes.pop(ref, cause), evidence))
             elif row is not None and row.watcher is None:
+                self._taken.discard(ref)
                 waiting.append(row)
+            elif row is not None:
+                self._say_taken(row)
+                if row.is_apart and self._why_lost(row) is not None:
+                    unwatched.append(row)
         if waiting and self._publisher is not None:
             self._publisher.still_waiting(waiting)
-        self._say_unheard(waiting)
+        self._say_unheard(waiting, unwatched)
         if ended:
             self._queues.tidy(self._context.run.run_id)
 
@@ -178,19 +230,33 @@ class QueueRunner:
             return _cause_of(row.ended), str(row.ended.get("text", "its worker says that it has ended"))
         if row.watcher is None:
             return (FailureCause.LOST, "it was taken back before a worker had it") if row.stopping else None
+        # What lives apart from its worker goes on: another worker adopts it, and says how it ends.
+        lost = None if row.is_apart else self._why_lost(row)
+        return None if lost is None else (FailureCause.LOST, lost)
+
+    def _why_lost(self, row: QueuedStep) -> str | None:
+        """How it is known that nobody watches a step that was taken; None: its worker may live."""
+        assert row.watcher is not None
         if row.owner is None:
-            return FailureCause.LOST, f"worker {row.watcher} has left"
+            return f"worker {row.watcher} has left"
         gone = proven_gone(row.owner)
         if gone is not None:
-            return FailureCause.LOST, f"its worker: {gone}"
+            return f"its worker: {gone}"
         watch = self._beats.setdefault(row.watcher, BeatWatch(self._ttl_s))
         if watch.stood_still(row.beat):
-            return FailureCause.LOST, f"worker {row.watcher} on {row.owner.host} was not heard of for {self._ttl_s:g} s"
+            return f"worker {row.watcher} on {row.owner.host} was not heard of for {self._ttl_s:g} s"
         return None
 
-    def _say_unheard(self, waiting: Sequence[QueuedStep]) -> None:
-        """Name each queue that steps wait in and no worker listens to, once, until one does."""
-        late = {row.queue for row in waiting if row.waited_s > SAID_AFTER_S}
+    def _say_taken(self, row: QueuedStep) -> None:
+        if row.ref not in self._taken:
+            self._taken.add(row.ref)
+            events = self._kind.taken(row.ref, row)
+            if events:
+                self._report(RunnerNote(events, row.ref))
+
+    def _say_unheard(self, waiting: Sequence[QueuedStep], unwatched: Sequence[QueuedStep]) -> None:
+        """Name each queue that steps wait in, or that pods run in which nobody watches, and no worker listens to; once, until one does."""
+        late = {row.queue for row in (*waiting, *unwatched) if row.waited_s > SAID_AFTER_S}
         if not late and not self._unheard:
             return
         heard = {one.name for one in self._queues.figures() if one.workers}
@@ -198,15 +264,19 @@ class QueueRunner:
         for queue in sorted(late - heard - self._unheard):
             self._unheard.add(queue)
             steps = [row.ref.step for row in waiting if row.queue == queue]
+            alone = sum(row.queue == queue for row in unwatched)
+            what = f"{len(steps)} steps wait there ({', '.join(steps[:5])})" if steps else "no step waits there"
             text = (
-                f"No worker listens to queue {queue}: {len(steps)} steps wait there ({', '.join(steps[:5])})."
+                f"No worker listens to queue {queue}: {what}{f', and nobody watches {alone} pods' if alone else ''}."
                 f" Start one: runplane celery worker start -q {queue}"
             )
             self._report(RunnerNote([engine_event(text)]))
 
 
 def _cause_of(ended: Mapping[str, Any]) -> FailureCause:
-    """What the exit code of an attempt's process says; a process that was killed with its worker has none."""
+    """What the worker says, or the exit code of an attempt's process; a process that was killed with its worker has none."""
+    if "cause" in ended:
+        return FailureCause(ended["cause"])
     code = ended.get("code")
     if code is None or code in (-signal.SIGKILL, ExitCode.DATABASE_UNREACHABLE):
         return FailureCause.LOST

@@ -130,6 +130,13 @@ EXECUTOR_OWN = Shape(
     }
 )
 """`execution.config.runplane`: keys that Dagster does not have."""
+CELERY_EXECUTOR_OWN = Shape(
+    {
+        key: EXECUTOR_OWN.fields[key]
+        for key in ("secrets", "step_start_timeout_seconds", "step_service_account", "step_postgres_secret")
+    }
+)
+"""The same of the executor whose Jobs are made by workers: how fast they are made, and what becomes of them later, is not its affair."""
 
 
 def _one_way_into_the_cluster(value: Mapping[str, Any], problems: Problems) -> None:
@@ -211,13 +218,13 @@ CELERY_EXECUTOR = Shape(
         "repo_location_name": _TEXT,
         "job_wait_timeout": Field(Float(minimum=0), default=86400.0),
         "per_step_k8s_config": Field(MapOf(LAYER), default={}),
-        "runplane": EXECUTOR_OWN,
+        "runplane": CELERY_EXECUTOR_OWN,
         # Celery's own; checked where they are used.
         **dict.fromkeys(("broker", "backend", "include", "config_source", "retries"), Anything()),
     },
     misplaced={
         **dict.fromkeys(SECTIONS, "per_step_k8s_config"),
-        **dict.fromkeys(EXECUTOR_OWN.fields, "runplane"),
+        **dict.fromkeys(CELERY_EXECUTOR_OWN.fields, "runplane"),
         "namespace": "job_namespace",
     },
 )

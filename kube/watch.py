@@ -11,7 +11,7 @@ from .causes import IMAGE_WAITS, is_clear_refusal
 from .client import Json, KubeClient, Listing
 from .errors import KubeError
 from .follower import Follower, Pace
-from .observed import Observed, waiting_state
+from .observed import Observed, has_ended, is_finished, waiting_state
 from .trimmed import job_name_of, trimmed
 
 RESOURCES = ("jobs", "pods")
@@ -38,6 +38,8 @@ class JobWatch:
         changed: is told the name of a Job of which something has changed, from a thread of this object's.
         pace: how patient it is.
         clock: seconds, for how long something waits.
+        wanted: whether somebody asks about a Job of this name: of others nothing is kept that is over. None: all is kept that is not
+            forgotten.
     """
 
     def __init__(
@@ -48,8 +50,10 @@ class JobWatch:
         changed: Callable[[str], None],
         pace: Pace | None = None,
         clock: Callable[[], float] = time.monotonic,
+        wanted: Callable[[str], bool] | None = None,
     ) -> None:
         self._changed = changed
+        self._wanted = wanted
         self._clock = clock
         self._lock = threading.Lock()
         self._seen: dict[str, _Seen] = {}
@@ -100,8 +104,12 @@ class JobWatch:
     def forget(self, job: str) -> None:
         """Nobody asks about this one any more."""
         with self._lock:
-            self._seen.pop(job, None)
-            self._forgotten.add(job)
+            if self._wanted is None:
+                self._seen.pop(job, None)
+                self._forgotten.add(job)
+            elif (seen := self._seen.get(job)) is not None and (seen.job is None or is_finished(seen.job)):
+                # One that goes on may be asked about again.
+                del self._seen[job]
 
     # Sink -----------------------------------------------------------------------------------------------------------------------
 
@@ -138,6 +146,9 @@ class JobWatch:
     def _take(self, resource: str, job: str, kind: str, found: Json) -> None:
         with self._lock:
             if job in self._forgotten:
+                return
+            if self._wanted is not None and not self._wanted(job) and _is_over(resource, kind, found):
+                self._seen.pop(job, None)
                 return
             seen = self._seen.setdefault(job, _Seen())
             if resource == "jobs":
@@ -182,6 +193,10 @@ class JobWatch:
         waits = self._clock() - seen.waits_since if seen.waits_for else 0.0
         vanished = list(seen.vanished.values())
         return Observed(job, pods, vanished, events, confirmed, seen.refusals, waits)
+
+
+def _is_over(resource: str, kind: str, found: Json) -> bool:
+    return kind == "DELETED" or (is_finished(found) if resource == "jobs" else has_ended(found))
 
 
 def _version(found: Json | None) -> int:

@@ -100,11 +100,13 @@ class HeldStep:
 
     Attributes:
         grace_s: between asking it and killing it.
+        is_apart: it lives apart from its watcher.
     """
 
     run_id: str
     ref: AttemptRef
     grace_s: float
+    is_apart: bool = False
 
 
 @record
@@ -189,7 +191,9 @@ class StepQueues:
         statements.append(Statement(self._sql["forget_old"], {"kept": KEPT_S}))
         statements.append(Statement(self._sql["to_end"], {"me": me}))
         rows = self._database.transact(statements)[-1].rows
-        return [HeldStep(run, AttemptRef(step, n), float(grace or 0.0)) for run, step, n, grace in rows]
+        return [
+            HeldStep(run, AttemptRef(step, n), float(grace or 0.0), bool(apart)) for run, step, n, grace, apart in rows
+        ]
 
     def next_in(self, queues: Sequence[str], limit: int) -> list[tuple[str, AttemptRef, str]]:
         """What waits, highest priority first: run, attempt, queue. To be taken one by one."""
@@ -229,14 +233,19 @@ class StepQueues:
             return NotTaken("ended")
         return NotTaken("full") if watcher is None else NotTaken("held", watcher)
 
-    def adopt(self, queues: Sequence[str], worker_id: str, token: str) -> list[Adopted]:
+    def adopt(self, queues: Sequence[str], worker_id: str, token: str, *, mine_too: bool = False) -> list[Adopted]:
         """Become the watcher of all that lives apart in these queues and whose watcher is not heard of. More than this worker's slots, if it has
-        to be: somebody has to see their ends. A `token` is used once."""
+        to be: somebody has to see their ends.
+
+        Args:
+            token: used once.
+            mine_too: tell also what this worker watches already: for one that may have been taken for dead, or that lost an answer.
+        """
         params = {"queues": json.dumps([[q] for q in queues]), "me": worker_id, "token": token, "ttl": self._ttl_s}
         names = self._rules.dialect.rows("queues", [("name", "text")])
         done = self._database.transact(
             [
-                Statement(self._sql["adopt"].replace("{names}", names), params),
+                Statement(self._sql["adopt"].replace("{names}", names), {**params, "mine": int(mine_too)}),
                 Statement(self._sql["adopted"], {"me": worker_id, "token": token}),
             ]
         )
@@ -245,11 +254,9 @@ class StepQueues:
             for run, step, n, body, claimed, taken in done[-1].rows
         ]
 
-    def watched_by(self, worker_id: str) -> set[tuple[str, AttemptRef]]:
-        """What lives apart and is this worker's to watch: another one may have adopted the rest."""
-        return {
-            (run, AttemptRef(step, n)) for run, step, n in self._database.read(self._sql["watched"], {"me": worker_id})
-        }
+    def hand_back(self, run_id: str, ref: AttemptRef, worker_id: str) -> None:
+        """This worker can not watch what lives apart: nobody does, until another worker adopts it."""
+        self._write("hand_back", run=run_id, step=ref.step, n=ref.n, me=worker_id)
 
     def end(self, run_id: str, ref: AttemptRef, worker_id: str, evidence: Mapping[str, Any]) -> None:
         """The attempt's process has ended. Its slot is free; what is said of it is kept until the attempt is decided."""
@@ -358,7 +365,7 @@ def _texts(now: str) -> dict[str, str]:
         f" DO UPDATE SET beat = {{step_worker}}.beat + 1, at = {now}, body = excluded.body, slots = excluded.slots",
         "forget_old": f"DELETE FROM {{step_worker}} WHERE at < {now} - :kept AND NOT EXISTS"
         " (SELECT 1 FROM {queued_step} q WHERE q.watcher = {step_worker}.worker_id)",
-        "to_end": "SELECT run_id, step, n, stop FROM {queued_step} WHERE watcher = :me AND ended IS NULL"
+        "to_end": "SELECT run_id, step, n, stop, apart FROM {queued_step} WHERE watcher = :me AND ended IS NULL"
         f" AND (stop IS NOT NULL OR EXISTS ({attempt} AND a.state = 'sealed') OR NOT ({is_run} OR EXISTS ({attempt})))",
         "next": f"{waiting} ORDER BY rank, at, step LIMIT :limit",
         "next_run": f"{waiting} AND {is_run} AND {now} - at > :after ORDER BY rank, at LIMIT :limit",
@@ -379,11 +386,11 @@ def _texts(now: str) -> dict[str, str]:
         f" AND ended IS NULL AND stop IS NULL AND {run_is_open}",
         "remove_decided": f"DELETE FROM {{queued_step}} WHERE {this} AND watcher = :me AND NOT {is_open}",
         "adopt": "UPDATE {queued_step} SET watcher = :me, token = :token WHERE apart = 1 AND ended IS NULL AND watcher IS NOT NULL"
-        " AND queue IN (SELECT v.name FROM {names} v) AND NOT EXISTS"
-        f" (SELECT 1 FROM {{step_worker}} w WHERE w.worker_id = {{queued_step}}.watcher AND {lives})",
+        " AND queue IN (SELECT v.name FROM {names} v) AND (:mine = 1 AND watcher = :me OR NOT EXISTS"
+        f" (SELECT 1 FROM {{step_worker}} w WHERE w.worker_id = {{queued_step}}.watcher AND {lives}))",
+        "hand_back": f"UPDATE {{queued_step}} SET watcher = '' WHERE {this} AND watcher = :me AND apart = 1 AND ended IS NULL",
         "adopted": f"SELECT run_id, step, n, body, CASE WHEN EXISTS ({attempt} AND a.state = 'issued') THEN 0 ELSE 1 END,"
         f" {now} - taken FROM {{queued_step}} WHERE watcher = :me AND token = :token AND ended IS NULL",
-        "watched": "SELECT run_id, step, n FROM {queued_step} WHERE watcher = :me AND apart = 1 AND ended IS NULL",
         "leave": "DELETE FROM {step_worker} WHERE worker_id = :me",
         "workers": f"SELECT worker_id, queue, slots, owner, beat, {now} - at, body FROM {{step_worker}} ORDER BY worker_id, queue",
     }

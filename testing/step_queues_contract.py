@@ -348,8 +348,10 @@ class StepQueuesContract:
 
         assert {one.ref: one.was_claimed for one in adopted} == {begun: True, not_begun: False, done: True}
         assert all(one.body == BODY and one.taken_s >= 0 for one in adopted)
-        assert house.queues.watched_by("v") == {(house.run_id, ref) for ref in (begun, not_begun, done)}
         assert house.queues.adopt(["q"], "x", "t3") == [], "two adopted it"
+        assert house.queues.adopt(["q"], "v", "t4") == []
+        again = house.queues.adopt(["q"], "v", "t5", mine_too=True)
+        assert {one.ref for one in again} == {begun, not_begun, done}, "a lost answer can be asked for again"
 
     def test_what_is_not_apart_or_not_listened_to_or_not_taken_or_over_is_not_adopted(self, house: QueueHouse) -> None:
         process, elsewhere, over = (
@@ -396,7 +398,19 @@ class StepQueuesContract:
         found = house.state(ref)
         assert found is not None
         assert (found.watcher, found.ended, found.is_apart) == ("v", None, True)
-        assert house.queues.watched_by("w") == set()
+        house.listens("w", 1)
+        assert house.queues.adopt(["q"], "w", "t3", mine_too=True) == []
+
+    def test_who_can_not_watch_what_lives_apart_hands_it_back(self, house: QueueHouse) -> None:
+        ref, waits = house.queued("a", apart=True), house.queued("waits", apart=True)
+        house.listens("w", 1)
+        house.take(ref, "w")
+
+        house.queues.hand_back(house.run_id, ref, "w")
+
+        assert house.take(waits, "w") == NotTaken("full"), "its pod may be there"
+        house.listens("v", 1)
+        assert [one.ref for one in house.queues.adopt(["q"], "v", "t2")] == [ref]
 
     def test_who_adopts_hears_of_what_is_to_end(self, house: QueueHouse) -> None:
         stopped, sealed = house.queued("stopped", apart=True), house.queued("sealed", apart=True)

@@ -12,6 +12,7 @@ import time
 
 from ..definitions.builtin_executors import (
     celery_executor,
+    celery_k8s_job_executor,
     in_process_executor,
     k8s_job_executor,
     multiprocess_executor,
@@ -123,6 +124,16 @@ tier_a_k8s = tier_a.to_job(
 )
 tier_a_celery = tier_a.to_job(
     name="tier_a_celery", executor_def=celery_executor.configured({"broker": {"env": BROKER_ENV}})
+)
+tier_a_celery_k8s = tier_a.to_job(
+    name="tier_a_celery_k8s",
+    executor_def=celery_k8s_job_executor.configured(
+        {
+            "broker": "database",
+            "job_image": "tier-a",
+            "env_vars": [LOG_ENV, NAP_ENV, WIDTH_ENV, STEP_CRASH_ENV],
+        }
+    ),
 )
 tier_a_in_process = tier_a.to_job(name="tier_a_in_process", executor_def=in_process_executor)
 tier_a_multiprocess = tier_a.to_job(

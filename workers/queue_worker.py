@@ -1,4 +1,4 @@
-"""A worker of step queues: takes a step when it has a free slot, runs it in a process of its own, and says how it ended.
+"""A worker of step queues: takes a step when it has a free slot, runs it in a process of its own or has a pod run it, and says how it ended.
 
 Two threads. The main one hears of steps, takes them and reaps their processes; it never waits for the database or the broker for
 long. The supervisor beats for the worker, hears what is to end, and writes the local file that ``celery worker status`` reads.
@@ -11,11 +11,14 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from .. import __version__
-from ..errors import RunplaneError, StorageUnavailableError
+from ..errors import NotFoundError, RunplaneError, StorageUnavailableError
+from ..events.event import NewEvent
+from ..executors.queue_runner import POD
 from ..instance.instance import Instance
 from ..storage.contract import AttemptRef
 from ..storage.liveness import this_process
@@ -31,8 +34,49 @@ PATIENCE_S = 2.0
 HANGS_S = 30.0
 """A main thread that has not come round for so long hangs."""
 FULL_AGAIN_S = 0.5
+ADOPT_S, CAN_NOT_ADOPT_S = 1.0, 30.0
+"""Between two looks for pods that nobody watches; after one that this worker can not watch."""
 Say = Callable[[str], None]
 Key = tuple[str, AttemptRef]
+
+
+class HoldsPods(Protocol):
+    """What a worker knows of pods: ``queue_pods.PodSteps``, which is loaded with the first one."""
+
+    def __len__(self) -> int: ...
+
+    def __contains__(self, key: Key) -> bool: ...
+
+    def keys(self) -> set[Key]:
+        """See ``PodSteps``."""
+
+    def hold(self, key: Key, body: Mapping[str, Any], *, may_create: bool, waited_s: float = 0.0) -> None:
+        """See ``PodSteps``."""
+
+    def end(self, key: Key, grace_s: float) -> None:
+        """See ``PodSteps``."""
+
+    def drop(self, key: Key) -> None:
+        """See ``PodSteps``."""
+
+    def end_overdue(self) -> None:
+        """See ``PodSteps``."""
+
+    def told(self) -> ToldOfPods:
+        """See ``PodSteps``."""
+
+    def close(self) -> None:
+        """See ``PodSteps``."""
+
+
+class ToldOfPods(Protocol):
+    """See ``queue_pods.Told``."""
+
+    @property
+    def ended(self) -> Mapping[Key, Mapping[str, Any]]: ...
+
+    @property
+    def notes(self) -> Mapping[str, list[NewEvent]]: ...
 
 
 @dataclass(slots=True)
@@ -54,6 +98,7 @@ class QueueWorker:
         slots: how many steps at once.
         grace_s: how long running steps have when it is told to leave.
         say: told what a person should know. tell: given the state for the local file.
+        make_pods: makes what holds pods; called when the first one is to be held. Raises RunplaneError.
     """
 
     def __init__(
@@ -67,6 +112,7 @@ class QueueWorker:
         grace_s: float,
         say: Say,
         tell: Callable[[Mapping[str, Any]], None],
+        make_pods: Callable[[], HoldsPods],
     ) -> None:
         self.me = this_process()
         self._instance = instance
@@ -78,10 +124,16 @@ class QueueWorker:
         self._grace_s = grace_s
         self._say = say
         self._tell = tell
+        self._make_pods = make_pods
+        self._pods: HoldsPods | None = None
+        self._adopt_at = 0.0
+        self._was_away = False
+        self._beaten_at = time.monotonic()
         self._steps: dict[Key, WatchedStep] = {}
         self._ended: dict[Key, Mapping[str, Any]] = {}
         self._given_back: list[Key] = []
         self._shown: dict[Key, Pointed] = {}
+        self._notes: dict[str, list[NewEvent]] = {}
         self._parked: dict[str, _Parked] = {}
         self._to_end: dict[Key, HeldStep] = {}
         self._answers: Counter[str] = Counter()
@@ -121,7 +173,8 @@ class QueueWorker:
             **self._body(),
             "queues": self._listens,
             "slots": self._slots,
-            "used": len(self._steps),
+            "used": self._used(),
+            "pods": 0 if self._pods is None else len(self._pods),
             "loops": {"steps": {"state": state}},
             "refused": dict(self._source.refused),
             "answers": dict(self._answers),
@@ -135,12 +188,43 @@ class QueueWorker:
         happened = self._reap()
         try:
             self._tell_ends()
-            while takes and len(self._steps) < self._slots and self._take_one():
+            if takes:
+                self._adopt()
+            while takes and self._used() < self._slots and self._take_one():
                 happened = True
         except StorageUnavailableError:
             # Said by the instance. What has ended is told, and what was pointed at is asked for, when it is back.
+            self._was_away = True
             self._leaving.wait(IDLE_S)
         return happened
+
+    def _used(self) -> int:
+        return len(self._steps) + (0 if self._pods is None else len(self._pods))
+
+    def _adopt(self) -> None:
+        """Watch the pods of workers that are gone, before anything new is taken. After this worker was out of touch: let go of those that another
+        one has adopted, and watch those whose taking was not answered."""
+        if time.monotonic() < self._adopt_at:
+            return
+        self._adopt_at = time.monotonic() + min(ADOPT_S, self._instance.lease_ttl_s / 6)
+        was_away, self._was_away = self._was_away, False
+        found = self._queues.adopt(self._listens, self.me.worker_id, secrets.token_hex(8), mine_too=was_away)
+        mine = {(one.run_id, one.ref): one for one in found}
+        if was_away and self._pods is not None:
+            for key in self._pods.keys() - mine.keys():
+                self._pods.drop(key)
+                self._shown.pop(key, None)
+        for key, one in mine.items():
+            if key in self._ended or (self._pods is not None and key in self._pods):
+                continue
+            self._answers["adopted"] += 1
+            try:
+                self._hold(key, one.body, may_create=not one.was_claimed, waited_s=one.taken_s)
+            except RunplaneError as e:
+                # It may run: this says nothing about it. Another worker may be able to watch it.
+                self._say(f"The pod of step {one.ref.step} of run {one.run_id} can not be watched from here: {e}")
+                self._queues.hand_back(one.run_id, one.ref, self.me.worker_id)
+                self._adopt_at = time.monotonic() + CAN_NOT_ADOPT_S
 
     def _take_one(self) -> bool:
         parked = next((p for p in self._parked.values() if p.again_at <= time.monotonic()), None)
@@ -165,6 +249,16 @@ class QueueWorker:
 
     def _start(self, pointed: Pointed, body: Mapping[str, Any]) -> None:
         key = (pointed.run_id, pointed.ref)
+        if body["kind"] == POD:
+            try:
+                self._hold(key, body, may_create=True)
+                self._source.began(pointed, self.me.pid)
+                self._shown[key] = pointed
+            except RunplaneError as e:
+                self._say(f"The pod of step {pointed.ref.step} of run {pointed.run_id} can not be made from here: {e}")
+                text = f"worker {self._name} on {self.me.host} can not make its pod: {e}"
+                self._ended[key] = {"refused": True, "text": text}
+            return
         try:
             with self._lock:
                 self._steps[key] = started = start_step(*key, body, self._instance.ref)
@@ -174,15 +268,22 @@ class QueueWorker:
             self._say(f"Step {pointed.ref.step} of run {pointed.run_id} could not be started: {e}")
             self._ended[key] = {"code": 1, "text": f"its worker could not start it: {type(e).__name__}: {e}"}
 
+    def _hold(self, key: Key, body: Mapping[str, Any], *, may_create: bool, waited_s: float = 0.0) -> None:
+        if self._pods is None:
+            self._pods = self._make_pods()
+        self._pods.hold(key, body, may_create=may_create, waited_s=waited_s)
+
     def _reap(self) -> bool:
-        """Take exit codes, end what is to end. Whether anything has ended."""
+        """Take exit codes and what is told of pods, end what is to end. Whether anything has ended."""
         with self._lock:
             to_end, self._to_end = self._to_end, {}
         for key, held in to_end.items():
             step = self._steps.get(key)
             if step is not None:
                 end_step(step, held.grace_s)
-            elif key not in self._ended:
+            elif self._pods is not None and key in self._pods:
+                self._pods.end(key, held.grace_s)
+            elif key not in self._ended and not held.is_apart:
                 self._ended[key] = {"text": "its worker has no process for it"}
         ended = [(key, step) for key, step in self._steps.items() if step.process.poll() is not None]
         for key, step in ended:
@@ -196,7 +297,20 @@ class QueueWorker:
                 del self._steps[key]
         for step in self._steps.values():
             kill_overdue(step)
-        return bool(ended)
+        return self._reap_pods() or bool(ended)
+
+    def _reap_pods(self) -> bool:
+        if self._pods is None:
+            return False
+        self._pods.end_overdue()
+        told = self._pods.told()
+        self._ended.update(told.ended)
+        for key, evidence in told.ended.items():
+            if key in self._shown:
+                self._source.ended(self._shown.pop(key), str(evidence["text"]) if "refused" in evidence else None)
+        for run_id, events in told.notes.items():
+            self._notes.setdefault(run_id, []).extend(events)
+        return bool(told.ended)
 
     def _tell_ends(self) -> None:
         for (run_id, ref), evidence in list(self._ended.items()):
@@ -205,10 +319,19 @@ class QueueWorker:
         while self._given_back:
             self._queues.give_back(*self._given_back[0], self.me.worker_id)
             del self._given_back[0]
+        for run_id, events in list(self._notes.items()):
+            with suppress(NotFoundError):  # the run was deleted
+                self._instance.journal.annotate(run_id, events)
+            del self._notes[run_id]
 
     def _leave(self) -> None:
         """Take nothing any more; what runs may end within the grace period, and is run again elsewhere if it does not. A run is handed on at
-        once: another worker goes on with it, and its steps in other workers do not notice."""
+        once: another worker goes on with it, and its steps in other workers do not notice. Pods go on: who adopts them does so when this
+        worker's row is gone."""
+        if self._pods is not None:
+            self._say(f"Leaving: {len(self._pods)} pods are handed over.")
+            self._reap_pods()
+            self._pods.close()
         if self._steps:
             self._say(f"Leaving: {len(self._steps)} steps and runs have {self._grace_s:g} s to end.")
         for step in self._steps.values():
@@ -243,6 +366,10 @@ class QueueWorker:
                 try:
                     slots = 0 if self._leaving.is_set() else self._slots
                     held = queues.beat(self.me, self._listens, slots, self._body())
+                    now = time.monotonic()
+                    # Others may have thought that it is gone.
+                    self._was_away = self._was_away or now - self._beaten_at > self._instance.lease_ttl_s / 2
+                    self._beaten_at = now
                 except StorageUnavailableError:
                     held = []
                 with self._lock:

@@ -15,6 +15,8 @@ from runplane.executors.contract import RunnerNote, StepOrder
 from runplane.executors.k8s_runner import K8sJobRunner
 from runplane.kube import client as client_module
 from runplane.kube.client import KubeClient
+from runplane.kube.health import judge
+from runplane.kube.verdict import Health
 from runplane.storage.contract import AttemptRef
 from runplane.testing import StepRunnerContract
 from runplane.testing.fake_cluster import FakeCluster, FakePod, Fault
@@ -478,3 +480,28 @@ def test_a_stop_leaves_a_job_of_the_same_name_alone_that_is_another_attempts(ben
 
     assert bench.gone().cause is FailureCause.CANCELED
     assert (len(bench.cluster.all_jobs()), bench.cluster.counts()["delete jobs"]) == (1, 0)
+
+
+def test_what_changes_while_a_call_is_on_its_way_is_looked_at_after_its_answer(bench: Bench) -> None:
+    pod = bench.starts()
+    attempt = bench.runner._attempts[A]
+    asked, answer = threading.Event(), threading.Event()
+    confirm = bench.runner._calls.confirm
+
+    def slow(of: Any) -> Any:
+        found = confirm(of)
+        asked.set()
+        assert answer.wait(20)
+        return found
+
+    bench.runner._calls.confirm = slow  # type: ignore[method-assign]
+    bench.runner._work.put(lambda: bench.runner._confirm(attempt))
+    assert asked.wait(20)
+
+    pod.exited(137, "OOMKilled")
+    told = lambda: judge(bench.runner._watch.observed(bench.jobs.name(A))).health is Health.GONE
+    bench.cluster.wait_for("the watch to tell of its end", told)
+    bench.cluster.wait_for("the Job's end", lambda: "'Failed'" in str(bench.cluster.all_jobs()[0].get("status")))
+    answer.set()
+
+    assert bench.gone().cause is FailureCause.OUT_OF_MEMORY
