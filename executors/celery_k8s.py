@@ -15,8 +15,10 @@ from ..celery_app.settings import CelerySettings, celery_settings
 from ..definitions.errors import DagsterUnmetExecutorRequirementsError
 from ..events.event import NewEvent
 from ..kube.celery_jobs import celery_step_job
+from ..kube.job_manifest import RenderedJob
 from ..kube.settings import executor_settings
 from ..kube.shapes import CELERY_EXECUTOR
+from ..kube.shared_folders import shares
 from ..storage.contract import AttemptRef
 from ..storage.step_queues import QueuedStep, StepQueues
 from .contract import RunnerSignal, StepOrder, engine_event
@@ -84,6 +86,7 @@ class CeleryK8sJobExecutor:
         self._context = context
         self._celery = celery
         self._config = config
+        context.instance.refuse_database_for_pods()
         given = {key: value for key, value in config.items() if value is not None}
         executor = executor_settings(given, os.environ, shape=CELERY_EXECUTOR)
         launcher = settings_of_launcher(context.instance)
@@ -96,7 +99,8 @@ class CeleryK8sJobExecutor:
         CeleryK8sRunLauncher are over the executor's; a run whose launcher or executor disables retries has none.
 
         Raises:
-            ConfigErrors: the broker, what is set for Celery, or anything that the Jobs are made of, is not right.
+            ConfigErrors: the broker, what is set for Celery, or anything that the Jobs are made of, is not right; a database that pods can
+                not reach.
             DagsterUnmetExecutorRequirementsError: the launcher is another one, and the executor does not say itself where the broker
                 is and which image steps have.
         """
@@ -115,9 +119,18 @@ class CeleryK8sJobExecutor:
         own = {**config, "retries": {"disabled": {}}} if no_retries else config
         return cls(driver_settings(own, max_concurrent=None), context, celery, config)
 
+    @classmethod
+    def pods_share_storage(cls, config: Mapping[str, Any], context: ExecutorContext) -> bool:
+        """See ``MakesPods``."""
+        return shares(cls.from_config(config, context).sample().manifest, str(context.home / "storage"))
+
+    def sample(self) -> RenderedJob:
+        """The Job of a first step. Raises ``ConfigErrors``."""
+        return self._jobs.sample()
+
     def prepare(self) -> None:
         """See that the configuration makes a Job. Raises ``ConfigErrors``. The code is imported in the pods."""
-        self._jobs.sample()
+        self.sample()
 
     def make_runner(self, report: Callable[[RunnerSignal], None]) -> QueueRunner:
         """See ``Executor``."""
@@ -127,5 +140,5 @@ class CeleryK8sJobExecutor:
         if not self._celery.uses_database:
             publisher = Publisher(self._celery, queues, instance.instance_id, report)
         kind = Pods(self._jobs, self._config)
-        remarks = [engine_event(warning) for warning in self._jobs.sample().warnings]
+        remarks = [engine_event(warning) for warning in self.sample().warnings]
         return QueueRunner(report, self._context, queues, publisher, kind, remarks=remarks, ttl_s=instance.lease_ttl_s)

@@ -137,7 +137,7 @@ class PodQueues(QueueSystem):
         super().__init__(folder, broker, nap_s)
         self.cluster = cluster
         self.file.write_text(SAY + code(broker, width, **config), encoding="utf-8")
-        self.env |= {"KUBECONFIG": str(cluster.kubeconfig(folder))}
+        self.env |= {"RUNPLANE_PODS_ARE_LOCAL": "1", "KUBECONFIG": str(cluster.kubeconfig(folder))}
 
     def pods(self) -> list[str]:
         """Names of the pods that have not ended."""

@@ -53,7 +53,7 @@ class TestOnSqlite(TierAStepWorkers):
         with FakeCluster(lambda _: pods) as cluster:
             made = Place.in_sqlite(tmp_path)
             kubeconfig = cluster.kubeconfig(tmp_path)
-            made.env |= {"KUBECONFIG": str(kubeconfig), STEP_CRASH_ENV: ""}
+            made.env |= {"RUNPLANE_PODS_ARE_LOCAL": "1", "KUBECONFIG": str(kubeconfig), STEP_CRASH_ENV: ""}
             worker = ThreadWorker(made.instance(), kubeconfig)
             yield made
             worker.close()
