@@ -131,6 +131,9 @@ tier_a_celery_k8s = tier_a.to_job(
         {
             "broker": "database",
             "job_image": "tier-a",
+            # These pods are processes of one machine, so they do share its folders; crash points are numbered for outputs in files.
+            "volumes": [{"name": "machine", "hostPath": {"path": "/"}}],
+            "volume_mounts": [{"name": "machine", "mountPath": "/"}],
             "env_vars": [LOG_ENV, NAP_ENV, WIDTH_ENV, STEP_CRASH_ENV],
         }
     ),
