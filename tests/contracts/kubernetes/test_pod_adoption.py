@@ -82,7 +82,7 @@ class Room:
                 and p["status"].get("phase") == "Running"
             ]
 
-        self.cluster.wait_for(f"the pod of {ref.step}", lambda: bool(names()))
+        self.cluster.wait_for(f"the pod of {ref.step}", lambda: bool(names()), 90)
         return self.cluster.pod_of(names()[0])
 
     def claims(self, ref: AttemptRef) -> Claimed:
@@ -106,7 +106,7 @@ class Room:
         row = next((one for one in self.queues.of_run(RUN.run_id) if one.ref == ref), None)
         return None if row is None or row.ended is None else dict(row.ended)
 
-    def wait_for(self, what: str, is_so: Callable[[], object], seconds: float = 30.0) -> None:
+    def wait_for(self, what: str, is_so: Callable[[], object], seconds: float = 90.0) -> None:
         """Wait for a named moment."""
         end = time.monotonic() + seconds
         while not is_so():
@@ -134,7 +134,7 @@ def test_pods_of_a_worker_that_is_gone_are_adopted_before_anything_is_taken(room
     waits = room.queued("waits")
 
     heir = room.worker(slots=1)
-    room.wait_for("nobody watches the pod", lambda: heir.worker.state()["pods"] == 1, 10)
+    room.wait_for("nobody watches the pod", lambda: heir.worker.state()["pods"] == 1)
 
     assert len(room.cluster.all_pods()) == 1, "it took another one beyond its slot"
     pod.exited(137, "OOMKilled")
