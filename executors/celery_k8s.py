@@ -22,7 +22,8 @@ from ..kube.shared_folders import shares
 from ..storage.contract import AttemptRef
 from ..storage.step_queues import QueuedStep, StepQueues
 from .contract import RunnerSignal, StepOrder, engine_event
-from .k8s_step_jobs import StepJobs, settings_of_launcher
+from .k8s_step_jobs import StepJobs
+from .k8s_way import launcher_settings_of
 from .queue_publisher import Publisher
 from .queue_runner import POD, QueueRunner
 from .settings import DriverSettings, ExecutorContext, driver_settings
@@ -89,7 +90,7 @@ class CeleryK8sJobExecutor:
         context.instance.refuse_database_for_pods()
         given = {key: value for key, value in config.items() if value is not None}
         executor = executor_settings(given, os.environ, shape=CELERY_EXECUTOR)
-        launcher = settings_of_launcher(context.instance)
+        launcher = launcher_settings_of(context.instance)
         epoch = context.instance.journal.head(context.run.run_id).epoch
         self._jobs = StepJobs(context, launcher, executor, os.environ, epoch, make=celery_step_job)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -22,7 +21,7 @@ from ..kube.job_manifest import (
     step_job,
 )
 from ..kube.names import step_job_name
-from ..kube.settings import ExecutorSettings, LauncherSettings, launcher_settings, resolved_launcher_config
+from ..kube.settings import ExecutorSettings, LauncherSettings
 from ..storage.contract import AttemptRef
 from .contract import StepOrder
 from .settings import ExecutorContext
@@ -71,15 +70,6 @@ def is_jobs_attempt(job: Mapping[str, Any], run_id: str, ref: AttemptRef) -> boo
     annotations = job["metadata"].get("annotations") or {}
     found = (labels.get(RUN_LABEL), labels.get(ATTEMPT_LABEL), annotations.get(STEP_ANNOTATION))
     return found == (run_id, str(ref.n), ref.step)
-
-
-def settings_of_launcher(instance: Any) -> LauncherSettings:
-    """Of the instance's launcher, if it is one that makes Jobs; a process on a laptop may drive steps in a cluster as well."""
-    found = getattr(instance.launcher, "settings", None)
-    if isinstance(found, LauncherSettings):
-        return found
-    config = resolved_launcher_config({"job_namespace": "default"}, os.environ, where="defaults of K8sRunLauncher")
-    return launcher_settings(config, os.environ)
 
 
 @dataclass(frozen=True)
