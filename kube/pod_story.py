@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from .observed import Json, Observed, condition, ended_state, main_status, name_of
+from .trimmed import job_name_of
 
 
 def pod_story(observed: Observed) -> dict[str, Any] | None:
@@ -20,7 +21,7 @@ def pod_story(observed: Observed) -> dict[str, Any] | None:
         return None
     told = {
         "namespace": pod["metadata"].get("namespace"),
-        "job": name_of(observed.job) if observed.job is not None else None,
+        "job": name_of(observed.job) if observed.job is not None else job_name_of("pods", pod),
         "pod": name_of(pod),
         "node": (pod.get("spec") or {}).get("nodeName"),
         "created_at": _seconds((observed.job or pod)["metadata"].get("creationTimestamp")),
