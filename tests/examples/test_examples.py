@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-ELSEWHERE = {"__pycache__", "kubernetes"}  # tests/real/kubernetes runs that one on a cluster
+ELSEWHERE = {"__pycache__", "celery", "kubernetes"}  # tests/real/celery and tests/real/kubernetes run those
 FOLDERS = sorted(path.name for path in EXAMPLES.iterdir() if path.is_dir() and path.name not in ELSEWHERE)
 
 
