@@ -137,6 +137,26 @@ class Sandbox:
         finally:
             os.kill(pid, signal.SIGCONT)
 
+    @contextlib.contextmanager
+    def killed(self, *names: str) -> Iterator[None]:
+        """Servers that are not there, as long as this lasts: SIGKILL, and the same command lines again, in this order."""
+        lines: dict[str, list[str]] = {}
+        for name in names:
+            pid = self.pid_of(name)
+            assert pid is not None, f"{name} does not run"
+            lines[name] = Path(f"/proc/{pid}/cmdline").read_text().split("\0")[:-1]
+            os.kill(pid, signal.SIGKILL)
+        for name in names:
+            wait_for(f"the end of {name}", lambda name=name: self.pid_of(name) is None, 20)
+        try:
+            yield
+        finally:
+            for name, line in lines.items():
+                with (self._settings.logs / name).open("ab") as log:
+                    # By a process of nobody's: the node outlives this session.
+                    words = ["setsid", "--fork", *self.inside(line)]
+                    subprocess.run(words, check=True, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
     def kill_container(self, container: str) -> None:
         """End a pod's container by SIGKILL, behind the cluster's back."""
         self.run("ctr", "--namespace", "k8s.io", "tasks", "kill", "--signal", "SIGKILL", container)

@@ -30,7 +30,7 @@ from runplane.events.event import Event
 from runplane.events.kinds import EventKind
 from runplane.events.origin import FileCodePointer, JobOrigin, RepositoryOrigin
 from runplane.events.status import RunStatus
-from runplane.instance.instance import Instance, RunRequest
+from runplane.instance.instance import LEASE_TTL_ENV, Instance, RunRequest
 from runplane.locations.subprocess_source import SubprocessCodeSource
 from runplane.locations.target import CodeRequest, CodeTarget
 from runplane.storage.contract import RunFilter
@@ -39,6 +39,9 @@ from services.postgres import PASSWORD
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "kubernetes"
 SECRET = "dagster-postgresql-secret"
 ACCOUNT = "dagster"
+LAUNCHER = "launcher"
+POWERLESS = "powerless"
+"""An account without any role: of pods of steps, and of runs whose steps are processes."""
 WATCHER = "WATCHER"
 ENDS = frozenset({EventKind.RUN_SUCCESS, EventKind.RUN_FAILURE, EventKind.RUN_CANCELED})
 OUTCOMES = frozenset({EventKind.STEP_SUCCESS, EventKind.STEP_FAILURE, EventKind.STEP_UP_FOR_RETRY})
@@ -129,9 +132,19 @@ def deaths():
     is_killed()
     eats_memory()
 
-process_numbers = job(name="process_numbers", executor_def=multiprocess_executor)(six_steps)
-process_numbers_k8s = job(name="process_numbers_k8s", executor_def=k8s_job_executor)(six_steps)
-defs = Definitions(jobs=[process_numbers, process_numbers_k8s, deaths])
+@job(executor_def=multiprocess_executor, tags={"dagster-k8s/config": {"container_config": {"resources": {"limits": {"memory": "256Mi"}}}}})
+def hungry():
+    eats_memory()
+
+powerless = {"pod_spec_config": {"service_account_name": "powerless", "automount_service_account_token": False}}
+process_numbers = job(
+    name="process_numbers", executor_def=multiprocess_executor, tags={"dagster-k8s/config": powerless}
+)(six_steps)
+process_numbers_k8s = job(
+    name="process_numbers_k8s",
+    executor_def=k8s_job_executor.configured({"runplane": {"step_service_account": "powerless"}}),
+)(six_steps)
+defs = Definitions(jobs=[process_numbers, process_numbers_k8s, deaths, hungry])
 '''
 
 
@@ -203,6 +216,7 @@ class House:
         database_port: of this machine's loopback.
         database: its name.
         folder: empty.
+        resumes: how often a run may get a further worker.
         shared: whether pods share a volume for outputs and logs; without it nothing is said of either.
         config: more of the launcher's config.
     """
@@ -216,6 +230,7 @@ class House:
         database: str,
         folder: Path,
         *,
+        resumes: int = 3,
         shared: bool = True,
         **config: Any,
     ) -> None:
@@ -255,32 +270,37 @@ class House:
             },
             "storage": {"postgres": {"postgres_db": postgres}},
             "run_launcher": {"module": "dagster_k8s", "class": "K8sRunLauncher", "config": launcher},
-            "run_monitoring": {"enabled": True, "max_resume_run_attempts": 3, "poll_interval_seconds": 1},
+            "run_monitoring": {"enabled": True, "max_resume_run_attempts": resumes, "poll_interval_seconds": 1},
         }
         if not shared:
             del document["local_artifact_storage"], document["compute_logs"]
         (folder / "dagster.yaml").write_text(yaml.safe_dump(document))
         self._admit()
+        self.kubeconfig = self._kubeconfig_of(LAUNCHER)
         self.instance = Instance.from_home(folder)
 
-    def submit(self, job: str, tags: Mapping[str, str] | None = None) -> str:
-        """Launch a run: its id."""
+    def submit(self, job: str, tags: Mapping[str, str] | None = None, image: str | None = None) -> str:
+        """Launch a run, from another image than the house's if one is given: its id."""
         target = CodeTarget(python_file=str(self.folder / "definitions.py"))
         with SubprocessCodeSource(CodeRequest(target=target)) as source:
             plan = source.snapshot(job)
         assert isinstance(plan, PlanSnapshot), plan
         pointer = FileCodePointer("workflows/definitions.py", "defs", "/app")
-        repository = RepositoryOrigin("/opt/runplane/bin/python", pointer, self._image, ("runplane",))
+        repository = RepositoryOrigin("/opt/runplane/bin/python", pointer, image or self._image, ("runplane",))
         return self.instance.submit(RunRequest(job, JobOrigin(job, repository), plan, tags=tags or {})).run_id
 
     @contextlib.contextmanager
-    def daemon(self) -> Iterator[None]:
-        """A daemon of the instance on this machine, as long as this lasts."""
+    def daemon(self, lease_s: float = 30) -> Iterator[None]:
+        """A daemon of the instance on this machine, as long as this lasts. Its rights in the cluster are those that the docs give to it.
+
+        Args:
+            lease_s: how long a worker is not heard of before it is given up.
+        """
         with (self.folder / "daemon.log").open("wb") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "runplane", "daemon", "run"],
                 cwd=self.folder,
-                env={**os.environ, "DAGSTER_HOME": str(self.folder)},
+                env={**os.environ, **self._own_env(), LEASE_TTL_ENV: f"{lease_s:g}"},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -310,9 +330,15 @@ class House:
         """The pod of a Job."""
         return next(p for p in self.pods() if p["metadata"]["labels"]["job-name"] == job)
 
-    def started(self, step: str, times: int = 1) -> bool:
-        """Whether the body of a step has begun so often."""
-        return sum(s["what"] == "start" and s["step"] == step for s in self.watcher.said) >= times
+    def started(self, step: str, times: int = 1, run_id: str | None = None) -> bool:
+        """Whether the body of a step has begun so often; of one run, or of all."""
+        begun = [s for s in self.watcher.said if s["what"] == "start" and s["step"] == step]
+        return sum(run_id in (None, s["run"]) for s in begun) >= times
+
+    def live_pods(self, run_id: str) -> list[str]:
+        """Pods of a run that have not ended."""
+        of_run = [p for p in self.pods() if p["metadata"]["labels"].get("dagster/run-id") == run_id]
+        return [p["metadata"]["name"] for p in of_run if p["status"]["phase"] in ("Pending", "Running")]
 
     def status(self, run_id: str) -> RunStatus:
         """Where the run stands."""
@@ -368,18 +394,27 @@ class House:
     def _admit(self) -> None:
         """What the documents name: the password, and a service account with the role that the docs give to run pods."""
         metadata = {"namespace": self.namespace}
-        documents = yaml.safe_load_all((EXAMPLE / "roles.yaml").read_text())
-        (rules,) = (d["rules"] for d in documents if (d["kind"], d["metadata"]["name"]) == ("Role", "run-worker"))
-        named = {"metadata": {**metadata, "name": ACCOUNT}}
-        rbac = {"apiVersion": "rbac.authorization.k8s.io/v1", **named}
-        role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": ACCOUNT}
+        documents = list(yaml.safe_load_all((EXAMPLE / "roles.yaml").read_text()))
         password = {"metadata": {**metadata, "name": SECRET}, "stringData": {"postgresql-password": PASSWORD}}
+        accounts = {ACCOUNT: "run-worker", LAUNCHER: "launcher", POWERLESS: None}
         self.cluster.apply(
             {"apiVersion": "v1", "kind": "Secret", **password},
-            {"apiVersion": "v1", "kind": "ServiceAccount", **named},
-            {**rbac, "kind": "Role", "rules": rules},
-            {**rbac, "kind": "RoleBinding", "roleRef": role, "subjects": [{"kind": "ServiceAccount", "name": ACCOUNT}]},
+            *(o for account, role in accounts.items() for o in _account(self.namespace, account, role, documents)),
         )
+
+    def _own_env(self) -> dict[str, str]:
+        return {"DAGSTER_HOME": str(self.folder), "KUBECONFIG": str(self.kubeconfig)}
+
+    def _kubeconfig_of(self, account: str) -> Path:
+        """A way into the cluster with the rights of a service account."""
+        config = yaml.safe_load(self.cluster.kubeconfig.read_text())
+        token = self.cluster.kubectl("create", "token", account, "-n", self.namespace, "--duration=2h")
+        config["users"] = [{"name": account, "user": {"token": token.strip()}}]
+        for context in config["contexts"]:
+            context["context"]["user"] = account
+        file = self.folder / f"{account}.kubeconfig"
+        file.write_text(json.dumps(config))
+        return file
 
     def _share(self) -> dict[str, Any]:
         """Outputs and logs are files, on a volume that all pods share: at the same path as on this machine."""
@@ -405,6 +440,25 @@ class House:
             "volumes": [{"name": "shared", "persistentVolumeClaim": {"claimName": "shared"}}],
             "volume_mounts": [{"name": "shared", "mountPath": str(self.shared)}],
         }
+
+
+MakeHouse = Callable[..., House]
+
+
+def _account(
+    namespace: str, account: str, role: str | None, documents: list[dict[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    """A service account with exactly the rules of one of the roles that the docs give."""
+    named = {"metadata": {"namespace": namespace, "name": account}}
+    yield {"apiVersion": "v1", "kind": "ServiceAccount", **named}
+    if role is None:
+        return
+    (rules,) = (d["rules"] for d in documents if (d["kind"], d["metadata"]["name"]) == ("Role", role))
+    rbac = {"apiVersion": "rbac.authorization.k8s.io/v1", **named}
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": account}
+    yield {**rbac, "kind": "Role", "rules": rules}
+    subjects = [{"kind": "ServiceAccount", "name": account}]
+    yield {**rbac, "kind": "RoleBinding", "roleRef": reference, "subjects": subjects}
 
 
 def step_of(job: Mapping[str, Any]) -> str | None:

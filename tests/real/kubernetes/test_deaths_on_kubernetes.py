@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 
 from runplane.events.causes import FailureCause
 from runplane.events.status import RunStatus
@@ -66,37 +65,3 @@ def evict(house: House, pod: str) -> None:
     path = f"/api/v1/namespaces/{house.namespace}/pods/{pod}/eviction"
     eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": metadata}
     house.cluster.kubectl("create", "--raw", path, "-f", "-", stdin=json.dumps(eviction))
-
-
-def test_a_run_goes_on_after_the_api_server_did_not_answer_for_a_while(house: House) -> None:
-    """Outcomes come through the database. What runs is not asked of the cluster; what is next waits for it."""
-    if house.cluster.node is None:
-        not_to_be_had("the cluster is not ours to freeze")
-    house.watcher.hold("generate_numbers")
-    run_id = house.submit("process_numbers_k8s")
-    house.wait_for("the first step", lambda: house.started("generate_numbers"))
-
-    with house.cluster.node.frozen("kube-apiserver"):
-        house.watcher.let_go()
-        time.sleep(20)  # the outage: the next steps' Jobs can not be created
-
-    assert house.wait_for_end(run_id) is RunStatus.SUCCESS, house.story()
-    house.check(run_id)
-    assert causes(house, run_id) == {}
-
-
-def test_a_run_whose_pod_is_deleted_is_resumed_by_the_daemon_and_its_steps_are_adopted(house: House) -> None:
-    house.watcher.hold("filter_even", "filter_odd")
-    run_id = house.submit("process_numbers_k8s")
-    house.wait_for("the second steps", lambda: house.started("filter_even") and house.started("filter_odd"))
-    pod = house.pod_of(f"dagster-run-{run_id}")["metadata"]["name"]
-
-    with house.daemon():
-        house.cluster.kubectl("delete", "pod", "-n", house.namespace, pod, "--grace-period=0", "--force")
-        house.wait_for("a second run worker", lambda: house.instance.journal.head(run_id).epoch == 2)
-        house.watcher.let_go()
-
-        assert house.wait_for_end(run_id) is RunStatus.SUCCESS, house.story()
-
-    house.check(run_id)
-    assert not any(house.started(step, 2) for step in ("generate_numbers", "filter_even", "filter_odd")), house.story()
