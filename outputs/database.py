@@ -1,7 +1,7 @@
 """Outputs in the database of runs: for pods that share nothing else.
 
-The value is pickled and travels with the output's event; whoever writes the event stores both, under the same fence. How large it may
-be is bounded: a database is no place for data sets.
+The value is pickled and travels with the output's event; whoever writes the event stores the value first, under the same fence
+(docs/decisions/0014-outputs-in-the-database.md). How large it may be is bounded: a database is no place for data sets.
 """
 
 from __future__ import annotations
