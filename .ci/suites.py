@@ -36,8 +36,8 @@ LONGEST_FIRST = ("real", "tier_a", "mutants")
 # Folders of tests/real/ that are suites of their own: they wait for programs that are being built while the others run.
 APART = ("celery", "kubernetes")
 # A suite that hangs ends here, not at CI's limit. Several times what it takes alone on two cores, in minutes.
-LIMITS = {"contracts": 20, "real": 35, "tier_a": 35, "mutants": 35, "containers": 20}
-OTHERWISE = 15
+LIMITS = {"contracts": 40, "real": 60, "tier_a": 60, "mutants": 60, "containers": 30}
+OTHERWISE = 30
 # With the full counts: 50,000 graphs; 100,000 batches, a million events and outages of minutes; 800 points and 400 cancels.
 LIMITS_LONG = {"unit": 180, "contracts": 120, "real": 300, "tier_a": 420, "benchmarks": 180}
 OTHERWISE_LONG = 60
