@@ -137,6 +137,9 @@ class Sandbox:
         finally:
             os.kill(pid, signal.SIGCONT)
 
+    def _has_ended(self, name: str) -> bool:
+        return self.pid_of(name) is None
+
     @contextlib.contextmanager
     def killed(self, *names: str) -> Iterator[None]:
         """Servers that are not there, as long as this lasts: SIGKILL, and the same command lines again, in this order."""
@@ -147,7 +150,7 @@ class Sandbox:
             lines[name] = Path(f"/proc/{pid}/cmdline").read_text().split("\0")[:-1]
             os.kill(pid, signal.SIGKILL)
         for name in names:
-            wait_for(f"the end of {name}", lambda name=name: self.pid_of(name) is None, 20)
+            wait_for(f"the end of {name}", partial(self._has_ended, name), 20)
         try:
             yield
         finally:

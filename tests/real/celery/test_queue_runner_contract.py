@@ -10,7 +10,7 @@ import pytest
 
 from runplane.engine.snapshot import PlanSnapshot
 from runplane.executors.contract import Report, StepOrder
-from runplane.executors.queue_runner import QueueRunner
+from runplane.executors.queue_runner import Processes, QueueRunner
 from runplane.executors.settings import ExecutorContext
 from runplane.storage.contract import AttemptRef, RunClaim
 from runplane.storage.step_queues import StepQueues
@@ -42,7 +42,7 @@ class TestQueueRunner(StepRunnerContract):
             run = instance.runs.get(self.run_id)
             context = ExecutorContext(run, self.plan(), instance.home, instance.logs, lambda: None, instance=instance)
             queues = StepQueues(instance.database, ttl_s=instance.lease_ttl_s)
-            return QueueRunner(report, context, queues, None, ttl_s=instance.lease_ttl_s)
+            return QueueRunner(report, context, queues, None, Processes(), ttl_s=instance.lease_ttl_s)
 
         return make
 
