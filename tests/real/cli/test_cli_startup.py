@@ -83,6 +83,7 @@ def test_help_names_the_groups_for_people_and_hides_api() -> None:
         "celery",
         "asset",
         "k8s",
+        "doctor",
         "instance",
         "args",
         "completion",
