@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,7 +40,16 @@ class SmallDisk:
         (self.path / "ballast").unlink()
 
     def _remount(self, options: str) -> None:
-        subprocess.run(["mount", "-o", f"remount,{options}", str(self.path)], check=True)
+        """As long as somebody has a file open for writing the kernel refuses to make it read-only: who is about to close it has time to."""
+        until = time.monotonic() + 20
+        while True:
+            done = subprocess.run(
+                ["mount", "-o", f"remount,{options}", str(self.path)], check=False, capture_output=True, text=True
+            )
+            if done.returncode == 0:
+                return
+            assert time.monotonic() < until, done.stderr
+            time.sleep(0.1)
 
 
 @contextmanager
