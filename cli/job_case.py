@@ -21,7 +21,8 @@ from ..instance.ref import to_ref
 from ..instance.yaml_text import parse_yaml
 from ..kube.celery_jobs import celery_run_job, celery_step_job, run_executor_settings
 from ..kube.container_context import CONFIG_TAG
-from ..kube.job_manifest import RenderedJob, RunFacts, StepFacts, Surroundings, run_job, step_job
+from ..kube.job_facts import RenderedJob, RunFacts, StepFacts, Surroundings
+from ..kube.job_manifest import run_job, step_job
 from ..kube.settings import LauncherSettings, executor_settings, launcher_settings, resolved_launcher_config
 from ..kube.shapes import CELERY_EXECUTOR, EXECUTOR
 from ..kube.user_config import Who

@@ -109,7 +109,7 @@ def run(code: CodeOptions, resume_attempt: int, output: str, explain: bool, **gi
 @click.option("--attempt", type=click.IntRange(min=1), default=1, help="The n-th attempt. [1]")
 def step(code: CodeOptions, step_key: str, attempt: int, output: str, explain: bool, **given: Any) -> None:
     """Print the Job of a step, of a job whose executor makes Jobs."""
-    from ..kube.job_manifest import StepFacts
+    from ..kube.job_facts import StepFacts
     from .job_case import CELERY_EXECUTORS, EXECUTORS, render_step
 
     asked = _Asked(code, **given)
@@ -182,7 +182,7 @@ class _Asked:
     def facts(self) -> Any:
         """The run's."""
         from ..kube.container_context import CONFIG_TAG
-        from ..kube.job_manifest import RunFacts
+        from ..kube.job_facts import RunFacts
         from ..kube.user_config import Who
 
         code = self.origin.repository_origin

@@ -15,7 +15,7 @@ from ..celery_app.settings import CelerySettings, celery_settings
 from ..definitions.errors import DagsterUnmetExecutorRequirementsError
 from ..events.event import NewEvent
 from ..kube.celery_jobs import celery_step_job
-from ..kube.job_manifest import RenderedJob
+from ..kube.job_facts import RenderedJob
 from ..kube.settings import executor_settings
 from ..kube.shapes import CELERY_EXECUTOR
 from ..kube.shared_folders import shares

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..kube.client import KubeClient
 from ..kube.create_limit import CreateLimit
-from ..kube.job_manifest import RenderedJob
+from ..kube.job_facts import RenderedJob
 from ..kube.own_job import ownership
 from ..kube.settings import (
     ExecutorSettings,

@@ -10,7 +10,7 @@ from typing import Any
 from ..engine.arcs import AttemptState
 from ..errors import RunplaneError
 from ..kube.client import KubeClient
-from ..kube.job_manifest import ATTEMPT_LABEL, STEP_ANNOTATION
+from ..kube.job_facts import ATTEMPT_LABEL, STEP_ANNOTATION
 from ..kube.observed import is_finished
 from ..storage.contract import AttemptRef, AttemptRow
 

@@ -1,6 +1,6 @@
 """Steps as Kubernetes Jobs: creates them, sees what becomes of them, ends them.
 
-One thread decides (``WorkThread``): it takes what is asked, what the watch has seen and what calls have answered, one after the other, and
+One thread decides (``Loop``): it takes what is asked, what the watch has seen and what calls have answered, one after the other, and
 looks at the attempt that it is about (``_look``). Calls to the API are made by other threads, so that one that hangs holds up nobody
 else. Outcomes come through the database; here only ends are seen, and why. What is gone is told once, when it is proven.
 """
@@ -35,7 +35,7 @@ from .k8s_pod_notes import PodNotes
 from .k8s_refused_creates import READ_S, RefusedCreates
 from .k8s_retention import StepRetention
 from .k8s_step_jobs import AttemptJobs
-from .work_thread import WorkThread
+from .loop import Loop
 
 IN_FLIGHT = 32
 """Calls at a time."""
@@ -93,7 +93,7 @@ class K8sJobRunner:
         self._told: set[AttemptRef] = set()
         self._creates = RefusedCreates(client, namespace)
         self._pod_notes = PodNotes()
-        self._work: WorkThread[AttemptRef] = WorkThread("k8s-jobs", self._on_due, self._broke)
+        self._loop = Loop("k8s-jobs", lambda: None, self._broke)
         self._closed = threading.Event()
         self._pool = ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="kube-call")
         self._many_runs = many_runs
@@ -101,21 +101,21 @@ class K8sJobRunner:
         self._watch = JobWatch(client, namespace, selector, self._changed, pace, wanted=wanted)
         self._calls = JobCalls(client, namespace, jobs, self._watch, self._note)
         self._watch.start()
-        self._work.start()
+        self._loop.start()
 
     # StepRunner -------------------------------------------------------------------------------------------------------------------
 
     def start(self, order: StepOrder) -> None:
         """See ``StepRunner``."""
-        self._work.put(lambda: self._on_start(order))
+        self._loop.post(lambda: self._on_start(order))
 
     def stop(self, ref: AttemptRef, grace_s: float, cause: FailureCause) -> None:
         """See ``StepRunner``. Its Job is deleted with its pods, until neither is there any more."""
-        self._work.put(lambda: self._on_stop(ref, grace_s, cause))
+        self._loop.post(lambda: self._on_stop(ref, grace_s, cause))
 
     def probe(self, ref: AttemptRef) -> None:
         """See ``StepRunner``. A Job that is there is this coordinator's from now on."""
-        self._work.put(lambda: self._on_probe(ref))
+        self._loop.post(lambda: self._on_probe(ref))
 
     def hold(self, ref: AttemptRef, manifest: Mapping[str, Any] | None, start_timeout_s: float | None) -> None:
         """Watch an attempt whose Job was made elsewhere, until its end.
@@ -124,18 +124,18 @@ class K8sJobRunner:
             manifest: the Job, to be created unless it is there; None: nothing is to be created any more.
             start_timeout_s: how long its pod may take to start.
         """
-        self._work.put(lambda: self._on_hold(ref, manifest, start_timeout_s))
+        self._loop.post(lambda: self._on_hold(ref, manifest, start_timeout_s))
 
     def drop(self, ref: AttemptRef) -> None:
         """Somebody else watches it: nothing is told of it any more, and its Job is left alone."""
-        self._work.put(lambda: self._on_drop(ref))
+        self._loop.post(lambda: self._on_drop(ref))
 
     def close(self) -> None:
         """Jobs that run go on: another coordinator adopts them."""
         if self._closed.is_set():
             return
         self._closed.set()
-        self._work.close()
+        self._loop.close(self._loop.end)
         self._watch.close()
         if self._retention is not None:
             self._retention.close()
@@ -214,7 +214,7 @@ class K8sJobRunner:
     # What happens -----------------------------------------------------------------------------------------------------------------
 
     def _changed(self, job_name: str) -> None:
-        self._work.put(lambda: self._on_changed(job_name))
+        self._loop.post(lambda: self._on_changed(job_name))
 
     def _on_changed(self, job_name: str) -> None:
         if (attempt := self._by_name.get(job_name)) is not None:
@@ -235,7 +235,7 @@ class K8sJobRunner:
         at = time.monotonic() + seconds
         if attempt.due is None or at < attempt.due:
             attempt.due = at
-            self._work.wake(attempt.ref, at)
+            self._loop.after(seconds, lambda: self._on_due(attempt.ref, at))
 
     def _call(self, attempt: Attempt, what: Callable[[], Any], then: Callable[[Any], None]) -> None:
         """Make a call elsewhere; `then` gets its result, or the KubeError, in this runner's thread."""
@@ -249,7 +249,7 @@ class K8sJobRunner:
             except BaseException as error:  # noqa: BLE001 - it is told
                 self._broke(error)
                 return
-            self._work.put(lambda: answered(result))
+            self._loop.post(lambda: answered(result))
 
         def answered(result: Any) -> None:
             attempt.is_busy = False
@@ -397,7 +397,9 @@ class K8sJobRunner:
 
     def _read_events(self) -> None:
         if self._creates.are_due() and not self._closed.is_set():
-            self._pool.submit(self._creates.read, lambda names: self._work.put(lambda: self._on_refused_creates(names)))
+            self._pool.submit(
+                self._creates.read, lambda names: self._loop.post(lambda: self._on_refused_creates(names))
+            )
 
     def _on_refused_creates(self, names: Sequence[str]) -> None:
         for name in names:

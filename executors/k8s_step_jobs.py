@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from ..engine.snapshot import StepPlan
 from ..errors import ConfigErrors, Problem
 from ..events.wire import to_compressed
-from ..kube.job_manifest import (
+from ..kube.job_facts import (
     ATTEMPT_LABEL,
     RUN_LABEL,
     STEP_ANNOTATION,
@@ -18,8 +18,8 @@ from ..kube.job_manifest import (
     StepFacts,
     Surroundings,
     facts_of,
-    step_job,
 )
+from ..kube.job_manifest import step_job
 from ..kube.names import step_job_name
 from ..kube.settings import ExecutorSettings, LauncherSettings
 from ..storage.contract import AttemptRef

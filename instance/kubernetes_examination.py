@@ -11,7 +11,8 @@ from ..config.schema import env_name
 from ..errors import ConfigErrors
 from ..kube.client import KubeClient
 from ..kube.errors import KubeForbiddenError, KubeNotFoundError
-from ..kube.job_manifest import RunFacts, Surroundings, run_job
+from ..kube.job_facts import RunFacts, Surroundings
+from ..kube.job_manifest import run_job
 from ..kube.roles import CREATE_JOBS, DAEMON, LAUNCHER, OWNER, RUN_WORKER, TO_EXPLAIN, Permission
 from ..kube.supported import refuse_older
 from ..launchers.k8s import K8sRunLauncher

@@ -17,7 +17,7 @@ from ..kube.access import ClusterAccess, cluster_access
 from ..kube.client import KubeClient
 from ..kube.create_limit import OF_PROCESS, CreateLimit
 from ..kube.errors import KubeRefusedError
-from ..kube.job_manifest import Surroundings
+from ..kube.job_facts import Surroundings
 from ..kube.leftovers import Why
 from ..kube.settings import launcher_settings
 from ..kube.shared_folders import unshared

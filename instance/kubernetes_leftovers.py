@@ -17,7 +17,7 @@ from ..events.status import RunStatus
 from ..kube.access import cluster_access
 from ..kube.client import KubeClient, Listing
 from ..kube.errors import KubeConflictError
-from ..kube.job_manifest import INSTANCE_LABEL, RUN_LABEL
+from ..kube.job_facts import INSTANCE_LABEL, RUN_LABEL
 from ..kube.leftovers import AttemptEnd, Leftover, RunInLog, leftover, run_of
 from ..kube.names import step_job_name
 from ..kube.trimmed import job_name_of

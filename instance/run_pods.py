@@ -8,7 +8,8 @@ from pathlib import Path
 from ..config.schema import resolve
 from ..errors import ConfigErrors, Problem
 from ..events.run import Run
-from ..kube.job_manifest import Surroundings, facts_of, run_job
+from ..kube.job_facts import Surroundings, facts_of
+from ..kube.job_manifest import run_job
 from ..kube.settings import launcher_settings
 from ..kube.shared_folders import shares
 from .config import InstanceConfig

@@ -8,7 +8,7 @@ from typing import Any
 
 from .client import Json, KubeClient
 from .errors import KubeConflictError, KubeRefusedError
-from .job_manifest import ATTEMPT_LABEL, INSTANCE_LABEL, RUN_LABEL, STEP_ANNOTATION
+from .job_facts import ATTEMPT_LABEL, INSTANCE_LABEL, RUN_LABEL, STEP_ANNOTATION
 from .observed import is_being_deleted, is_finished
 
 IDENTITY_LABELS = (RUN_LABEL, INSTANCE_LABEL, ATTEMPT_LABEL, "app.kubernetes.io/component")

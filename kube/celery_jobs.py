@@ -15,20 +15,8 @@ from typing import Any
 from ..errors import ConfigErrors
 from .allow_lists import Restricted, restrict
 from .container_context import Context, of_tags
-from .job_manifest import (
-    RUN_LABEL,
-    STEP_ANNOTATION,
-    STEP_LABEL,
-    RenderedJob,
-    RunFacts,
-    StepFacts,
-    Surroundings,
-    Worker,
-    assembled,
-    entry_words,
-    first_image,
-)
-from .names import run_job_name, step_job_name
+from .job_assembly import assembled, first_image, run_worker, step_worker
+from .job_facts import RenderedJob, RunFacts, StepFacts, Surroundings
 from .settings import ExecutorSettings, LauncherSettings, executor_settings
 from .shapes import CELERY_EXECUTOR
 from .user_config import SECTIONS, Entries, Fields, Tree, UserConfig, Who, plain
@@ -61,19 +49,10 @@ def celery_run_job(
     """
     mine = restrict(executor.context, launcher.allowed)
     tags = restrict(Context(of_tags(run.tags, run.tags_by)), launcher.allowed)
+    image = first_image((executor.image, Who.EXECUTOR), (run.image, Who.LOCATION), (launcher.image, Who.INSTANCE))
     made = assembled(
         _together(launcher.context, mine.context, tags.context),
-        Worker(
-            name=run_job_name(run.run_id, resume_attempt),
-            component="run_worker",
-            args=[*entry_words(run), "api", "resume_run" if resumes else "execute_run", document],
-            env=[{"name": "DAGSTER_RUN_JOB_NAME", "value": run.job_name}],
-            labels={"dagster/job": run.job_name, RUN_LABEL: run.run_id},
-            image=first_image(
-                (executor.image, Who.EXECUTOR), (run.image, Who.LOCATION), (launcher.image, Who.INSTANCE)
-            ),
-            attempt=resume_attempt + 1,
-        ),
+        run_worker(run, document, image, resume_attempt=resume_attempt, resumes=resumes),
         run,
         launcher,
         around,
@@ -93,28 +72,15 @@ def celery_step_job(
         for layer in (executor.context, Context(of_tags(step.op_tags, Who.OP_TAG)), Context(own))
     ]
     mine, tags, per_step = (layer.context for layer in layers)
+    image = first_image(
+        (executor.image, Who.EXECUTOR),
+        (around.env.get(CURRENT_IMAGE_ENV), Who.DEFAULT),
+        (run.image, Who.LOCATION),
+        (launcher.image, Who.INSTANCE),
+    )
     return assembled(
         _together(launcher.context, mine, tags.merged(per_step)),
-        Worker(
-            name=step_job_name(run.run_id, step.step_key, step.attempt - 1),
-            component="step_worker",
-            args=[*entry_words(run), "api", "execute_step", "--compressed-input-json", step.document],
-            env=[
-                {"name": "DAGSTER_RUN_JOB_NAME", "value": run.job_name},
-                {"name": "DAGSTER_RUN_STEP_KEY", "value": step.step_key},
-            ],
-            labels={"dagster/job": run.job_name, STEP_LABEL: step.step_key, RUN_LABEL: run.run_id},
-            image=first_image(
-                (executor.image, Who.EXECUTOR),
-                (around.env.get(CURRENT_IMAGE_ENV), Who.DEFAULT),
-                (run.image, Who.LOCATION),
-                (launcher.image, Who.INSTANCE),
-            ),
-            attempt=step.attempt,
-            annotations={STEP_ANNOTATION: step.step_key},
-            owner=step.owner,
-            postgres_secret=executor.postgres_secret,
-        ),
+        step_worker(run, step, image, postgres_secret=executor.postgres_secret, document_in_args=True),
         run,
         launcher,
         around,

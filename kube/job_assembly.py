@@ -7,11 +7,23 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import ConfigErrors
+from ..events.argv import COMPRESSED_STEP_ARGS_ENV
 from .allow_lists import Restricted
 from .container_context import Context
 from .job_checks import check_job, secrets_in_plain
-from .job_facts import ATTEMPT_LABEL, DEFAULT_NAMESPACE, INSTANCE_LABEL, RenderedJob, RunFacts, Surroundings
-from .names import label_value, own_version
+from .job_facts import (
+    ATTEMPT_LABEL,
+    DEFAULT_NAMESPACE,
+    INSTANCE_LABEL,
+    RUN_LABEL,
+    STEP_ANNOTATION,
+    STEP_LABEL,
+    RenderedJob,
+    RunFacts,
+    StepFacts,
+    Surroundings,
+)
+from .names import label_value, own_version, run_job_name, step_job_name
 from .settings import LauncherSettings
 from .user_config import Entries, Fields, Leaf, Tree, UserConfig, Who, fields, plain, sources, tree
 
@@ -47,6 +59,49 @@ class Worker:
     owner: Mapping[str, Any] | None = None
     postgres_secret: str | None = None
     is_foreign: bool = False
+
+
+def run_worker(run: RunFacts, document: str, image: Leaf, *, resume_attempt: int, resumes: bool) -> Worker:
+    """What the Job of a run has of its own. Arguments: as of ``job_manifest.run_job``; `image` as of ``Worker``."""
+    return Worker(
+        name=run_job_name(run.run_id, resume_attempt),
+        component="run_worker",
+        args=[*entry_words(run), "api", "resume_run" if resumes else "execute_run", document],
+        env=[{"name": "DAGSTER_RUN_JOB_NAME", "value": run.job_name}],
+        labels={"dagster/job": run.job_name, RUN_LABEL: run.run_id},
+        image=image,
+        attempt=resume_attempt + 1,
+    )
+
+
+def step_worker(
+    run: RunFacts, step: StepFacts, image: Leaf, *, postgres_secret: str | None, document_in_args: bool
+) -> Worker:
+    """What the Job of an attempt has of its own.
+
+    Args:
+        run, step: what it is for.
+        image, postgres_secret: as of ``Worker``.
+        document_in_args: the attempt's document is an argument, and not a variable.
+    """
+    words = ["--compressed-input-json", step.document] if document_in_args else []
+    document = [] if document_in_args else [{"name": COMPRESSED_STEP_ARGS_ENV, "value": step.document}]
+    return Worker(
+        name=step_job_name(run.run_id, step.step_key, step.attempt - 1),
+        component="step_worker",
+        args=[*entry_words(run), "api", "execute_step", *words],
+        env=[
+            *document,
+            {"name": "DAGSTER_RUN_JOB_NAME", "value": run.job_name},
+            {"name": "DAGSTER_RUN_STEP_KEY", "value": step.step_key},
+        ],
+        labels={"dagster/job": run.job_name, STEP_LABEL: step.step_key, RUN_LABEL: run.run_id},
+        image=image,
+        attempt=step.attempt,
+        annotations={STEP_ANNOTATION: step.step_key},
+        owner=step.owner,
+        postgres_secret=postgres_secret,
+    )
 
 
 def assembled(

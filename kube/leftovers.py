@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Any
 
 from .foreign_job import COMPONENT as FOREIGN
-from .job_manifest import ATTEMPT_LABEL, INSTANCE_LABEL, RUN_LABEL, STEP_ANNOTATION
+from .job_facts import ATTEMPT_LABEL, INSTANCE_LABEL, RUN_LABEL, STEP_ANNOTATION
 from .observed import Json, has_ended, is_being_deleted, is_finished
 from .trimmed import job_name_of
 

@@ -13,7 +13,7 @@ from typing import Any
 from ..kube.access import ClusterAccess
 from ..kube.celery_jobs import celery_run_job, run_executor_settings
 from ..kube.create_limit import OF_PROCESS, CreateLimit
-from ..kube.job_manifest import RenderedJob, facts_of
+from ..kube.job_facts import RenderedJob, facts_of
 from ..kube.settings import LauncherSettings
 from .contract import LaunchRequest
 from .k8s import K8sRunLauncher, LaunchingInstance

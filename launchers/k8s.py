@@ -34,7 +34,8 @@ from ..kube.errors import (
 )
 from ..kube.evidence import explained
 from ..kube.health import judge
-from ..kube.job_manifest import INSTANCE_LABEL, RUN_LABEL, RenderedJob, Surroundings, facts_of, run_job
+from ..kube.job_facts import INSTANCE_LABEL, RUN_LABEL, RenderedJob, Surroundings, facts_of
+from ..kube.job_manifest import run_job
 from ..kube.observed import Observed, is_being_deleted, is_finished
 from ..kube.printed import without_secrets
 from ..kube.settings import LauncherSettings

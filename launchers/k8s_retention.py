@@ -10,7 +10,7 @@ from typing import Any
 from ..events.status import RunStatus
 from ..kube.client import KubeClient
 from ..kube.errors import KubeError
-from ..kube.job_manifest import ATTEMPT_LABEL, RUN_LABEL
+from ..kube.job_facts import ATTEMPT_LABEL, RUN_LABEL
 from ..kube.observed import is_finished
 
 EVERY_S = 30.0

@@ -20,7 +20,7 @@ from ..executors.k8s_runner import K8sJobRunner
 from ..executors.k8s_step_jobs import is_jobs_attempt
 from ..kube.access import ClusterAccess, cluster_access
 from ..kube.client import KubeClient
-from ..kube.job_manifest import INSTANCE_LABEL, RenderedJob
+from ..kube.job_facts import INSTANCE_LABEL, RenderedJob
 from ..kube.names import step_job_name
 from ..storage.contract import AttemptRef
 

@@ -7,9 +7,9 @@ import socket
 from collections.abc import Callable
 from selectors import EVENT_READ, EVENT_WRITE
 
+from ..loop import Loop
 from ..template.wire import READ_BYTES, Frames, Sender
 from .contract import End, Job
-from .loop import Loop
 
 
 class Child:

@@ -14,11 +14,11 @@ from ...events.causes import ErrorInfo
 from ...events.event import NewEvent
 from ...storage.contract import AttemptRef
 from ..failure import CodeLoadError
+from ..loop import Loop
 from ..template.wire import OUTCOMES, ordered, read_event, read_told
 from .child import Child
 from .contract import End, Job, Listener, ProcessSettings
 from .ends import exit_code, in_words
-from .loop import Loop
 from .template_process import TemplateProcess
 
 EXIT_S = 10.0

@@ -12,11 +12,11 @@ from selectors import EVENT_READ, EVENT_WRITE
 from typing import Any
 
 from ...errors import DocumentError
+from ..loop import Loop
 from ..template.wire import Frames, Hello, Sender, ordered, read_told
 from .child import Child, read
 from .contract import ProcessSettings
 from .ends import KILLED_S, kill_sessions
-from .loop import Loop
 
 
 class TemplateProcess:

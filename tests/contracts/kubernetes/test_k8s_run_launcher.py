@@ -23,7 +23,7 @@ from runplane.kube.adoption import NameTakenError
 from runplane.kube.client import KubeClient
 from runplane.kube.create_limit import CreateLimit
 from runplane.kube.errors import KubeForbiddenError, KubeNotFoundError, KubeUnavailableError
-from runplane.kube.job_manifest import Surroundings
+from runplane.kube.job_facts import Surroundings
 from runplane.kube.settings import launcher_settings, resolved_launcher_config
 from runplane.kube.shared_folders import unshared
 from runplane.launchers.contract import CleanedUp, HealthState, LaunchRequest, TerminateResult, WorkerHandle

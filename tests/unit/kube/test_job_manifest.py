@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from runplane.errors import ConfigErrors
-from runplane.kube.job_manifest import RenderedJob, RunFacts, StepFacts, Surroundings, run_job, step_job
+from runplane.kube.job_facts import RenderedJob, RunFacts, StepFacts, Surroundings
+from runplane.kube.job_manifest import run_job, step_job
 from runplane.kube.names import label_value, run_job_name, step_job_name
 from runplane.kube.settings import executor_settings, launcher_settings, resolved_launcher_config
 

@@ -1,4 +1,4 @@
-"""One thread that waits for all sockets at once; whoever wants something of it posts a call, which wakes it."""
+"""One thread that does one thing after the other: what is posted to it, what sockets are ready for, what is due at its time."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""The one thread that waits for the sockets of all processes."""
+"""The one thread under the runners of processes and of Jobs."""
 
 from __future__ import annotations
 
 import threading
 
-from runplane.executors.processes.loop import Loop
+from runplane.executors.loop import Loop
 
 
 def test_a_loop_may_be_told_twice_that_it_is_over() -> None:
