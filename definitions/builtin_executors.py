@@ -20,6 +20,7 @@ from .config_schema import (
     StringSource,
 )
 from .executor_definition import ExecutorDefinition, multiple_process_executor_requirements
+from .job_fields import JOB_FIELDS, OPTIONAL_MAP, OPTIONAL_TEXT
 
 _EMPTY = Field({}, default_value={})
 
@@ -88,42 +89,22 @@ multi_or_in_process_executor = ExecutorDefinition(
     description="The default: a process for each step, or ``in_process`` by config.",
 )
 
-_TEXT = Field(Noneable(StringSource), is_required=False)
-_MAP = Field(Permissive(), is_required=False)
-_K8S_RESOURCES = Field(Noneable({"limits": _MAP, "requests": _MAP}), is_required=False)
-
-_JOB_FIELDS: dict[str, Any] = {
-    "job_image": _TEXT,
-    "image_pull_policy": _TEXT,
-    "image_pull_secrets": Field(Noneable(Array(Permissive())), is_required=False),
-    "service_account_name": _TEXT,
-    "env_config_maps": Field(Noneable(Array(StringSource)), is_required=False),
-    "env_secrets": Field(Noneable(Array(StringSource)), is_required=False),
-    "env_vars": Field(Noneable(Array(str)), is_required=False),
-    "volume_mounts": Field(Array(Permissive()), default_value=[]),
-    "volumes": Field(Array(Permissive()), default_value=[]),
-    "labels": _MAP,
-    "resources": _K8S_RESOURCES,
-    "scheduler_name": _TEXT,
-    "security_context": _MAP,
-}
-"""What a Job is made of; checked whole, against Kubernetes' own fields, where it is made."""
-
 k8s_job_executor = ExecutorDefinition(
     "k8s",
     {
-        **_JOB_FIELDS,
+        "job_image": OPTIONAL_TEXT,
+        **JOB_FIELDS,
         "load_incluster_config": Field(Noneable(bool), is_required=False),
-        "kubeconfig_file": _TEXT,
-        "job_namespace": _TEXT,
+        "kubeconfig_file": OPTIONAL_TEXT,
+        "job_namespace": OPTIONAL_TEXT,
         "retries": RETRIES,
         "max_concurrent": Field(Noneable(IntSource), is_required=False),
         "tag_concurrency_limits": TAG_CONCURRENCY_LIMITS,
-        "step_k8s_config": _MAP,
+        "step_k8s_config": OPTIONAL_MAP,
         "per_step_k8s_config": Field(Permissive(), default_value={}),
         "enable_owner_references": Field(bool, default_value=False),
         "step_dependency_config": STEP_DEPENDENCY_CONFIG,
-        "runplane": _MAP,
+        "runplane": OPTIONAL_MAP,
     },
     module="runplane.executors.k8s_job",
     class_name="K8sJobExecutor",
@@ -132,7 +113,7 @@ k8s_job_executor = ExecutorDefinition(
 )
 
 _CELERY: dict[str, Any] = {
-    "broker": _TEXT,
+    "broker": OPTIONAL_TEXT,
     "backend": Field(Noneable(StringSource), default_value="rpc://"),
     "include": Field(Array(str), is_required=False),
     "config_source": Field(Noneable(Permissive()), is_required=False),
@@ -151,15 +132,16 @@ celery_executor = ExecutorDefinition(
 celery_k8s_job_executor = ExecutorDefinition(
     "celery-k8s",
     {
-        **_JOB_FIELDS,
+        "job_image": OPTIONAL_TEXT,
+        **JOB_FIELDS,
         **_CELERY,
         "load_incluster_config": Field(Noneable(bool), is_required=False),
-        "kubeconfig_file": _TEXT,
-        "job_namespace": _TEXT,
+        "kubeconfig_file": OPTIONAL_TEXT,
+        "job_namespace": OPTIONAL_TEXT,
         "repo_location_name": Field(StringSource, default_value="<<in_process>>"),
         "job_wait_timeout": Field(float, default_value=86400.0),
         "per_step_k8s_config": Field(Permissive(), default_value={}),
-        "runplane": _MAP,
+        "runplane": OPTIONAL_MAP,
     },
     module="runplane.executors.celery_k8s",
     class_name="CeleryK8sJobExecutor",

@@ -9,7 +9,7 @@ from ..celery_app.settings import CelerySettings, celery_settings
 from ..errors import RunplaneError
 from ..storage.step_queues import StepQueues
 from .contract import RunnerSignal
-from .queue_publisher import Publisher
+from .queue_publisher import publisher_of
 from .queue_runner import Processes, QueueRunner
 from .settings import DriverSettings, ExecutorContext, driver_settings
 
@@ -46,7 +46,5 @@ class CeleryExecutor:
         """See ``Executor``."""
         instance = self._context.instance
         queues = StepQueues(instance.database, ttl_s=instance.lease_ttl_s)
-        publisher = None
-        if not self._celery.uses_database:
-            publisher = Publisher(self._celery, queues, instance.instance_id, report)
+        publisher = publisher_of(self._celery, queues, instance.instance_id, report)
         return QueueRunner(report, self._context, queues, publisher, Processes(), ttl_s=instance.lease_ttl_s)

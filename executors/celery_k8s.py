@@ -7,7 +7,6 @@ Source: https://docs.dagster.io/deployment/oss/deployment-options/kubernetes/kub
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,18 +14,15 @@ from ..celery_app.settings import CelerySettings, celery_settings
 from ..definitions.errors import DagsterUnmetExecutorRequirementsError
 from ..events.event import NewEvent
 from ..kube.celery_jobs import celery_step_job
-from ..kube.job_facts import RenderedJob
-from ..kube.settings import executor_settings
 from ..kube.shapes import CELERY_EXECUTOR
-from ..kube.shared_folders import shares
 from ..storage.contract import AttemptRef
 from ..storage.step_queues import QueuedStep, StepQueues
 from .contract import RunnerSignal, StepOrder, engine_event
 from .k8s_step_jobs import StepJobs
-from .k8s_way import launcher_settings_of
-from .queue_publisher import Publisher
+from .queue_publisher import publisher_of
 from .queue_runner import POD, QueueRunner
 from .settings import DriverSettings, ExecutorContext, driver_settings
+from .step_jobs_executor import StepJobsExecutor
 
 _CELERY = ("broker", "backend", "include", "config_source")
 
@@ -77,22 +73,15 @@ class Pods:
         ]
 
 
-class CeleryK8sJobExecutor:
+class CeleryK8sJobExecutor(StepJobsExecutor):
     """Made by ``from_config``."""
 
     def __init__(
         self, settings: DriverSettings, context: ExecutorContext, celery: CelerySettings, config: Mapping[str, Any]
     ) -> None:
-        self.settings = settings
-        self._context = context
+        super().__init__(settings, context, config, shape=CELERY_EXECUTOR, make=celery_step_job)
         self._celery = celery
         self._config = config
-        context.instance.refuse_database_for_pods()
-        given = {key: value for key, value in config.items() if value is not None}
-        executor = executor_settings(given, os.environ, shape=CELERY_EXECUTOR)
-        launcher = launcher_settings_of(context.instance)
-        epoch = context.instance.journal.head(context.run.run_id).epoch
-        self._jobs = StepJobs(context, launcher, executor, os.environ, epoch, make=celery_step_job)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], context: ExecutorContext) -> CeleryK8sJobExecutor:
@@ -120,26 +109,11 @@ class CeleryK8sJobExecutor:
         own = {**config, "retries": {"disabled": {}}} if no_retries else config
         return cls(driver_settings(own, max_concurrent=None), context, celery, config)
 
-    @classmethod
-    def pods_share_storage(cls, config: Mapping[str, Any], context: ExecutorContext) -> bool:
-        """See ``MakesPods``."""
-        return shares(cls.from_config(config, context).sample().manifest, str(context.home / "storage"))
-
-    def sample(self) -> RenderedJob:
-        """The Job of a first step. Raises ``ConfigErrors``."""
-        return self._jobs.sample()
-
-    def prepare(self) -> None:
-        """See that the configuration makes a Job. Raises ``ConfigErrors``. The code is imported in the pods."""
-        self.sample()
-
     def make_runner(self, report: Callable[[RunnerSignal], None]) -> QueueRunner:
         """See ``Executor``."""
         instance = self._context.instance
         queues = StepQueues(instance.database, ttl_s=instance.lease_ttl_s)
-        publisher = None
-        if not self._celery.uses_database:
-            publisher = Publisher(self._celery, queues, instance.instance_id, report)
+        publisher = publisher_of(self._celery, queues, instance.instance_id, report)
         kind = Pods(self._jobs, self._config)
         remarks = [engine_event(warning) for warning in self.sample().warnings]
         return QueueRunner(report, self._context, queues, publisher, kind, remarks=remarks, ttl_s=instance.lease_ttl_s)

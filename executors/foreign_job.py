@@ -12,8 +12,9 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..definitions.config_schema import Array, Field, Noneable, Permissive, StringSource
+from ..definitions.config_schema import Array, Field, Noneable, StringSource
 from ..definitions.ins_outs import In
+from ..definitions.job_fields import JOB_FIELDS, OPTIONAL_MAP
 from ..definitions.op import op
 from ..definitions.op_context import OpExecutionContext
 from ..definitions.value_type import Nothing
@@ -347,33 +348,20 @@ class _LogStream:
             self._over.wait(LOG_PAUSE_S)
 
 
-_TEXT = Field(Noneable(StringSource), is_required=False)
-_MAP = Field(Permissive(), is_required=False)
 _FIELDS: Mapping[str, Any] = {
     "image": Field(StringSource),
     "command": Field(Array(str), is_required=False),
     "args": Field(Array(str), is_required=False),
     "namespace": Field(StringSource, is_required=False),
-    "image_pull_policy": _TEXT,
-    "image_pull_secrets": Field(Noneable(Array(Permissive())), is_required=False),
-    "service_account_name": _TEXT,
-    "env_config_maps": Field(Noneable(Array(StringSource)), is_required=False),
-    "env_secrets": Field(Noneable(Array(StringSource)), is_required=False),
-    "env_vars": Field(Noneable(Array(str)), is_required=False),
-    "volume_mounts": Field(Array(Permissive()), default_value=[]),
-    "volumes": Field(Array(Permissive()), default_value=[]),
-    "labels": _MAP,
-    "resources": Field(Noneable({"limits": _MAP, "requests": _MAP}), is_required=False),
-    "scheduler_name": _TEXT,
-    "security_context": _MAP,
+    **JOB_FIELDS,
     "load_incluster_config": Field(Noneable(bool), is_required=False),
     "kubeconfig_file": Field(Noneable(str), is_required=False),
     "timeout": Field(int, is_required=False),
-    "container_config": _MAP,
-    "pod_template_spec_metadata": _MAP,
-    "pod_spec_config": _MAP,
-    "job_metadata": _MAP,
-    "job_spec_config": _MAP,
+    "container_config": OPTIONAL_MAP,
+    "pod_template_spec_metadata": OPTIONAL_MAP,
+    "pod_spec_config": OPTIONAL_MAP,
+    "job_metadata": OPTIONAL_MAP,
+    "job_spec_config": OPTIONAL_MAP,
     "merge_behavior": Field(str, is_required=False),
 }
 

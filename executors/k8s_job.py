@@ -12,43 +12,29 @@ from typing import Any
 
 from ..kube.client import KubeClient
 from ..kube.create_limit import CreateLimit
-from ..kube.job_facts import RenderedJob
+from ..kube.job_manifest import step_job
 from ..kube.own_job import ownership
-from ..kube.settings import (
-    ExecutorSettings,
-    executor_settings,
-)
-from ..kube.shared_folders import shares, unshared
+from ..kube.settings import ExecutorSettings
+from ..kube.shapes import EXECUTOR
+from ..kube.shared_folders import unshared
 from ..storage.contract import AttemptRow
 from .contract import RunnerSignal
 from .k8s_retention import StepRetention
 from .k8s_runner import K8sJobRunner
-from .k8s_step_jobs import StepJobs
-from .k8s_way import access_of, launcher_settings_of
+from .k8s_way import access_of
 from .settings import DriverSettings, ExecutorContext, driver_settings
+from .step_jobs_executor import StepJobsExecutor
 
 UNOWNED = "The Jobs of steps have no owner though enable_owner_references is set, so they outlive the run's own Job"
 SELECTOR = "dagster/run-id={run_id},app.kubernetes.io/component=step_worker"
 
 
-class K8sJobExecutor:
-    """See the module.
-
-    Args:
-        settings: limits and retries.
-        context: run and instance.
-        config: the executor's config.
-    """
+class K8sJobExecutor(StepJobsExecutor):
+    """See the module. Arguments: as of ``StepJobsExecutor``."""
 
     def __init__(self, settings: DriverSettings, context: ExecutorContext, config: Mapping[str, Any]) -> None:
-        self.settings = settings
-        self._context = context
-        context.instance.refuse_database_for_pods()
-        self._executor = executor_settings(_given(config), os.environ)
-        self._launcher = launcher_settings_of(context.instance)
+        super().__init__(settings, context, config, shape=EXECUTOR, make=step_job)
         self._access = access_of(config, context.instance)
-        epoch = context.instance.journal.head(context.run.run_id).epoch
-        self._jobs = StepJobs(context, self._launcher, self._executor, os.environ, epoch)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], context: ExecutorContext) -> K8sJobExecutor:
@@ -60,32 +46,19 @@ class K8sJobExecutor:
         """
         return cls(driver_settings(config, max_concurrent=config.get("max_concurrent") or None), context, config)
 
-    @classmethod
-    def pods_share_storage(cls, config: Mapping[str, Any], context: ExecutorContext) -> bool:
-        """See ``MakesPods``."""
-        return shares(cls.from_config(config, context).sample().manifest, str(context.home / "storage"))
-
-    def sample(self) -> RenderedJob:
-        """The Job of a first step. Raises ``ConfigErrors``."""
-        return self._jobs.sample()
-
-    def prepare(self) -> None:
-        """See that the configuration makes a Job. Raises ``ConfigErrors``. The code is imported in the pods."""
-        self.sample()
-
     def make_runner(self, report: Callable[[RunnerSignal], None]) -> K8sJobRunner:
         """See ``Executor``."""
-        client = KubeClient(self._access, limit=_limit(self._executor))
+        client = KubeClient(self._access, limit=_limit(self._jobs.executor))
         sample = self.sample()
         jobs, remarks = self._jobs, list(sample.warnings)
         remarks += unshared(sample.manifest, self._context.plan.local_files, str(self._context.home / "storage"))
-        if self._executor.owner_references:
+        if self._jobs.executor.owner_references:
             owned = ownership(client, sample.namespace, os.environ)
             jobs = jobs.owned_by(owned.owner)
             remarks += [f"{UNOWNED}: {owned.why_not}."] if owned.why_not else []
             remarks += [f"{owned.remark}."] if owned.remark else []
         selector = SELECTOR.format(run_id=self._context.run.run_id)
-        keep, retention = self._executor.keep_failed, None
+        keep, retention = self._jobs.executor.keep_failed, None
         if keep is not None:
             retention = StepRetention(client, sample.namespace, selector, keep, self._stored_attempts)
         return K8sJobRunner(report, client, jobs, sample.namespace, selector, remarks=remarks, retention=retention)
@@ -99,8 +72,3 @@ class K8sJobExecutor:
 
 def _limit(settings: ExecutorSettings) -> CreateLimit:
     return CreateLimit(float(settings.creates_per_second))
-
-
-def _given(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What the person gave, without the keys that say nothing."""
-    return {key: value for key, value in config.items() if value is not None}

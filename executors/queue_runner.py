@@ -18,8 +18,7 @@ from ..events.event import NewEvent
 from ..events.wire import to_text
 from ..storage.contract import AttemptRef
 from ..storage.leases import LOOKS_PER_TTL, BeatWatch
-from ..storage.liveness import proven_gone
-from ..storage.step_queues import QueuedStep, StepQueues
+from ..storage.step_queues import QueuedStep, StepQueues, watcher_gone
 from .contract import PartFailed, RunnerNote, RunnerSignal, StepGone, StepOrder, StepRefused, engine_event
 from .settings import ExecutorContext
 from .step_arguments import step_arguments
@@ -236,12 +235,11 @@ class QueueRunner:
 
     def _why_lost(self, row: QueuedStep) -> str | None:
         """How it is known that nobody watches a step that was taken; None: its worker may live."""
-        assert row.watcher is not None
-        if row.owner is None:
-            return f"worker {row.watcher} has left"
-        gone = proven_gone(row.owner)
+        gone = watcher_gone(row)
         if gone is not None:
-            return f"its worker: {gone}"
+            return gone
+        assert row.watcher is not None
+        assert row.owner is not None
         watch = self._beats.setdefault(row.watcher, BeatWatch(self._ttl_s))
         if watch.stood_still(row.beat):
             return f"worker {row.watcher} on {row.owner.host} was not heard of for {self._ttl_s:g} s"

@@ -15,8 +15,7 @@ from ..celery_app.hint import Hint
 from ..celery_app.settings import DEFAULT_QUEUE, QUEUE_TAG, CelerySettings, checked_queue, priority_of
 from ..errors import StorageUnavailableError
 from ..events.run import Run
-from ..storage.liveness import proven_gone
-from ..storage.step_queues import RUN_STEP, QueuedStep, StepQueues, StepWorker, run_process
+from ..storage.step_queues import RUN_STEP, QueuedStep, StepQueues, StepWorker, run_process, watcher_gone
 from .contract import Health, HealthState, LaunchRequest, TerminateResult, WorkerHandle
 
 KIND = "celery"
@@ -156,11 +155,9 @@ class CeleryRunLauncher:
             if row.stopping:
                 return Health(HealthState.GONE, "it was taken back before a worker had it")
             return Health(HealthState.ALIVE, f"it waits in queue {row.queue}, for {row.waited_s:.0f} s now")
-        if row.owner is None:
-            return Health(HealthState.GONE, f"worker {row.watcher} has left")
-        gone = proven_gone(row.owner)
+        gone = watcher_gone(row)
         if gone is not None:
-            return Health(HealthState.GONE, f"its worker: {gone}")
+            return Health(HealthState.GONE, gone)
         return self._as_heard_of(row, row.watcher)
 
     def _as_heard_of(self, row: QueuedStep, watcher: str) -> Health:

@@ -21,6 +21,7 @@ from ..serdes.record import record
 from .contract import AttemptRef, Owner
 from .database import Database
 from .dialect import Outcome, Statement
+from .liveness import proven_gone
 from .rules import Rules
 
 RUN_STEP = ""
@@ -54,6 +55,14 @@ class QueuedStep:
     waited_s: float = 0.0
     stopping: bool = False
     is_apart: bool = False
+
+
+def watcher_gone(step: QueuedStep) -> str | None:
+    """Evidence that the worker that took a step is not there any more; None: it may be."""
+    if step.owner is None:
+        return f"worker {step.watcher} has left"
+    gone = proven_gone(step.owner)
+    return None if gone is None else f"its worker: {gone}"
 
 
 def run_process(n: int) -> AttemptRef:
