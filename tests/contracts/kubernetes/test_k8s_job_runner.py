@@ -495,7 +495,7 @@ def test_what_changes_while_a_call_is_on_its_way_is_looked_at_after_its_answer(b
         return found
 
     bench.runner._calls.confirm = slow  # type: ignore[method-assign]
-    bench.runner._work.put(lambda: bench.runner._confirm(attempt))
+    bench.runner._loop.post(lambda: bench.runner._confirm(attempt))
     assert asked.wait(20)
 
     pod.exited(137, "OOMKilled")
