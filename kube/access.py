@@ -1,7 +1,6 @@
 """How the cluster is reached: the pod's own service account, or a kubeconfig file.
 
-The official client reads both: contexts, TLS, tokens that expire, credential plug-ins, proxies and ``NO_PROXY``. Its typed models are
-never imported.
+The official client reads both: contexts, TLS, tokens that expire, credential plug-ins, proxies and ``NO_PROXY``.
 """
 
 from __future__ import annotations
@@ -11,16 +10,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import NotFoundError, UnsupportedError
-
-try:
-    from kubernetes.client.configuration import Configuration
-    from kubernetes.config import ConfigException, list_kube_config_contexts, load_incluster_config, load_kube_config
-except ImportError as error:
-    raise UnsupportedError(
-        f"Kubernetes needs the package `kubernetes`, which can not be imported ({error}).",
-        hint="Install it: pip install 'runplane[kubernetes]'.",
-    ) from error
+from ..errors import NotFoundError
+from .official_client import (
+    ConfigException,
+    Configuration,
+    list_kube_config_contexts,
+    load_incluster_config,
+    load_kube_config,
+)
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 DEFAULT_NAMESPACE = "default"

@@ -16,13 +16,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
-import urllib3
-from kubernetes.client.rest import RESTClientObject
-from urllib3.response import BaseHTTPResponse
-
 from .access import ClusterAccess
 from .create_limit import OF_PROCESS, CreateLimit
 from .errors import KubeError, KubeNotFoundError, KubeUnavailableError, error_of
+from .official_client import BaseHTTPResponse, RESTClientObject, urllib3
 
 Json = dict[str, Any]
 REQUEST_TIMEOUT_S = 10.0

@@ -14,7 +14,7 @@ import yaml
 from runplane import RetryPolicy, execute_k8s_job, in_process_executor, job, k8s_job_op, op
 from runplane.events.event import Event
 from runplane.events.kinds import EventKind as K
-from runplane.executors import foreign_job
+from runplane.executors import foreign_run
 from runplane.instance.instance import Instance
 from runplane.kube import client as client_module
 from runplane.kube.client import KubeClient
@@ -25,8 +25,8 @@ from runplane.testing.fake_cluster.pods import Script, runs, succeeds
 @pytest.fixture(autouse=True)
 def short_times(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client_module, "FIRST_DELAY_S", 0.01)
-    monkeypatch.setattr(foreign_job, "POLL_S", 0.05)
-    monkeypatch.setattr(foreign_job, "LOG_PAUSE_S", 0.05)
+    monkeypatch.setattr(foreign_run, "POLL_S", 0.05)
+    monkeypatch.setattr(foreign_run, "LOG_PAUSE_S", 0.05)
 
 
 @pytest.fixture
@@ -194,7 +194,7 @@ class Attempts:
         self.instance, self.cluster, self.client = instance, cluster, client
         self.said: list[str] = []
 
-    def attempt(self, n: int, *, canceled: bool = False) -> foreign_job._ForeignRun:
+    def attempt(self, n: int, *, canceled: bool = False) -> foreign_run.ForeignRun:
         attempts = self
 
         class Log:
@@ -218,8 +218,8 @@ class Attempts:
             "metadata": {"name": "mine", **meta},
             "spec": {"backoffLimit": 0, "template": {"metadata": meta, "spec": spec}},
         }
-        rendered = foreign_job.RenderedJob("default", manifest, {})
-        made = foreign_job._ForeignRun(Context(), self.client, rendered, None, delete_failed=True)  # type: ignore[arg-type]
+        rendered = foreign_run.RenderedJob("default", manifest, {})
+        made = foreign_run.ForeignRun(Context(), self.client, rendered, None, delete_failed=True)  # type: ignore[arg-type]
         made._is_canceled = lambda: canceled  # type: ignore[method-assign]
         return made
 
@@ -291,7 +291,7 @@ def test_a_cancel_deletes_the_job_and_an_interruption_leaves_it_to_the_next_atte
             told.set()
         time.sleep(0.01)
 
-    monkeypatch.setattr(foreign_job, "time", _Clock(sleep))
+    monkeypatch.setattr(foreign_run, "time", _Clock(sleep))
 
     with pytest.raises(KeyboardInterrupt):
         attempts.attempt(1, canceled=canceled).run()

@@ -58,3 +58,48 @@ def test_all_names_can_be_imported_at_once():
     exec("from runplane import *", found)
 
     assert set(runplane.__all__) <= set(found)
+
+
+OPTIONAL = (
+    "celery",
+    "fsspec",
+    "kubernetes",
+    "obstore",
+    "opentelemetry",
+    "prometheus_client",
+    "psycopg",
+    "redis",
+    "upath",
+    "urllib3",
+)
+
+
+def _without_extras(code):
+    blocked = f"import sys; sys.modules.update(dict.fromkeys({OPTIONAL!r}))\n"
+    return subprocess.run([sys.executable, "-c", blocked + code], capture_output=True, text=True)
+
+
+def test_all_names_can_be_imported_without_the_extras():
+    done = _without_extras("from runplane import *")
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_op_that_makes_a_job_says_which_extra_it_needs():
+    done = _without_extras(
+        """
+import runplane
+
+@runplane.op
+def makes_a_job(context):
+    runplane.execute_k8s_job(context, image="busybox")
+
+@runplane.job
+def flow():
+    makes_a_job()
+
+flow.execute_in_process()
+"""
+    )
+
+    assert "pip install 'runplane[kubernetes]'" in done.stderr
