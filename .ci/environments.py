@@ -181,12 +181,18 @@ def _wheel(folder: Path) -> Path:
     return next(folder.glob("*.whl"))
 
 
-def make_venv(folder: Path, python: str, requirements: list[str], log_name: str) -> None:
-    """Make a virtual environment with these requirements; the file ``ready`` in it says that it is whole."""
+def make_venv(folder: Path, python: str, requirements: list[str], log_name: str, *, compiled: bool = False) -> None:
+    """Make a virtual environment with these requirements; the file ``ready`` in it says that it is whole.
+
+    Args:
+        compiled: all of it is compiled now. Else whatever is started from it compiles what it imports: each time anew where
+            PYTHONDONTWRITEBYTECODE is set, as in many images.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     run_quietly([python, "-m", "venv", str(folder)], log_name)
     try:
-        run_quietly([*quick_installer(), "--python", str(folder / "bin" / "python"), *requirements], log_name)
+        command = [*quick_installer(), "--python", str(folder / "bin" / "python")]
+        run_quietly([*command, *(["--compile-bytecode"] if compiled else []), *requirements], log_name)
     except Failed:  # pip says what is wrong, or can what uv can not
         run_quietly([*pip_install(folder), *requirements], log_name)
     (folder / "ready").touch()
@@ -235,7 +241,8 @@ def ready(environment: Environment, python: str | None = None) -> Environment:
     wanted = requirements_hash(environment, python)
     if not asked.exists() or asked.read_text() != wanted:
         extras = f"[{','.join(environment.extras)}]" if environment.extras else ""
-        make_venv(environment.folder, python, [f"{package}{extras}"], log_name)
+        often_started = environment in (DEVELOPMENT, DEMO)
+        make_venv(environment.folder, python, [f"{package}{extras}"], log_name, compiled=often_started)
         asked.write_text(wanted)
         held.write_text(package.parent.name)
     if held.read_text() != package.parent.name:
@@ -253,6 +260,6 @@ def dagster_python() -> dict[str, str]:
     stamp = DAGSTER_FOLDER / "asked-for"
     wanted = f"{main_python()} {' '.join(DAGSTER)}"
     if not stamp.exists() or stamp.read_text() != wanted:
-        make_venv(DAGSTER_FOLDER, main_python(), list(DAGSTER), "environment-dagster")
+        make_venv(DAGSTER_FOLDER, main_python(), list(DAGSTER), "environment-dagster", compiled=True)
         stamp.write_text(wanted)
     return {"RUNPLANE_DAGSTER_PYTHON": str(DAGSTER_FOLDER / "bin" / "python")}

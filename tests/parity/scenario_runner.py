@@ -105,9 +105,19 @@ def flatten(path: str, value, found: dict) -> None:
         found[path] = value
 
 
+def leave_unnumbered() -> None:
+    """Dagster's databases in memory do without the number of their schema: reading all migrations for it is half of a short run."""
+    for kind in ("runs", "event_log"):
+        storage = importlib.import_module(f"dagster._core.storage.{kind}.in_memory")
+        assert callable(storage.stamp_alembic_rev)
+        storage.stamp_alembic_rev = lambda *_: None
+
+
 def main() -> None:
     warnings.simplefilter("ignore")
     library = importlib.import_module(sys.argv[1])
+    if library.__name__ == "dagster":
+        leave_unnumbered()
     names = sys.argv[2:] or sorted(p.stem for p in SCENARIOS.glob("*.py"))
     print(json.dumps({name: run(name, library) for name in names}))
 
