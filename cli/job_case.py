@@ -8,26 +8,26 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..config.schema import Anything, Field, FreeMap, Int, MapOf, OneOrMany, Shape, Text, resolve, validate
+from ..config.schema import Anything, Field, FreeMap, Int, MapOf, OneOrMany, Shape, Text, validate
 from ..errors import ConfigErrors, Problem, RunplaneError
 from ..events.origin import JobOrigin, ModuleCodePointer, RepositoryOrigin
 from ..events.requests import ExecuteRunArgs, ExecuteStepArgs, IssuedAttempt, ResumeRunArgs, RetryMode
 from ..events.wire import to_compressed, to_text
 from ..instance.check import literal_secrets
 from ..instance.config import InstanceConfig
-from ..instance.known_classes import MAKES_JOBS
+from ..instance.known_classes import LAUNCHER, LAUNCHER_WITH_QUEUES, MAKES_JOBS
 from ..instance.load import from_document
 from ..instance.ref import to_ref
+from ..instance.run_job import job_of_run, job_settings
 from ..instance.yaml_text import parse_yaml
-from ..kube.celery_jobs import celery_run_job, celery_step_job, run_executor_settings
+from ..kube.celery_jobs import celery_step_job
 from ..kube.container_context import CONFIG_TAG
 from ..kube.job_facts import RenderedJob, RunFacts, StepFacts, Surroundings
-from ..kube.job_manifest import run_job, step_job
-from ..kube.settings import LauncherSettings, executor_settings, launcher_settings, resolved_launcher_config
+from ..kube.job_manifest import step_job
+from ..kube.settings import executor_settings
 from ..kube.shapes import CELERY_EXECUTOR, EXECUTOR
 from ..kube.user_config import Who
 
-LAUNCHER, CELERY_LAUNCHER = "K8sRunLauncher", "CeleryK8sRunLauncher"
 EXECUTORS = ("k8s", "k8s_job_executor")
 CELERY_EXECUTORS = ("celery-k8s", "celery_k8s_job_executor")
 _KINDS = ("k8s_run", "k8s_run_resume", "k8s_step", "celery_run", "celery_step")
@@ -57,7 +57,7 @@ _CASE = Shape(
     }
 )
 _MINIMAL = {"run_launcher": {"module": "dagster_k8s", "class": LAUNCHER}}
-_MINIMAL_CELERY = {"run_launcher": {"module": "dagster_celery_k8s", "class": CELERY_LAUNCHER}}
+_MINIMAL_CELERY = {"run_launcher": {"module": "dagster_celery_k8s", "class": LAUNCHER_WITH_QUEUES}}
 _WHERE = "case"
 _HOME = Path("/opt/dagster/dagster_home")
 
@@ -148,15 +148,14 @@ def render_run(
             got=str(part.pointer),
             expected=" or ".join(MAKES_JOBS),
         )
-    settings = _launcher(config, env)
+    settings = job_settings(config, env)
     make = ResumeRunArgs if resumes else ExecuteRunArgs
     ref = None if settings.mounts_instance else to_ref(config)
     document = to_text(make(ref, origin, run.run_id, settings.fail_pod_on_run_failure))
     around = _around(config, env)
-    if part.class_name == LAUNCHER:
-        return run_job(settings, run, document, around, resume_attempt=resume_attempt, resumes=resumes)
-    own = run_executor_settings(run_config, env)
-    return celery_run_job(settings, own, run, document, around, resume_attempt=resume_attempt, resumes=resumes)
+    return job_of_run(
+        config, settings, run, run_config, document, around, resume_attempt=resume_attempt, resumes=resumes
+    )
 
 
 def render_step(
@@ -171,7 +170,7 @@ def render_step(
     with_queues: bool = False,
 ) -> RenderedJob:
     """The Job of a step, under any launcher; `with_queues`: of ``celery_k8s_job_executor``. Raises ConfigErrors."""
-    settings = _launcher(config, env)
+    settings = job_settings(config, env)
     ref = None if settings.mounts_instance else to_ref(config)
     args = ExecuteStepArgs(
         ref,
@@ -209,14 +208,6 @@ def as_error(error: RunplaneError) -> dict[str, Any]:
 def _instance(given: Any, env: Mapping[str, str], minimal: Mapping[str, Any]) -> InstanceConfig:
     document = parse_yaml(given, where="instance_yaml") if isinstance(given, str) else given
     return from_document(document if given is not None else minimal, _HOME, env, where="instance_yaml")
-
-
-def _launcher(config: InstanceConfig, env: Mapping[str, str]) -> LauncherSettings:
-    part = config.run_launcher
-    if part.class_name not in MAKES_JOBS or part.known is None:
-        return launcher_settings(resolved_launcher_config({}, env, where=config.where), env, where=config.where)
-    resolved = resolve(part.known.schema, part.config, env, where=config.where, path=part.path)
-    return launcher_settings(resolved, env, where=config.where)
 
 
 def _around(config: InstanceConfig, env: Mapping[str, str]) -> Surroundings:

@@ -80,7 +80,6 @@ class StepJobs:
         context: run and instance.
         launcher, executor: the configuration's two layers.
         env: this process' environment.
-        epoch: of this coordinator.
         owner: an entry for ``ownerReferences``, or None.
         make: puts all of it together.
     """
@@ -89,7 +88,6 @@ class StepJobs:
     launcher: LauncherSettings
     executor: ExecutorSettings
     env: Mapping[str, str]
-    epoch: int
     owner: Mapping[str, Any] | None = None
     make: MakesJob = step_job
 
@@ -143,4 +141,4 @@ class StepJobs:
 
     def _document(self, order: StepOrder) -> str:
         instance = None if self.launcher.mounts_instance else self.context.instance.ref
-        return to_compressed(step_arguments(order, self.epoch, instance=instance, should_verify_step=True))
+        return to_compressed(step_arguments(order, self.context.epoch, instance=instance, should_verify_step=True))

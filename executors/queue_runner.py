@@ -111,7 +111,6 @@ class QueueRunner:
         self._kind = kind
         self._remarks = remarks
         self._ttl_s = ttl_s
-        self._epoch = context.instance.journal.head(context.run.run_id).epoch
         self._watched: set[AttemptRef] = set()
         self._taken: set[AttemptRef] = set()
         self._causes: dict[AttemptRef, FailureCause] = {}
@@ -128,7 +127,7 @@ class QueueRunner:
         try:
             queue = queue_of(order.step.tags, where=where)
             priority = priority_of(order.run.tags, order.step.tags, where=where)
-            body = self._kind.body(order, self._epoch)
+            body = self._kind.body(order, self._context.epoch)
         except ConfigErrors as e:
             self._report(StepRefused(ref, str(e)))
             return

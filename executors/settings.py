@@ -50,6 +50,7 @@ class ExecutorContext:
         instance: the instance that user code sees, or None.
         log_settings: the instance's ``python_logs``, for the processes that run user code.
         owns_process: this process is the run's worker and nobody else's: what it prints belongs to the run.
+        epoch: of the coordinator that drives the run, for what it starts.
     """
 
     run: Run
@@ -60,6 +61,7 @@ class ExecutorContext:
     instance: Any = None
     log_settings: LogSettings = field(default_factory=LogSettings)
     owns_process: bool = False
+    epoch: int = 0
 
 
 def values_of(context: ExecutorContext) -> ValueReader:
@@ -85,10 +87,10 @@ class Executor(Protocol):
 
 @runtime_checkable
 class MakesPods(Protocol):
-    """A class of executors whose steps are pods of their own."""
+    """An executor whose steps are pods of their own: it reads and writes no outputs itself."""
 
-    def pods_share_storage(self, config: Mapping[str, Any], context: ExecutorContext) -> bool:
-        """Whether these pods share the folder that outputs are kept in by default."""
+    def pods_share_storage(self) -> bool:
+        """Whether these pods share the folder that outputs are kept in by default. Raises ConfigErrors: there can be no such pod."""
 
 
 def driver_settings(config: Mapping[str, Any], *, max_concurrent: int | None) -> DriverSettings:

@@ -44,18 +44,16 @@ class StepJobsExecutor(ABC):
         context.instance.refuse_database_for_pods()
         given = {key: value for key, value in config.items() if value is not None}
         executor = executor_settings(given, os.environ, shape=shape)
-        epoch = context.instance.journal.head(context.run.run_id).epoch
-        self._jobs = StepJobs(context, launcher_settings_of(context.instance), executor, os.environ, epoch, make=make)
+        self._jobs = StepJobs(context, launcher_settings_of(context.instance), executor, os.environ, make=make)
 
     @classmethod
     @abstractmethod
     def from_config(cls, config: Mapping[str, Any], context: ExecutorContext) -> StepJobsExecutor:
         """Made from validated config. Raises ConfigErrors."""
 
-    @classmethod
-    def pods_share_storage(cls, config: Mapping[str, Any], context: ExecutorContext) -> bool:
+    def pods_share_storage(self) -> bool:
         """See ``MakesPods``."""
-        return shares(cls.from_config(config, context).sample().manifest, str(context.home / "storage"))
+        return shares(self.sample().manifest, str(self._context.home / "storage"))
 
     def sample(self) -> RenderedJob:
         """The Job of a first step. Raises ``ConfigErrors``."""

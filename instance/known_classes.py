@@ -21,7 +21,8 @@ _PACKAGES = frozenset(
     | {"dagster_aws", "dagster_obstore"}
 )
 """A class of one of these that is not in the list is a mistake, not a third party's."""
-MAKES_JOBS = ("K8sRunLauncher", "CeleryK8sRunLauncher")
+LAUNCHER, LAUNCHER_WITH_QUEUES = "K8sRunLauncher", "CeleryK8sRunLauncher"
+MAKES_JOBS = (LAUNCHER, LAUNCHER_WITH_QUEUES)
 """The launchers whose runs are pods."""
 _KUBERNETES_SCHEMAS = ClassPointer(f"{__package__}.kubernetes_schemas", "KubernetesSchemas")
 

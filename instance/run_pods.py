@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..config.schema import resolve
 from ..errors import ConfigErrors, Problem
 from ..events.run import Run
 from ..kube.job_facts import Surroundings, facts_of
-from ..kube.job_manifest import run_job
-from ..kube.settings import launcher_settings
 from ..kube.shared_folders import shares
 from .config import InstanceConfig
 from .known_classes import MAKES_JOBS
+from .run_job import job_of_run, job_settings
 from .storage_location import PostgresLocation, SqliteLocation, storage_location
 
 LOCAL_PODS_ENV = "RUNPLANE_PODS_ARE_LOCAL"
@@ -42,9 +40,8 @@ class RunPods:
         if part is None or part.class_name not in MAKES_JOBS or part.known is None:
             return None
         try:
-            resolved = resolve(part.known.schema, part.config, self._env, where=part.where, path=part.path)
-            settings = launcher_settings(resolved, self._env, path=part.path, where=part.where)
-            job = run_job(settings, facts_of(run), "", Surroundings(self._env))
+            settings = job_settings(self._config, self._env)
+            job = job_of_run(self._config, settings, facts_of(run), run.run_config, "", Surroundings(self._env))
         except ConfigErrors:
             return False  # a Job that nobody could make from here: what its pod shares is not known
         return shares(job.manifest, str(folder))

@@ -30,9 +30,9 @@ from ..storage.contract import RunClaim
 from ..storage.liveness import this_process
 from .authority import acquire
 from .executed_again import executed_again
-from .outputs_place import placed
 from .python_logs import log_settings_of
-from .run import fail_with_exception, make_executor
+from .run import fail_with_exception
+from .run_executor import made_executor
 from .step_logs import store_logs, usable_logs
 
 
@@ -59,10 +59,20 @@ def run_in_process(request: InProcessRequest) -> ExecuteInProcessResult:
     scope = ResourceScope(request.job, run, instance.home, instance=instance)
     values = StoredValues(request.job, run, scope, DatabaseValues(instance.journal.values))
     context = ExecutorContext(
-        run, plan, instance.home, usable_logs(instance, run), lambda: request.job, instance, log_settings_of(instance)
+        run,
+        plan,
+        instance.home,
+        usable_logs(instance, run),
+        lambda: request.job,
+        instance,
+        log_settings_of(instance),
+        epoch=claim.epoch,
     )
-    context = replace(context, run=placed(instance, run, plan, context) if request.origin is not None else run)
-    _drive(instance, claim, context, _executor(request, context, raised, scope), raised)
+    if request.origin is not None and plan.executor.get("name") != "in_process":
+        run, executor = made_executor(instance, context)
+    else:
+        executor = _executor_here(context, raised, scope)
+    _drive(instance, claim, replace(context, run=run), executor, raised)
     store_logs(instance, run.run_id)
     values.keep_managers()
     scope.close(lambda event: _note(instance, run, event), step=None, n=None)
@@ -96,13 +106,10 @@ def _created_and_claimed(instance: Instance, asked: RunRequest) -> tuple[Run, Ru
     return run, claim
 
 
-def _executor(
-    request: InProcessRequest, context: ExecutorContext, raised: list[BaseException], scope: ResourceScope
-) -> Executor:
-    name = context.plan.executor.get("name")
-    if request.origin is not None and name != "in_process":
-        return make_executor(context.plan, context)
-    config = (context.plan.executor.get("config") or {}) if name == "in_process" else {}
+def _executor_here(context: ExecutorContext, raised: list[BaseException], scope: ResourceScope) -> Executor:
+    """Runs the steps in this process; what the job says to another executor has no meaning here."""
+    spec = context.plan.executor
+    config = (spec.get("config") or {}) if spec.get("name") == "in_process" else {}
     return InProcessExecutor(driver_settings(config, max_concurrent=1), context, raised.append, scope)
 
 

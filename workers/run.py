@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from ..config.pointer import ClassPointer, load_class
 from ..definitions.code_loading import load_job
 from ..definitions.errors import DagsterResourceFunctionError
 from ..definitions.user_errors import error_info
@@ -26,7 +25,7 @@ from ..executors.driver import ControlSeen, Driver, EndAsked, LeaveAsked
 from ..executors.failure import CodeLoadError
 from ..executors.heartbeat import BEAT_S, Heartbeat
 from ..executors.settings import Executor, ExecutorContext
-from ..executors.user_function import ExecutorFunctionError, executor_of_function
+from ..executors.user_function import ExecutorFunctionError
 from ..instance.instance import Instance
 from ..locations.contract import AssetsAsked
 from ..locations.subprocess_source import SubprocessCodeSource
@@ -36,8 +35,8 @@ from ..serdes.record import record
 from ..storage.contract import RunClaim
 from ..storage.liveness import this_process
 from .authority import BudgetSpent, Denied, acquire
-from .outputs_place import placed
 from .python_logs import log_settings_of
+from .run_executor import made_executor
 from .signals import ToldToLeave, handled, wake_main_thread
 from .step_logs import store_logs, usable_logs
 
@@ -103,8 +102,7 @@ def _coordinate(instance: Instance, run: Run, claim: RunClaim) -> RunStatus | No
     """Prepare, drive, and turn whatever is raised into the run's failure with its cause."""
     try:
         plan = plan_of(instance, run)
-        run = placed(instance, run, plan, _context(instance, run, plan))
-        executor = make_executor(plan, _context(instance, run, plan))
+        run, executor = made_executor(instance, _context(instance, run, plan, claim))
         executor.prepare()
     except CodeLoadError as e:
         event = _engine_event("Could not load job definition.", error=e.error)
@@ -246,18 +244,7 @@ def plan_of(instance: Instance, run: Run) -> PlanSnapshot:
     return plan
 
 
-def make_executor(plan: PlanSnapshot, context: ExecutorContext) -> Executor:
-    """The executor that the plan names: a class, or a user's function that makes one."""
-    spec = plan.executor
-    if spec.get("function"):
-        return executor_of_function(spec, context)
-    pointer = ClassPointer(spec["module"], spec["class"], spec.get("config") or {})
-    cls = load_class(pointer, where=f"executor {spec.get('name')!r} of job {plan.job_name!r}")
-    executor: Executor = cls.from_config(pointer.config, context)
-    return executor
-
-
-def _context(instance: Instance, run: Run, plan: PlanSnapshot) -> ExecutorContext:
+def _context(instance: Instance, run: Run, plan: PlanSnapshot, claim: RunClaim) -> ExecutorContext:
     def load() -> Any:
         if run.origin is None:
             raise RunplaneError(
@@ -277,6 +264,7 @@ def _context(instance: Instance, run: Run, plan: PlanSnapshot) -> ExecutorContex
         instance=instance,
         log_settings=log_settings_of(instance),
         owns_process=True,
+        epoch=claim.epoch,
     )
 
 

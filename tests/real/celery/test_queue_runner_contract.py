@@ -40,7 +40,9 @@ class TestQueueRunner(StepRunnerContract):
 
         def make(report: Report) -> QueueRunner:
             run = instance.runs.get(self.run_id)
-            context = ExecutorContext(run, self.plan(), instance.home, instance.logs, lambda: None, instance=instance)
+            context = ExecutorContext(
+                run, self.plan(), instance.home, instance.logs, lambda: None, instance=instance, epoch=self.claim.epoch
+            )
             queues = StepQueues(instance.database, ttl_s=instance.lease_ttl_s)
             return QueueRunner(report, context, queues, None, Processes(), ttl_s=instance.lease_ttl_s)
 
