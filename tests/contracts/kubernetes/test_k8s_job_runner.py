@@ -10,7 +10,7 @@ import pytest
 
 from runplane.errors.exit_codes import ExitCode
 from runplane.events.causes import FailureCause
-from runplane.executors import k8s_refused_creates, k8s_runner
+from runplane.executors import k8s_attempts, k8s_beginning, k8s_ending, k8s_refused_creates, k8s_runner
 from runplane.executors.contract import RunnerNote, StepOrder
 from runplane.executors.k8s_runner import K8sJobRunner
 from runplane.kube import client as client_module
@@ -27,13 +27,13 @@ from services.k8s_bench import NS, PACE, SELECTOR, A, Bench, Jobs, order
 @pytest.fixture(autouse=True)
 def short_times(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client_module, "FIRST_DELAY_S", 0.01)
-    monkeypatch.setattr(k8s_runner, "FIRST_PAUSE_S", 0.02)
-    monkeypatch.setattr(k8s_runner, "LONGEST_PAUSE_S", 0.2)
+    monkeypatch.setattr(k8s_attempts, "FIRST_PAUSE_S", 0.02)
+    monkeypatch.setattr(k8s_attempts, "LONGEST_PAUSE_S", 0.2)
     monkeypatch.setattr(k8s_runner, "LINGER_S", 0.05)
-    monkeypatch.setattr(k8s_runner, "CHECK_S", 1.0)
-    monkeypatch.setattr(k8s_runner, "NOTE_S", 0.3)
-    monkeypatch.setattr(k8s_runner, "NO_POD_S", 0.1)
-    monkeypatch.setattr(k8s_runner, "READ_S", 0.2)
+    monkeypatch.setattr(k8s_ending, "CHECK_S", 1.0)
+    monkeypatch.setattr(k8s_beginning, "NOTE_S", 0.3)
+    monkeypatch.setattr(k8s_beginning, "NO_POD_S", 0.1)
+    monkeypatch.setattr(k8s_beginning, "READ_S", 0.2)
     monkeypatch.setattr(k8s_refused_creates, "READ_S", 0.2)
 
 
@@ -429,7 +429,7 @@ def test_a_live_job_of_a_former_coordinator_is_adopted_and_owned(
     cluster: FakeCluster, client: KubeClient, jobs: Jobs, bench: Bench
 ) -> None:
     bench.starts()
-    bench.runner._closed.set()  # it is killed: nothing is closed in order
+    bench.runner._attempts.closed.set()  # it is killed: nothing is closed in order
     owner = {"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": cluster.all_pods()[0]["metadata"]["uid"]}
     second = Bench(cluster, client, Jobs(owner=owner))
 
@@ -441,7 +441,7 @@ def test_a_live_job_of_a_former_coordinator_is_adopted_and_owned(
     cluster.pod_of(jobs.name(A)).exited(3)
     assert second.gone().cause is FailureCause.CRASHED
     second.runner.close()
-    bench.runner._closed.clear()
+    bench.runner._attempts.closed.clear()
 
 
 def test_close_leaves_jobs_that_run(bench: Bench) -> None:
@@ -484,7 +484,8 @@ def test_a_stop_leaves_a_job_of_the_same_name_alone_that_is_another_attempts(ben
 
 def test_what_changes_while_a_call_is_on_its_way_is_looked_at_after_its_answer(bench: Bench) -> None:
     pod = bench.starts()
-    attempt = bench.runner._attempts[A]
+    attempt = bench.runner._attempts.get(A)
+    assert attempt is not None
     asked, answer = threading.Event(), threading.Event()
     confirm = bench.runner._calls.confirm
 
@@ -495,7 +496,7 @@ def test_what_changes_while_a_call_is_on_its_way_is_looked_at_after_its_answer(b
         return found
 
     bench.runner._calls.confirm = slow  # type: ignore[method-assign]
-    bench.runner._loop.post(lambda: bench.runner._confirm(attempt))
+    bench.runner._attempts.post(lambda: bench.runner._ending.confirm(attempt))
     assert asked.wait(20)
 
     pod.exited(137, "OOMKilled")

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from runplane.executors import k8s_runner
+from runplane.events.causes import FailureCause
+from runplane.executors import k8s_attempts
 from runplane.kube import client as client_module
 from runplane.kube.client import KubeClient
 from runplane.testing.fake_cluster import FakeCluster, Fault
@@ -25,8 +26,8 @@ ORDERS = [
 @pytest.fixture(autouse=True)
 def short_times(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client_module, "FIRST_DELAY_S", 0.01)
-    monkeypatch.setattr(k8s_runner, "FIRST_PAUSE_S", 0.02)
-    monkeypatch.setattr(k8s_runner, "LONGEST_PAUSE_S", 0.2)
+    monkeypatch.setattr(k8s_attempts, "FIRST_PAUSE_S", 0.02)
+    monkeypatch.setattr(k8s_attempts, "LONGEST_PAUSE_S", 0.2)
 
 
 class Owners:
@@ -48,7 +49,7 @@ class Owners:
 
     def kill(self, bench: Bench) -> None:
         """Nothing is closed in order."""
-        bench.runner._closed.set()
+        bench.runner._attempts.closed.set()
 
     def delete(self, name: str) -> None:
         """Delete a run worker's Job, and wait until the garbage collector has been through: it acts on one change after the other."""
@@ -72,7 +73,7 @@ def owners(cluster: FakeCluster, client: KubeClient) -> Iterator[Owners]:
     made = Owners(cluster, client)
     yield made
     for bench in made.benches:
-        bench.runner._closed.clear()
+        bench.runner._attempts.closed.clear()
         bench.runner.close()
 
 
@@ -165,7 +166,7 @@ def test_a_step_that_is_to_stop_is_handed_over_and_stopped(owners: Owners) -> No
     owners.kill(first)
     second = owners.worker("run-1")
 
-    second.runner.stop(A, 1.0, k8s_runner.FailureCause.CANCELED)
+    second.runner.stop(A, 1.0, FailureCause.CANCELED)
 
-    assert second.gone().cause is k8s_runner.FailureCause.CANCELED
+    assert second.gone().cause is FailureCause.CANCELED
     assert not owners.is_there

@@ -57,7 +57,7 @@ class TestQueueRunnerOfPods(StepRunnerContract):
 
         def make(report: Report) -> QueueRunner:
             queues = StepQueues(instance.database, ttl_s=instance.lease_ttl_s)
-            context: Any = SimpleNamespace(run=RUN, instance=instance)
+            context: Any = SimpleNamespace(run=RUN, instance=instance, epoch=claim.epoch)
             return QueueRunner(report, context, queues, None, BarePods(instance.instance_id), ttl_s=5.0)
 
         yield make
