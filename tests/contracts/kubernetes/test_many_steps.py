@@ -31,7 +31,7 @@ from runplane.testing.tier_a import Place, Runs
 from scale import scaled
 from services.k8s_bench import Bench, Jobs, order
 
-STEPS, OF_A_RUN = scaled(150, long=2000), scaled(100, long=2000)
+STEPS, OF_A_RUN = scaled(150, long=2000), scaled(40, long=2000)
 
 
 @pytest.fixture
