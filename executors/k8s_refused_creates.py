@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from ..kube.client import Json, KubeClient
 from ..kube.errors import KubeError
 
-READ_S = 10.0
-"""Between two reads."""
+READ_S = 5.0
+"""Between two reads. With the time that a Job may be without a pod (``NO_POD_S``), what an admission check denies is known within 10 s."""
 
 
 class RefusedCreates:

@@ -132,13 +132,14 @@ class Store:
             if gone is not None:
                 self._note(resource, "DELETED", json.loads(json.dumps(gone)))
 
-    def forget(self, resource: str) -> None:
-        """What happened up to now can not be watched any more: older versions get 410."""
+    def forget(self, resource: str, version: int | None = None) -> None:
+        """What happened up to now, or before a version, can not be watched any more: older versions get 410."""
         with self.changed:
             shelf = self._shelf(resource)
-            shelf.changes.clear()
-            self.version += 1
-            shelf.forgotten = self.version
+            if version is None:
+                shelf.changes.clear()
+                self.version += 1
+            shelf.forgotten = self.version if version is None else version
             self.changed.notify_all()
 
     def since(self, resource: str, version: int) -> Iterator[Change]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,40 @@ def test_an_expired_version_is_listed_again_and_what_went_meanwhile_is_gone(
     assert cluster.counts()["list jobs"] > lists
     relists = [a for a in cluster.faults.log if (a.verb, a.resource) == ("list", "jobs")][lists:]
     assert not relists[0].cached, "after 410 the cache may be what is too old"
+
+
+def test_bookmarks_keep_a_watch_young_that_has_nothing_to_tell(
+    cluster: FakeCluster, client: KubeClient, watching: Watching
+) -> None:
+    """Others' Jobs make versions go by. A watch of the version of its last list would be refused as too old, and list all anew."""
+    assert watching.watch.wait_until_synced(20)
+    for i in range(3):
+        create(client, f"other{i}", run="another")
+    cluster.wait_for("their pods", lambda: len(cluster.all_pods()) == 3)
+    now = cluster.store.version
+    versions = lambda: [int(follower._version) for follower in watching.watch._followers]
+    cluster.wait_for("bookmarks", lambda: min(versions()) >= now)
+
+    for resource in ("jobs", "pods"):
+        cluster.store.forget(resource, now)
+    cluster.cut_watches()
+    create(client, "a")
+    watching.wait("its run", lambda: watching.health("a") is Health.ALIVE)
+
+    counts = cluster.counts()
+    assert (counts["list jobs"], counts["list pods"]) == (1, 1)
+
+
+def test_now_and_then_it_lists_though_the_watch_goes_well(cluster: FakeCluster, client: KubeClient) -> None:
+    pace = replace(PACE, watch_s=0.1, resync_s=0.2)
+    watch = JobWatch(client, NS, "run=r", lambda job: None, pace)
+    watch.start()
+
+    cluster.wait_for("a third list", lambda: cluster.counts()["list pods"] >= 3)
+
+    watch.close()
+    lists = [asked for asked in cluster.faults.log if (asked.verb, asked.resource) == ("list", "pods")]
+    assert [asked.cached for asked in lists[:3]] == [False, True, True]
 
 
 def test_without_the_verb_watch_it_lists(cluster: FakeCluster, tmp_path: Path) -> None:

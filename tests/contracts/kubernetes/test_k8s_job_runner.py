@@ -23,6 +23,8 @@ from runplane.testing.fake_cluster import FakeCluster, FakePod, Fault
 from runplane.testing.fake_cluster.pods import Script, runs
 from services.k8s_bench import NS, PACE, SELECTOR, A, Bench, Jobs, order
 
+LONGEST_WITHOUT_POD_S, LONGEST_BETWEEN_READS_S = k8s_beginning.NO_POD_S, k8s_refused_creates.READ_S
+
 
 @pytest.fixture(autouse=True)
 def short_times(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,6 +275,11 @@ def test_a_full_quota_is_waited_for_and_said(bench: Bench) -> None:
     full.clear()
     bench.cluster.wait_for("its pod", lambda: bool(bench.cluster.all_pods()))
     assert not bench.heard.ended(A)
+
+
+def test_what_an_admission_check_denies_is_known_within_ten_seconds() -> None:
+    """The longest: the events were read just before the Job was there for long enough to be remarkable."""
+    assert LONGEST_WITHOUT_POD_S + LONGEST_BETWEEN_READS_S <= 8, "2 s are left for the read"
 
 
 def test_an_admission_check_that_says_no_is_believed(bench: Bench) -> None:

@@ -209,6 +209,20 @@ def test_a_job_of_somebody_else_is_left_alone_and_it_is_said_whose_it_is(cluster
     assert len(cluster.all_jobs()) == 1
 
 
+def test_two_locations_with_two_images_run_side_by_side(cluster: FakeCluster, make: Make) -> None:
+    launcher = make()
+    for run_id, image in ((RUN_ID, "numbers:1"), (OTHER_ID, "words:2")):
+        code = RepositoryOrigin("python", ModuleCodePointer("m", "j"), image)
+        launcher.launch(LaunchRequest(Run(run_id, "j", JobOrigin("j", code)), "{}"))
+
+    found = {}
+    for job in cluster.all_jobs():
+        (container,) = job["spec"]["template"]["spec"]["containers"]
+        env = {entry["name"]: entry.get("value") for entry in container["env"]}
+        found[job["metadata"]["labels"]["dagster/run-id"]] = (container["image"], env["DAGSTER_RUN_JOB_NAME"])
+    assert found == {RUN_ID: ("numbers:1", "j"), OTHER_ID: ("words:2", "j")}
+
+
 def test_a_namespace_that_is_not_there_and_a_role_without_the_verb(cluster: FakeCluster, make: Make) -> None:
     with pytest.raises(KubeNotFoundError) as missing:
         make(job_namespace="nowhere").launch(request())

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kubernetes.config import incluster_config
 
 from runplane.errors import NotFoundError
 from runplane.kube import client as client_module
@@ -70,6 +71,30 @@ def test_a_kubeconfig_that_is_none_is_said(tmp_path: Path) -> None:
 def test_a_pod_is_asked_for_and_there_is_none(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="load_incluster_config: false"):
         cluster_access(load_incluster_config=True, service_account=tmp_path)
+
+
+def test_a_pod_takes_its_service_account_and_reads_a_projected_token_anew(
+    cluster: FakeCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, text in (("token", "first"), ("ca.crt", "certificate"), ("namespace", "team")):
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(tmp_path / "token"))
+    monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(tmp_path / "ca.crt"))
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
+    file = str(cluster.kubeconfig(tmp_path))
+
+    access = cluster_access(environ={"KUBECONFIG": file}, service_account=tmp_path)
+    first = access.load()
+    (tmp_path / "token").write_text("second")
+
+    assert (first.host, access.namespace) == ("https://10.0.0.1:443", "team")
+    assert [of.auth_settings()["BearerToken"]["value"] for of in (first, access.load())] == [
+        "bearer first",
+        "bearer second",
+    ]
+    named = cluster_access(kubeconfig_file=file, service_account=tmp_path)
+    assert named.load().host == cluster.url, "who names a file means it"
 
 
 def test_a_token_that_was_replaced_is_read_again_once(cluster: FakeCluster, tmp_path: Path) -> None:

@@ -60,20 +60,23 @@ def test_many_steps_cost_two_watches_and_nothing_but_creates(bench: Bench) -> No
 
 
 def test_creates_are_made_side_by_side_and_one_that_hangs_holds_up_only_itself(bench: Bench) -> None:
+    early = bench.starts("early")
     hangs = bench.jobs.name(AttemptRef("hangs", 1))
     bench.cluster.fault(Fault("create", "jobs", name=hangs, hang=True))
     others = bench.cluster.fault(Fault("create", "jobs", hang=True))
     asked = lambda: bench.cluster.counts()["create jobs"]
     steps = 3 * IN_FLIGHT
     bench.runner.start(order("hangs"))
-    bench.cluster.wait_for("its create", lambda: asked() == 1)
+    bench.cluster.wait_for("its create", lambda: asked() == 2)
 
     for i in range(steps):
         bench.runner.start(order(f"s{i}"))
-    bench.cluster.wait_for("as many calls as there may be", lambda: asked() == IN_FLIGHT)
+    bench.cluster.wait_for("as many calls as there may be", lambda: asked() == 1 + IN_FLIGHT)
+    early.exited(0)
+    bench.gone(AttemptRef("early", 1))  # watches have connections of their own
     bench.cluster.faults.end(others)
 
-    bench.cluster.wait_for("all others", lambda: len(bench.cluster.all_jobs()) == steps, 60)
+    bench.cluster.wait_for("all others", lambda: len(bench.cluster.all_jobs()) == 1 + steps, 60)
     assert hangs not in {job["metadata"]["name"] for job in bench.cluster.all_jobs()}
 
 

@@ -1,0 +1,70 @@
+"""What an executor's Jobs are made of beside configuration: its coordinator's epoch, the time that a step may take to start."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runplane.engine.snapshot import PlanSnapshot, StepPlan
+from runplane.errors import ConfigErrors
+from runplane.events.argv import COMPRESSED_STEP_ARGS_ENV
+from runplane.events.origin import JobOrigin, ModuleCodePointer, RepositoryOrigin
+from runplane.events.wire import read_step_args
+from runplane.executors.contract import StepOrder
+from runplane.executors.k8s_step_jobs import StepJobs
+from runplane.executors.settings import ExecutorContext
+from runplane.instance.instance import Instance, RunRequest
+from runplane.kube.settings import executor_settings, launcher_settings, resolved_launcher_config
+from runplane.storage.compute_logs import NoOpComputeLogStore
+from runplane.storage.contract import AttemptRef
+
+
+def step_of(tags: dict[str, str] | None = None) -> StepPlan:
+    return StepPlan("a", "a", "a", tags=tags or {})
+
+
+def jobs_of(instance: Instance, epoch: int = 1, **own: Any) -> StepJobs:
+    plan = PlanSnapshot("job", (step_of(),))
+    origin = JobOrigin("job", RepositoryOrigin("python", ModuleCodePointer("m", "job")))
+    run = instance.create(RunRequest("job", origin, plan))
+    context = ExecutorContext(
+        run, plan, Path("/home"), NoOpComputeLogStore(), lambda: None, instance, owns_process=True, epoch=epoch
+    )
+    launcher = launcher_settings(resolved_launcher_config({"job_image": "i"}, {}, where="test"), {})
+    return StepJobs(context, launcher, executor_settings({"runplane": own} if own else {}, {}), os.environ)
+
+
+def test_the_document_of_a_step_says_which_coordinator_issued_it() -> None:
+    with Instance.ephemeral() as instance:
+        jobs = jobs_of(instance, epoch=3)
+        order = StepOrder(jobs.context.run, step_of(), AttemptRef("a", 2))
+        (container,) = jobs.render(order).manifest["spec"]["template"]["spec"]["containers"]
+
+    env = {entry["name"]: entry.get("value") for entry in container["env"]}
+    issued = read_step_args(env[COMPRESSED_STEP_ARGS_ENV]).issued
+    assert issued is not None
+    assert (issued.attempt, issued.epoch) == (2, 3)
+
+
+def test_the_time_to_start_is_the_ops_or_else_the_executors() -> None:
+    with Instance.ephemeral() as instance:
+        jobs = jobs_of(instance, step_start_timeout_seconds=600)
+
+        assert jobs.start_timeout_s(step_of()) == 600
+        assert jobs.start_timeout_s(step_of({"runplane/start_timeout": "30"})) == 30
+        assert jobs_of(instance).start_timeout_s(step_of()) is None
+
+
+@pytest.mark.parametrize("given", ["soon", "0", "-1", "inf", "nan"])
+def test_a_time_to_start_that_is_none_is_refused_by_its_tag(given: str) -> None:
+    with Instance.ephemeral() as instance:
+        jobs = jobs_of(instance)
+
+        with pytest.raises(ConfigErrors) as refused:
+            jobs.start_timeout_s(step_of({"runplane/start_timeout": given}))
+
+    assert "runplane/start_timeout" in str(refused.value)
+    assert repr(given) in str(refused.value)
