@@ -25,6 +25,7 @@ import plans
 import run_queue
 import scaling
 import start_up
+import step_pods
 import step_start
 from comparison import DAGSTER_ENV, Bench, Figure, Row, line
 from databases import Databases
@@ -36,6 +37,7 @@ QUESTIONS: dict[str, tuple[str, Callable[[Bench], Iterator[Row]]]] = {
     "in_process_ops": ("An op in the run's own process", in_process_ops.rows),
     "multiprocess_ops": ("An op in a process of its own", multiprocess_ops.rows),
     "step_start": ("From a step's order to its first line", step_start.rows),
+    "step_pods": ("Steps as Kubernetes Jobs, on a cluster in memory", step_pods.rows),
     "plans": ("Plans", plans.rows),
     "event_log": ("Events", event_log.rows),
     "notifications": ("What it costs to wake readers", notifications.rows),
