@@ -20,6 +20,7 @@ from typing import Any
 from celery import Celery
 from celery.events import EventDispatcher
 from kombu.connection import Connection
+from kombu.entity import Exchange, Queue
 from kombu.exceptions import OperationalError
 from kombu.message import Message
 from kombu.pidbox import Node
@@ -154,7 +155,7 @@ class Presence:
         return {
             "ping": answer(lambda: {"ok": "pong"}),
             "active": answer(lambda: [self._task(one) for one in list(self._active.values())]),
-            "active_queues": answer(lambda: [{"name": name} for name in self._queues]),
+            "active_queues": answer(lambda: [_as_queue(name) for name in self._queues]),
             "registered": answer(lambda: sorted(TASK_NAMES.values())),
             "stats": answer(self._stats),
             "revoked": answer(list),
@@ -217,6 +218,12 @@ def _closing(dispatcher: EventDispatcher) -> Any:
         yield
     finally:
         dispatcher.close()
+
+
+def _as_queue(name: str) -> dict[str, Any]:
+    """A queue as Celery's workers describe theirs: Flower's page of a worker wants each of these fields."""
+    described: dict[str, Any] = Queue(name, Exchange(""), routing_key=name).as_dict(recurse=True)
+    return described
 
 
 def _public(hint: Hint) -> dict[str, Any]:

@@ -4,7 +4,8 @@ A message of a broker only says where to look: what may run is a row here, made 
 and taken by one worker. A queue's slots bound what runs of it, whoever watches: ``take`` counts in its transaction.
 
 Whether a worker lives is judged in two ways. For its slots by the database's clock alone: when it is not heard of, its slots do not
-count, which errs on the side of fewer steps. For what it watches by whoever coordinates, as everywhere: see ``liveness.py``.
+count, which errs on the side of fewer steps; nor do they once another worker has come to its queue, until it is heard of again. So who
+is started in place of a killed worker brings no more slots than that one had. For what it watches by whoever coordinates, as everywhere: see ``liveness.py``.
 What lives *apart* from its worker (a pod) goes on without it and is adopted by another worker, who may be wrong about the first one's
 end: then two watch the same pod, which changes nothing, and the row says whose word counts.
 
@@ -193,6 +194,13 @@ class StepQueues:
 
     # The worker ----------------------------------------------------------------------------------------------------------------
 
+    def join(self, owner: Owner, queues: Sequence[str], slots: int, body: Mapping[str, Any]) -> None:
+        """A worker's first beat. It may stand in for one that was killed a moment ago: the slots of the others count again with their next beats."""
+        for queue in queues:
+            others = Statement(self._sql["unheard"], {"me": owner.worker_id, "queue": queue})
+            lock = Statement(self._sql["lock"], {"queue": queue})
+            self._database.transact([lock, others, self._beat_of(owner, queue, slots, body)])
+
     def beat(self, owner: Owner, queues: Sequence[str], slots: int, body: Mapping[str, Any]) -> list[HeldStep]:
         """Say that this worker lives and what it listens to; hear what it has to end: attempts that are to stop, and sealed ones."""
         me = owner.worker_id
@@ -372,6 +380,7 @@ def _texts(now: str) -> dict[str, str]:
         "beat": "INSERT INTO {step_worker} (worker_id, queue, slots, owner, beat, at, body)"
         f" VALUES (:me, :queue, :slots, :owner, 1, {now}, :body) ON CONFLICT (worker_id, queue)"
         f" DO UPDATE SET beat = {{step_worker}}.beat + 1, at = {now}, body = excluded.body, slots = excluded.slots",
+        "unheard": "UPDATE {step_worker} SET slots = 0 WHERE queue = :queue AND worker_id <> :me",
         "forget_old": f"DELETE FROM {{step_worker}} WHERE at < {now} - :kept AND NOT EXISTS"
         " (SELECT 1 FROM {queued_step} q WHERE q.watcher = {step_worker}.worker_id)",
         "to_end": "SELECT run_id, step, n, stop, apart FROM {queued_step} WHERE watcher = :me AND ended IS NULL"

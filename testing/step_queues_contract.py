@@ -184,6 +184,21 @@ class StepQueuesContract:
         assert impatient.take(house.run_id, first, "q", "silent", "t") == NotTaken("full")
         assert house.take(second, "silent") == Taken(BODY)
 
+    def test_who_stands_in_for_a_killed_worker_brings_no_further_slots(self, house: QueueHouse) -> None:
+        refs = [house.queued(str(i)) for i in range(4)]
+        house.listens("lives", 1)
+        house.listens("killed", 1)
+        for name, ref in (("lives", refs[0]), ("killed", refs[1])):
+            assert isinstance(house.take(ref, name), Taken)
+
+        house.queues.join(worker("stands in"), ["q"], 1, {})
+        house.listens("lives", 1)
+
+        assert house.take(refs[2], "stands in") == NotTaken("full"), "two slots, and two steps that may run"
+        house.listens("killed", 1)  # it was no more than slow
+        assert isinstance(house.take(refs[2], "stands in"), Taken)
+        assert house.take(refs[3], "stands in") == NotTaken("full")
+
     def test_a_worker_that_does_not_listen_takes_nothing(self, house: QueueHouse) -> None:
         ref = house.queued("a")
         house.listens("w", 1)

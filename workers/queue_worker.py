@@ -150,7 +150,7 @@ class QueueWorker:
         Raises:
             StorageUnavailableError: the database does not answer at the start.
         """
-        self._queues.beat(self.me, self._listens, self._slots, self._body())
+        self._queues.join(self.me, self._listens, self._slots, self._body())
         self._instance.wait_at_most(PATIENCE_S)
         self._supervisor.start()
         pause_s = IDLE_S

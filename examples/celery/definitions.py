@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from runplane import Definitions, celery_executor, job, op
+from runplane import Definitions, celery_executor, celery_k8s_job_executor, job, op
 
 # Read where a run or a worker starts, so that the file is the same on a laptop and in a container.
 in_queues = celery_executor.configured({"broker": {"env": "CELERY_BROKER"}})
@@ -42,11 +42,22 @@ def publish(context, north: float, south: float) -> None:
     context.log.info(f"scores: {north}, {south}")
 
 
-@job(executor_def=in_queues)
-def nightly():
+def train_and_publish() -> None:
     """Two trainings, one after the other: their queue has one slot."""
     regions = list_regions()
     publish(train_north(regions), train_south(regions))
 
 
-defs = Definitions(jobs=[nightly])
+@job(executor_def=in_queues)
+def nightly():
+    """Each step is a process of a worker."""
+    train_and_publish()
+
+
+@job(executor_def=celery_k8s_job_executor)
+def nightly_in_pods():
+    """Each step is a pod. Where the queues are is said by the instance's launcher."""
+    train_and_publish()
+
+
+defs = Definitions(jobs=[nightly, nightly_in_pods])

@@ -54,7 +54,7 @@ class Cluster:
             AssertionError: it failed.
         """
         done = subprocess.run(
-            [self._kubectl, f"--kubeconfig={self.kubeconfig}", *words],
+            self.kubectl_command(*words),
             check=False,
             capture_output=True,
             text=True,
@@ -64,6 +64,10 @@ class Cluster:
         )
         assert done.returncode == 0, f"kubectl {' '.join(words)} exited with {done.returncode}: {done.stderr}"
         return done.stdout
+
+    def kubectl_command(self, *words: str) -> list[str]:
+        """The command line of kubectl, for what goes on while a test does."""
+        return [self._kubectl, f"--kubeconfig={self.kubeconfig}", *words]
 
     def apply(self, *objects: Mapping[str, Any]) -> None:
         """Create or change objects."""

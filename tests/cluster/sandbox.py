@@ -164,6 +164,12 @@ class Sandbox:
         """End a pod's container by SIGKILL, behind the cluster's back."""
         self.run("ctr", "--namespace", "k8s.io", "tasks", "kill", "--signal", "SIGKILL", container)
 
+    def freeze_container(self, container: str) -> None:
+        """Have the first process of a pod's container do nothing any more, not even end when it is told to."""
+        tasks = self.run("ctr", "--namespace", "k8s.io", "tasks", "list").splitlines()
+        (pid,) = (line.split()[1] for line in tasks if line.startswith(container))
+        self.run("sh", "-c", f"kill -STOP {pid}")
+
     # The end ---------------------------------------------------------------------------------------------------------------------
 
     def end(self) -> None:

@@ -218,6 +218,8 @@ class House:
         folder: empty.
         resumes: how often a run may get a further worker.
         shared: whether pods share a volume for outputs and logs; without it nothing is said of either.
+        launched_by: module and class of the launcher.
+        code: the jobs, as they are in the image.
         config: more of the launcher's config.
     """
 
@@ -232,12 +234,14 @@ class House:
         *,
         resumes: int = 3,
         shared: bool = True,
+        launched_by: tuple[str, str] = ("dagster_k8s", "K8sRunLauncher"),
+        code: str = WORKFLOWS,
         **config: Any,
     ) -> None:
         self.cluster, self.namespace, self._image = cluster, namespace, image
         self.watcher = Watcher(cluster.host)
         self.folder = folder
-        (folder / "definitions.py").write_text(WORKFLOWS)
+        (folder / "definitions.py").write_text(code)
         self.shared = folder / "shared"
         volumes = self._share() if shared else {}
         port = cluster.reachable(database_port)
@@ -269,7 +273,7 @@ class House:
                 "config": {"base_dir": str(self.shared)},
             },
             "storage": {"postgres": {"postgres_db": postgres}},
-            "run_launcher": {"module": "dagster_k8s", "class": "K8sRunLauncher", "config": launcher},
+            "run_launcher": {"module": launched_by[0], "class": launched_by[1], "config": launcher},
             "run_monitoring": {"enabled": True, "max_resume_run_attempts": resumes, "poll_interval_seconds": 1},
         }
         if not shared:

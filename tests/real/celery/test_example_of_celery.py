@@ -77,17 +77,23 @@ def test_the_job_runs_on_the_workers_of_both_queues(start: Start, tmp_path: Path
     assert served["gpu"]["slots"] == 1
 
 
+def kubernetes(file: str) -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all((EXAMPLE / "kubernetes" / f"{file}.yaml").read_text(encoding="utf-8")))
+
+
 def test_probes_and_manifests_are_of_this_version(tmp_path: Path) -> None:
     probe = compose()["gpu"]["healthcheck"]["test"]
-    documents = list(yaml.safe_load_all((EXAMPLE / "workers.yaml").read_text(encoding="utf-8")))
-    instance = next(d for d in documents if d["kind"] == "ConfigMap")["data"]["dagster.yaml"]
-    worker = next(d for d in documents if d["metadata"]["name"] == "gpu-workers")["spec"]["template"]["spec"]
-    container = worker["containers"][0]
+    instance = kubernetes("instance")[0]["data"]["dagster.yaml"]
+    words = []
+    for worker in kubernetes("workers"):
+        (container,) = worker["spec"]["template"]["spec"]["containers"]
+        words.append(container["args"])
+        for kind in ("startupProbe", "livenessProbe"):
+            assert ["CMD", *container[kind]["exec"]["command"]] == probe
 
-    assert probe == ["CMD", *container["livenessProbe"]["exec"]["command"]]
-    for words in (container["args"], container["livenessProbe"]["exec"]["command"]):
+    for command in (*words, probe[1:]):
         helped = subprocess.run(
-            [sys.executable, "-m", "runplane", *words[1:], "--help"], capture_output=True, text=True, check=False
+            [sys.executable, "-m", "runplane", *command[1:], "--help"], capture_output=True, text=True, check=False
         )
         assert helped.returncode == 0, helped.stderr
     file = tmp_path / "dagster.yaml"
@@ -99,3 +105,16 @@ def test_probes_and_manifests_are_of_this_version(tmp_path: Path) -> None:
         check=False,
     )
     assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_flower_is_the_same_everywhere() -> None:
+    """What is started is shown to count in ``test_flower.py``."""
+    config, deployment = kubernetes("flower")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    in_compose = compose()["flower"]
+
+    assert container["image"] == in_compose["image"]
+    assert [word.replace("redis-master", "redis") for word in container["args"]] == in_compose["command"]
+    assert {e["name"]: e["value"] for e in container["env"]} == in_compose["environment"]
+    for text in (config["data"]["celeryconfig.py"], (EXAMPLE / "flower" / "celeryconfig.py").read_text()):
+        assert text.splitlines()[-1] == 'broker_transport_options = {"priority_steps": list(range(10))}'
