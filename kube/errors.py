@@ -90,7 +90,8 @@ def error_of(status: int, body: bytes, where: str, retry_after: str | None = Non
 def _kind_and_hint(status: int, reason: str, message: str) -> tuple[type[KubeError], str | None]:
     if status == 404:
         return KubeNotFoundError, None
-    if status == 409:
+    if status == 409 or (status == 422 and "metadata.uid: Invalid value" in message):
+        # A patch that names the uid of another object is told as a change of a field that does not change.
         return KubeConflictError, None
     if status == 410 or reason == "Expired":
         return KubeExpiredError, None

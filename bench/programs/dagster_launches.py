@@ -4,11 +4,15 @@ import json
 import sys
 
 import cluster_jobs
+import kubernetes
 from dagster import DagsterInstance
 from dagster._core.code_pointer import FileCodePointer
 from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
 
 NAME, IMAGE = sys.argv[1:]
+
+# What the launcher is told travels to the pods, so it is what they need; this process is no pod.
+kubernetes.config.load_incluster_config = kubernetes.config.load_kube_config
 
 with DagsterInstance.get() as instance:
     code = RepositoryPythonOrigin(

@@ -127,9 +127,9 @@ class Api:
 
         def change(found: Json) -> None:
             if wanted not in (None, found["metadata"]["uid"]):
-                raise Refusal(
-                    409, "Conflict", f"the UID in the precondition ({wanted}) does not match the UID in record"
-                )
+                name = f'{found["kind"]} "{address.name}"'
+                told = f'{name} is invalid: metadata.uid: Invalid value: "{wanted}": field is immutable'
+                raise Refusal(422, "Invalid", told)
             found.update(merged(found, body))
 
         return self.store.edit(address.resource, address.namespace or "", address.name or "", change)

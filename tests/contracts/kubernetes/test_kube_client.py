@@ -300,6 +300,7 @@ def test_a_watch_that_is_cut_ends(cluster: FakeCluster, client: KubeClient) -> N
         (403, 'jobs.batch is forbidden: User "x" cannot create resource', KubeForbiddenError),
         (404, "not found", KubeNotFoundError),
         (422, "invalid", KubeRefusedError),
+        (422, 'Job.batch "x" is invalid: metadata.uid: Invalid value: "u": field is immutable', KubeConflictError),
         (429, "slow down", KubeUnavailableError),
         (504, "timeout", KubeUnavailableError),
     ],

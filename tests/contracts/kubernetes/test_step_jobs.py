@@ -1,8 +1,11 @@
-"""What an executor's Jobs are made of beside configuration: its coordinator's epoch, the time that a step may take to start."""
+"""What an executor's Jobs are made of beside configuration: its coordinator's epoch, the time that a step may take to start; what is
+said of them when a run begins.
+"""
 
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +17,14 @@ from runplane.events.argv import COMPRESSED_STEP_ARGS_ENV
 from runplane.events.origin import JobOrigin, ModuleCodePointer, RepositoryOrigin
 from runplane.events.wire import read_step_args
 from runplane.executors.contract import StepOrder
+from runplane.executors.k8s_job import K8sJobExecutor
 from runplane.executors.k8s_step_jobs import StepJobs
 from runplane.executors.settings import ExecutorContext
 from runplane.instance.instance import Instance, RunRequest
 from runplane.kube.settings import executor_settings, launcher_settings, resolved_launcher_config
 from runplane.storage.compute_logs import NoOpComputeLogStore
 from runplane.storage.contract import AttemptRef
+from runplane.testing.fake_cluster import FakeCluster
 
 
 def step_of(tags: dict[str, str] | None = None) -> StepPlan:
@@ -68,3 +73,25 @@ def test_a_time_to_start_that_is_none_is_refused_by_its_tag(given: str) -> None:
 
     assert "runplane/start_timeout" in str(refused.value)
     assert repr(given) in str(refused.value)
+
+
+@pytest.mark.parametrize(("mounted", "said"), [("/data", []), ("/elsewhere", ["numbers"])])
+def test_io_managers_whose_files_other_steps_will_not_find_are_named_when_the_run_begins(
+    cluster: FakeCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mounted: str, said: list[str]
+) -> None:
+    monkeypatch.setenv("RUNPLANE_PODS_ARE_LOCAL", "1")
+    config = {
+        "job_image": "i",
+        "kubeconfig_file": str(cluster.kubeconfig(tmp_path)),
+        "load_incluster_config": False,
+        "volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}],
+        "volume_mounts": [{"name": "v", "mountPath": mounted}],
+    }
+    with Instance.ephemeral() as instance:
+        context = jobs_of(instance).context
+        context = replace(context, plan=replace(context.plan, local_files={"numbers": "/data/numbers"}))
+        runner = K8sJobExecutor.from_config(config, context).make_runner(lambda signal: None)
+        told = [str(event.body["message"]) for event in runner.opening(["a"])]
+        runner.close()
+
+    assert [text.split("'")[1] for text in told if "other pods will not find" in text] == said
