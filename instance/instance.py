@@ -519,7 +519,13 @@ class Instance:
             # Nothing was captured either.
             return
         for key in self.journal.log_keys(run_id):
-            logs.finish(key)
+            try:
+                logs.finish(key)
+            except OSError as e:
+                # No run, and no daemon, is to fail for it.
+                text = f"It can not be marked that log {'/'.join(key)} is complete: {e}"
+                self.journal.annotate(run_id, [_event(EventKind.ENGINE_EVENT, {"message": text})])
+                return
 
     def tail(self, run_id: str, after: int = 0, limit: int = 1000) -> list[Event]:
         """Events of a run with a number above `after`, in order."""

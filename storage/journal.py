@@ -629,7 +629,7 @@ class Journal:
         ]
 
     def log_keys(self, run_id: str) -> list[tuple[str, ...]]:
-        """The keys of what was captured of the run's steps so far, in order."""
+        """The keys of what was captured of the run's steps so far, in order; not of what is in pods' own logs."""
         rows = self.database.read(
             self._sql(
                 "SELECT body FROM {event} WHERE day = (SELECT h.day FROM {run_head} h WHERE h.run_id = :run) AND run_id = :run"
@@ -637,7 +637,8 @@ class Journal:
             ),
             {"run": run_id, "kind": EventKind.LOGS_CAPTURED.value},
         )
-        return [tuple(json.loads(text)["log_key"]) for (text,) in rows]
+        bodies = [json.loads(text) for (text,) in rows]
+        return [tuple(body["log_key"]) for body in bodies if "pod" not in body]
 
     def attempt(self, run_id: str, ref: AttemptRef) -> AttemptRow | None:
         """One attempt's row, or None."""

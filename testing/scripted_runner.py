@@ -12,7 +12,7 @@ from typing import Any
 from ..events.causes import FailureCause
 from ..events.event import NewEvent
 from ..events.kinds import EventKind
-from ..executors.contract import RunnerSignal, StepGone, StepOrder, StepRefused, StepWrote
+from ..executors.contract import RunnerNote, RunnerSignal, StepGone, StepOrder, StepRefused, StepWrote
 from ..storage.contract import AttemptRef
 
 Script = Callable[["ScriptedRunner", StepOrder], None]
@@ -91,6 +91,10 @@ class ScriptedRunner:
     def refuse(self, order: StepOrder) -> None:
         """Could never be started."""
         self._report(StepRefused(order.ref, "scripted: refused"))
+
+    def tell(self, order: StepOrder, events: Sequence[NewEvent]) -> None:
+        """The runner itself tells something of the attempt."""
+        self._report(RunnerNote(events, order.ref))
 
     def write(self, order: StepOrder, events: Sequence[NewEvent]) -> None:
         """Report events of the attempt."""

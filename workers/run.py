@@ -13,7 +13,7 @@ from ..definitions.code_loading import load_job
 from ..definitions.errors import DagsterResourceFunctionError
 from ..definitions.user_errors import error_info
 from ..engine.snapshot import PlanSnapshot
-from ..errors import ConfigErrors, FencedError, RunplaneError, StorageUnavailableError
+from ..errors import ConfigErrors, ConflictError, FencedError, RunplaneError, StorageUnavailableError
 from ..errors.exit_codes import ExitCode
 from ..events.causes import ErrorInfo, FailureCause, RunFailureReason
 from ..events.event import NewEvent
@@ -129,15 +129,25 @@ def _coordinate(instance: Instance, run: Run, claim: RunClaim) -> RunStatus | No
     except (FencedError, StorageUnavailableError):
         raise
     except Exception as e:  # noqa: BLE001 - what ends the coordinator ends the run, with its cause
-        fail_with_exception(instance, run, claim, e)
-        return RunStatus.FAILURE
+        return fail_with_exception(instance, run, claim, e)
 
 
-def fail_with_exception(instance: Instance, run: Run, claim: RunClaim, e: BaseException) -> None:
-    """End a run whose coordinator raised: a resource of the run that can not be made, or a fault of ours."""
+def fail_with_exception(instance: Instance, run: Run, claim: RunClaim, e: BaseException) -> RunStatus:
+    """End a run whose coordinator raised: a resource of the run that can not be made, or a fault of ours. What is raised when the run is over
+    (while things are closed) changes nothing, and is noted."""
     error = error_info(e.__cause__ if isinstance(e, DagsterResourceFunctionError) and e.__cause__ else e)
     message = f'Execution of run for "{run.job_name}" failed. An exception was thrown during execution.'
-    _fail(instance, run, claim, RunFailureReason.RUN_EXCEPTION, message, error=error)
+    try:
+        _fail(instance, run, claim, RunFailureReason.RUN_EXCEPTION, message, error=error)
+    except FencedError:
+        raise
+    except ConflictError:
+        found = instance.journal.head(run.run_id).status
+        if not found.is_final:
+            raise
+        instance.journal.annotate(run.run_id, [_engine_event("The run was over when its worker raised.", error=error)])
+        return found
+    return RunStatus.FAILURE
 
 
 def _drive(instance: Instance, run: Run, plan: PlanSnapshot, claim: RunClaim, executor: Executor) -> RunStatus | None:

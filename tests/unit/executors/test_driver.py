@@ -15,7 +15,7 @@ from runplane.engine.snapshot import InputPlan, OutputPlan, OutputRef, PlanSnaps
 from runplane.errors import FencedError
 from runplane.events import EventKind, NewEvent, Run, RunStatus
 from runplane.events.causes import FailureCause
-from runplane.executors.contract import PartFailed
+from runplane.executors.contract import PartFailed, engine_event
 from runplane.executors.driver import ControlSeen, Driver, EndAsked, LeaveAsked, canceled_event, canceling_event
 from runplane.executors.room import RoomSeen
 from runplane.executors.settings import DriverSettings
@@ -124,6 +124,17 @@ def test_inputs_say_where_the_values_are(diamond: World) -> None:
         "in_0": [(diamond.run.run_id, "b", "result")],
         "in_1": [(diamond.run.run_id, "c", "result")],
     }
+
+
+def test_what_is_told_beside_the_last_outcome_does_not_fail_the_run(diamond: World) -> None:
+    def succeed_and_tell(runner: ScriptedRunner, order: Any) -> None:
+        runner.succeed(order)
+        runner.tell(order, [engine_event("told late")])
+
+    assert diamond.drive({"d": succeed_and_tell}) is RunStatus.SUCCESS
+
+    events = diamond.journal.tail(diamond.run.run_id, 0)
+    assert [e.kind for e in events[-2:]] == [EventKind.RUN_SUCCESS, EventKind.ENGINE_EVENT]
 
 
 def test_a_failure_abandons_what_depends_on_it_and_fails_the_run(diamond: World) -> None:
