@@ -18,7 +18,6 @@ import json
 import os
 import random
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -45,22 +44,33 @@ from ..instance.retrying import RetryStrategy, retry_request
 from ..plan.compile import compile_plan
 from .crashing import CRASH_AT_ENV
 from .tier_a_job import BREAK_ENV, LOG_ENV, NAP_ENV, WIDTH_ENV
+from .warm import WarmPython, idle
 
 MODULE = "runplane.testing.tier_a_job"
 BODIES = {"first": 1, "twice": 1, "flaky": 2, "nothing": 1, "spread": 1, "collect": 1, "gather": 1}
 """Steps of the job and how often each body ends in a run in which nothing dies; ``mapped[i]`` once each."""
 WORKER_TIMEOUT_S = 60.0
-MAPPED_FOR_CRASHES = 110
-"""Mapped steps of a run that is killed: so many that it has ``CRASH_POINTS`` points even when commits are shared."""
+IMPORTS = (
+    "runplane.cli.api",
+    "runplane.workers.run",
+    "runplane.storage.sqlite",
+    "runplane.storage.postgres",
+    "runplane.executors.in_process",
+    "runplane.executors.multiprocess",
+    "runplane.testing.crashing",
+)
+"""What a run worker loads that is not the user's: a run is killed and resumed so often that this would be most of its time."""
 CRASH_POINTS = 100
-SURE_POINTS = 20
-"""Where the database is very slow, commits are shared by so many steps that a worker's part of the run has few points; so many it has."""
+"""So many numbered points are tried one by one in the long lane."""
+DEATHS = 13
+"""Of the workers of one sequence. A run may be resumed as often."""
+DEEPEST = 24
 
 
-def crash_points(seed: str) -> tuple[int, int, int]:
-    """Where a run's first three workers die: numbers whose sum the whole run has, since a worker that takes over does no less."""
+def crash_points(seed: str) -> tuple[int, ...]:
+    """Where workers die, one after the other."""
     dice = random.Random(seed)
-    return dice.randint(1, 60), dice.randint(1, 24), dice.randint(1, 16)
+    return tuple(dice.randint(1, DEEPEST) for _ in range(DEATHS))
 
 
 @dataclass
@@ -82,7 +92,9 @@ class Place:
         home = folder / "home"
         home.mkdir()
         custom = {"module": "runplane.testing.crashing", "class": "CrashingDatabase", "config": storage}
-        config = {"storage": {"custom": custom}, **({"run_launcher": run_launcher} if run_launcher else {})}
+        monitoring = {"enabled": True, "max_resume_run_attempts": DEATHS}
+        config = {"storage": {"custom": custom}, "run_monitoring": monitoring}
+        config |= {"run_launcher": run_launcher} if run_launcher else {}
         (home / "dagster.yaml").write_text(json.dumps(config), encoding="utf-8")
         log = folder / "bodies.jsonl"
         log.touch()
@@ -122,33 +134,32 @@ class Runs:
         self.instance = place.instance()
         self.job = job
         self.extra = {NAP_ENV: str(nap_s), WIDTH_ENV: str(width)}
-        self._workers: list[subprocess.Popen[bytes]] = []
+        self._workers: list[WarmPython] = []
         self._plan, self._origin = plan_and_origin(job)
 
     def create(self) -> str:
         """A new run; its id."""
         return self.instance.create(RunRequest(self.job, self._origin, self._plan)).run_id
 
-    def worker(self, run_id: str, verb: str = "execute_run", **env: str) -> subprocess.Popen[bytes]:
+    def worker(self, run_id: str, verb: str = "execute_run", **env: str) -> WarmPython:
         """A worker of this run: ``api execute_run``, or ``resume_run`` in place of one that is gone."""
         document = self.instance.document(self.instance.runs.get(run_id), resume=verb == "resume_run")
         given = {RESUME_ARGS_ENV if verb == "resume_run" else RUN_ARGS_ENV: document}
         environment = self.place.environment(**self.extra, **env, **given)
-        worker = subprocess.Popen(
-            [sys.executable, "-m", "runplane", "api", verb],
+        worker = idle(IMPORTS)
+        worker.start(
+            "runplane.cli.main:main",
+            ["api", verb],
             env=environment,
             cwd=self.place.home,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
+            output=self.place.home / "workers.log",
         )
         self._workers.append(worker)
         return worker
 
     def run_to_end(self, run_id: str, verb: str = "execute_run", **env: str) -> int:
         """Start a worker and wait for it; its exit code (negative: the signal that ended it)."""
-        worker = self.worker(run_id, verb, **env)
-        worker.communicate(timeout=WORKER_TIMEOUT_S)
-        return worker.returncode
+        return self.worker(run_id, verb, **env).wait(WORKER_TIMEOUT_S)
 
     def again(self, run_id: str) -> str:
         """A new run of what is left of one that failed; its id."""
@@ -187,13 +198,14 @@ class Runs:
                     found.append(process.pid)
             except (psutil.NoSuchProcess, psutil.AccessDenied):
                 continue
+        # What was forked shows the environment that its parent was started with.
+        found += [worker.pid for worker in self._workers if worker.pid is not None and worker.runs]
         return [pid for pid in found if pid != os.getpid()]
 
     def close(self) -> None:
         """End what is left."""
         for worker in self._workers:
             worker.kill()
-            worker.communicate()
         self.instance.close()
 
 
@@ -232,6 +244,15 @@ def check_no_success_ran_again(events: Sequence[Event], bodies: Sequence[dict[st
     assert not twice, f"bodies started twice under one attempt: {twice}"
 
 
+def check_that_it_ended_well(runs: Runs, run_id: str) -> None:
+    """What holds for a run whose workers died, and whose steps did what they should."""
+    events = runs.events(run_id)
+    assert runs.status(run_id) is RunStatus.SUCCESS
+    check_events(events)
+    check_no_success_ran_again(events, runs.bodies(run_id))
+    assert runs.left_running() == []
+
+
 def check_it_stays_ended(runs: Runs, run_id: str) -> None:
     """Whoever comes late with the authority of the run's last coordinator moves nothing; a remark is still taken."""
     journal = runs.instance.journal
@@ -268,23 +289,21 @@ class TierA:
         assert runs.left_running() == []
 
     def test_killed_at_numbered_points_and_resumed(self, place: Place, crash_points: Sequence[int]) -> None:
-        """Each worker but the last dies at its point; as often as a run may be resumed."""
-        runs = Runs(place, self.job, nap_s=0.0, width=MAPPED_FOR_CRASHES)
+        """Workers die one after the other, each at its point. When a run has come to its end before, the next run's first worker
+        dies there: so deaths fall on all parts of a run. Each has as many mapped steps as that takes, even when commits are shared."""
+        runs = Runs(place, self.job, nap_s=0.0, width=max(crash_points))
         try:
-            run_id = runs.create()
-            for number, point in enumerate(crash_points):
-                verb = "resume_run" if number else "execute_run"
+            run_id, verb = runs.create(), "execute_run"
+            for point in crash_points:
                 code = runs.run_to_end(run_id, verb, **{CRASH_AT_ENV: str(point)})
-                if code == 0 and point > SURE_POINTS:
-                    break
-                assert code == -signal.SIGKILL, f"the worker's part of the run has fewer than {point} points"
-            else:
-                assert runs.run_to_end(run_id, "resume_run") == 0
-            events = runs.events(run_id)
-            assert runs.status(run_id) is RunStatus.SUCCESS
-            check_events(events)
-            check_no_success_ran_again(events, runs.bodies(run_id))
-            assert runs.left_running() == []
+                if code == 0 and verb == "resume_run":
+                    check_that_it_ended_well(runs, run_id)
+                    run_id = runs.create()
+                    code = runs.run_to_end(run_id, **{CRASH_AT_ENV: str(point)})
+                assert code == -signal.SIGKILL, f"a whole run has fewer than {point} points"
+                verb = "resume_run"
+            assert runs.run_to_end(run_id, verb) == 0
+            check_that_it_ended_well(runs, run_id)
         finally:
             runs.close()
 
@@ -295,7 +314,7 @@ class TierA:
             worker = runs.worker(run_id)
             time.sleep(random.Random(cancel_seed).uniform(0.0, 1.2))
             runs.instance.cancel(run_id)
-            worker.communicate(timeout=WORKER_TIMEOUT_S)
+            worker.wait(WORKER_TIMEOUT_S)
             assert runs.left_running() == []
             events = runs.events(run_id)
             check_events(events)
@@ -334,9 +353,8 @@ class TierA:
             second = runs.worker(run_id, "resume_run")
             runs.wait_for("the take-over", lambda: runs.instance.journal.head(run_id).epoch == 2, 30)
             frozen.send_signal(signal.SIGCONT)
-            frozen.communicate(timeout=WORKER_TIMEOUT_S)
-            assert frozen.returncode == 70, "a coordinator that was replaced leaves with FENCED"
-            second.communicate(timeout=WORKER_TIMEOUT_S)
+            assert frozen.wait(WORKER_TIMEOUT_S) == 70, "a coordinator that was replaced leaves with FENCED"
+            second.wait(WORKER_TIMEOUT_S)
             events = runs.events(run_id)
             check_events(events)
             assert runs.status(run_id) is RunStatus.SUCCESS
@@ -351,7 +369,7 @@ class TierA:
             first = runs.worker(run_id)
             runs.wait_for("the first body", lambda: any(b["what"] == "start" for b in runs.bodies(run_id)))
             assert runs.run_to_end(run_id) == 0
-            first.communicate(timeout=WORKER_TIMEOUT_S)
+            first.wait(WORKER_TIMEOUT_S)
             events = runs.events(run_id)
             assert [e.kind for e in events if e.kind == EventKind.RUN_RESUMED] == []
             check_no_success_ran_again(events, runs.bodies(run_id))
@@ -364,8 +382,8 @@ class TierA:
             run_id = runs.create()
             worker = runs.worker(run_id)
             runs.wait_for("the first body", lambda: any(b["what"] == "start" for b in runs.bodies(run_id)))
-            worker.terminate()
-            worker.communicate(timeout=WORKER_TIMEOUT_S)
+            worker.send_signal(signal.SIGTERM)
+            worker.wait(WORKER_TIMEOUT_S)
             assert runs.status(run_id) is RunStatus.STARTED
             assert runs.left_running() == []
             assert runs.run_to_end(run_id, "resume_run") == 0

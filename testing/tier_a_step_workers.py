@@ -64,10 +64,9 @@ class TierAStepWorkers:
             run_id = runs.create()
             coordinator = runs.worker(run_id)
             runs.wait_for("the mapped steps", lambda: any(b["step"] == "mapped[0]" for b in runs.bodies(run_id)), 60)
-            coordinator.kill()
-            coordinator.communicate(timeout=WORKER_TIMEOUT_S)
+            coordinator.send_signal(signal.SIGKILL)
 
-            assert coordinator.returncode == -signal.SIGKILL
+            assert coordinator.wait(WORKER_TIMEOUT_S) == -signal.SIGKILL
             assert runs.run_to_end(run_id) == 0
             events = runs.events(run_id)
             assert runs.status(run_id) is RunStatus.SUCCESS
@@ -87,7 +86,7 @@ class TierAStepWorkers:
 
             runs.instance.cancel(run_id)
 
-            coordinator.communicate(timeout=WORKER_TIMEOUT_S)
+            coordinator.wait(WORKER_TIMEOUT_S)
             assert runs.status(run_id) is RunStatus.CANCELED
             check_events(runs.events(run_id))
             _nothing_is_left(runs)

@@ -10,16 +10,20 @@ import compileall
 import os
 import re
 import shutil
-import subprocess
-import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from runplane.testing.warm import WarmPython
+from scale import IS_LONG
 
 ROOT = Path(__file__).resolve().parents[2]
 MUTANTS = Path(__file__).resolve().parent
 SETTINGS = ("test", "fails")
 NOT_PACKAGE = {"tests", "docs", "examples", "bench", "deploy", "build", "dist"}
 SECONDS = 600
+# What each test's process loads that is not ours: a second or so of its time.
+IMPORTS = ("pytest", "pygments.formatters.terminal", "unittest.mock", "sqlalchemy", "psycopg", "click", "yaml")
 
 
 class MutantError(Exception):
@@ -110,33 +114,44 @@ def _is_header(line: str) -> bool:
     return line.startswith(("--- a/", "+++ b/"))
 
 
-def copy_package(to: Path, source: Path = ROOT) -> Path:
-    """Copy the package below `to`; with `to` on the path it is what ``import runplane`` finds.
+def compiled(to: Path) -> Path:
+    """A copy of the package below `to`, compiled, to make others from."""
+    package = to / "runplane"
+    for entry in _parts(ROOT):
+        if entry.is_dir():
+            shutil.copytree(entry, package / entry.name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            package.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(entry, package / entry.name)
+    compileall.compile_dir(package, quiet=1)
+    return package
+
+
+def copy_package(to: Path, source: Path, mutant: Mutant | None = None) -> Path:
+    """The package below `to`; with `to` on the path it is what ``import runplane`` finds.
 
     Args:
-        source: the clone, or a copy that was compiled: what Python has compiled is copied too, so that it is not done for each mutant.
+        source: a compiled copy. The folders that the mutant leaves as they are are links to its folders.
     """
+    changed = {Path(hunk.file).parts[0] for hunk in mutant.hunks} if mutant else set()
     package = to / "runplane"
     package.mkdir(parents=True)
     for entry in source.iterdir():
-        if (
-            entry.is_dir()
-            and entry.name not in NOT_PACKAGE
-            and not entry.name.startswith(".")
-            and "egg" not in entry.name
-        ):
-            ignored = shutil.ignore_patterns(*(["__pycache__"] if source == ROOT else []))
-            shutil.copytree(entry, package / entry.name, ignore=ignored)
-        elif entry.suffix == ".py" or entry.name == "py.typed":
+        if entry.name in changed and entry.is_dir():
+            shutil.copytree(entry, package / entry.name)
+        elif entry.is_dir():
+            (package / entry.name).symlink_to(entry)
+        else:
             shutil.copy2(entry, package / entry.name)
     return package
 
 
-def compiled(to: Path) -> Path:
-    """A copy of the package to make others from."""
-    package = copy_package(to)
-    compileall.compile_dir(package, quiet=1)
-    return package
+def _parts(clone: Path) -> Iterator[Path]:
+    """What of a clone is the package."""
+    for entry in clone.iterdir():
+        is_own_folder = entry.is_dir() and entry.name not in NOT_PACKAGE and "egg" not in entry.name
+        if (is_own_folder and not entry.name.startswith(".")) or entry.suffix == ".py" or entry.name == "py.typed":
+            yield entry
 
 
 def apply(mutant: Mutant, package: Path) -> None:
@@ -161,20 +176,26 @@ def apply(mutant: Mutant, package: Path) -> None:
             stale.unlink()
 
 
-def run(tests: list[str], path: Path) -> Outcome:
-    """Run tests with the copy of the package below `path`, in a process and a working directory of their own."""
+def run(python: WarmPython, tests: list[str], path: Path) -> Outcome:
+    """Run tests with the copy of the package below `path`, in a process and a working directory of their own.
+
+    The first failure ends it: a mutant whose test has many parameters needs no more. What `make test` leaves to the long lane is left out.
+
+    Args:
+        python: one that has imported nothing of ours.
+    """
     work = path / "work"
     work.mkdir(exist_ok=True)
+    said = path / "said"
+    arguments = ["-c", str(ROOT / "tests" / "pytest.ini"), "-q", "-x", "-p", "no:cacheprovider"]
+    arguments += [] if IS_LONG else ["-m", "not long"]
+    arguments += [str(ROOT / test) for test in tests]
     environ = {**os.environ, "PYTHONPATH": str(path)}
     environ.pop("PYTEST_ADDOPTS", None)
-    where = [sys.executable, "-c", "import runplane; print(runplane.__file__)"]
-    loaded = subprocess.run(where, env=environ, cwd=work, capture_output=True, text=True, check=False)
-    if not loaded.stdout.startswith(str(path)):
-        raise MutantError(f"the copy is not what is imported: {loaded.stdout}{loaded.stderr}")
-    command = [sys.executable, "-m", "pytest", "-c", str(ROOT / "tests" / "pytest.ini"), "-q"]
-    command += ["-p", "no:cacheprovider", *(str(ROOT / test) for test in tests)]
-    done = subprocess.run(command, env=environ, cwd=work, capture_output=True, text=True, timeout=SECONDS, check=False)
-    return Outcome(done.returncode, done.stdout + done.stderr)
+    paths = [str(path), str(MUTANTS.parent)]
+    python.start("mutants.in_copy:main", [str(path), *arguments], env=environ, cwd=work, output=said, paths=paths)
+    code = python.wait(SECONDS)
+    return Outcome(code, said.read_text(errors="replace"))
 
 
 def judge(mutant: Mutant, outcome: Outcome) -> None:

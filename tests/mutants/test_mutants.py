@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from mutants.runner import (
+    IMPORTS,
     Hunk,
     Mutant,
     MutantError,
@@ -19,6 +21,7 @@ from mutants.runner import (
     read,
     run,
 )
+from runplane.testing.warm import WarmPython
 
 FOUND = all_mutants()
 
@@ -28,19 +31,36 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return compiled(tmp_path_factory.mktemp("compiled"))
 
 
-@pytest.mark.parametrize("mutant", FOUND, ids=lambda m: m.name)
-def test_the_mutant_is_noticed(mutant: Mutant, package: Path, tmp_path: Path) -> None:
-    apply(mutant, copy_package(tmp_path, package))
+@pytest.fixture(scope="session")
+def python() -> Iterator[WarmPython]:
+    made = WarmPython(IMPORTS)
+    yield made
+    made.close()
 
-    outcome = run([mutant.test], tmp_path)
+
+@pytest.mark.parametrize("mutant", FOUND, ids=lambda m: m.name)
+def test_the_mutant_is_noticed(mutant: Mutant, package: Path, python: WarmPython, tmp_path: Path) -> None:
+    apply(mutant, copy_package(tmp_path, package, mutant))
+
+    outcome = run(python, [mutant.test], tmp_path)
 
     judge(mutant, outcome)
 
 
-def test_without_a_mutant_all_these_tests_pass(package: Path, tmp_path: Path) -> None:
+@pytest.mark.long
+def test_without_a_mutant_all_these_tests_pass(package: Path, python: WarmPython, tmp_path: Path) -> None:
     copy_package(tmp_path, package)
 
-    outcome = run(sorted({m.test for m in FOUND}), tmp_path)
+    outcome = run(python, sorted({m.test for m in FOUND}), tmp_path)
+
+    assert outcome.code == 0, outcome.text
+
+
+def test_a_copy_without_a_mutant_is_as_good_as_the_package(package: Path, python: WarmPython, tmp_path: Path) -> None:
+    """One test stands for all: each of them runs without its mutant in its own suite, which `run` makes sure of."""
+    copy_package(tmp_path, package)
+
+    outcome = run(python, ["tests/unit/engine/test_order_and_skips.py"], tmp_path)
 
     assert outcome.code == 0, outcome.text
 

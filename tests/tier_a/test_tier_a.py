@@ -12,15 +12,15 @@ from runplane.testing import TierA
 from runplane.testing.tier_a import CRASH_POINTS, Place, crash_points
 from scale import IS_LONG, scaled
 
-RUNS = scaled(13, long=34)
-"""Of each of the four suites below; three workers of each are killed. In the long lane each single point comes besides."""
+SEQUENCES = scaled(3, long=8)
+"""Of each of the four suites below, with ``DEATHS`` points each. In the long lane each single point comes besides."""
 CANCELS = range(scaled(25, long=100))
 
 
 def pytest_generate_tests(metafunc: Any) -> None:
     """The numbered points and the seeds."""
     if "crash_points" in metafunc.fixturenames:
-        drawn = [crash_points(f"{metafunc.cls.__name__} {i}") for i in range(RUNS)]
+        drawn = [crash_points(f"{metafunc.cls.__name__} {i}") for i in range(SEQUENCES)]
         single = [(point,) for point in range(1, CRASH_POINTS + 1)] if IS_LONG else []
         metafunc.parametrize("crash_points", [*single, *drawn], ids=lambda points: "-".join(map(str, points)))
     if "cancel_seed" in metafunc.fixturenames:
