@@ -94,14 +94,15 @@ class WarmPython:
         self._server.communicate()
 
     def _answer(self, timeout_s: float | None) -> bytes:
-        assert self._server.stdout is not None
         if not self._has_answered(timeout_s):
             raise TimeoutError(f"process {self.pid} has not ended within {timeout_s} s")
+        assert self._server.stdout is not None
         line = self._server.stdout.readline()
         assert line, "the process that starts the others has ended"
         return line
 
     def _has_answered(self, timeout_s: float | None) -> bool:
+        assert self._server.stdout is not None
         return bool(select.select([self._server.stdout], [], [], timeout_s)[0])
 
 
