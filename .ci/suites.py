@@ -12,8 +12,9 @@ import sys
 import threading
 import time
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -31,7 +32,7 @@ UNIT = ("tests/test_layout.py", "tests/unit")
 # Folders of tests/ beside unit, in the order in which they run. A folder that is not named here fails the layout test.
 FOLDERS = ("contracts", "real", "parity", "examples", "tier_a", "mutants", "containers")
 # Suites run side by side, as most wait for processes, leases and outages more than they compute; the longest begin first.
-LANES = 3
+LANES = 4
 LONGEST_FIRST = ("real", "tier_a", "mutants")
 # Folders of tests/real/ that are suites of their own: they wait for programs that are being built while the others run.
 APART = ("celery", "kubernetes")
@@ -75,6 +76,10 @@ class Tally:
     skipped: list[str] = field(default_factory=list)
 
 
+Lanes = Callable[[Sequence[Job]], None]
+"""Takes jobs that may begin now."""
+
+
 class Session:
     """One call of a verb: runs suites, one after the other or side by side, goes on when one fails, and sums up at the end."""
 
@@ -107,10 +112,13 @@ class Session:
         self._title(job.name)
         return self._note_down(read_report(job, self._call(job)))
 
-    def beside(self, jobs: Sequence[Job]) -> None:
-        """Jobs in several lanes, begun in this order; each one's output is printed when it has ended."""
-        with ThreadPoolExecutor(LANES) as lanes:
-            for done in [lanes.submit(self._in_a_lane, job) for job in jobs]:
+    @contextmanager
+    def lanes(self) -> Iterator[Lanes]:
+        """Jobs in several lanes, begun in the order in which they are given; each one's output is printed when it has ended."""
+        with ThreadPoolExecutor(LANES) as threads:
+            given: list[Future[None]] = []
+            yield lambda jobs: given.extend(threads.submit(self._in_a_lane, job) for job in jobs)
+            for done in given:
                 done.result()
 
     def _in_a_lane(self, job: Job) -> None:
@@ -219,8 +227,14 @@ def read_report(job: Job, tally: Tally) -> Tally:
 # ---------------------------------------------------------------------------------------------------- verbs
 
 
-def check(session: Session) -> bool:
-    """Lint, types, import rules, unit tests. False when there is no environment to run anything in."""
+def check(session: Session) -> None:
+    """Lint, types, import rules, unit tests."""
+    with session.lanes() as lanes:
+        begin_check(session, lanes)
+
+
+def begin_check(session: Session, lanes: Lanes) -> bool:
+    """Put what `check` is into lanes. False when there is no environment to run anything in."""
     if not session.step("environment", partial(environments.ready, DEVELOPMENT)):
         return False
     settings = str(ROOT / "pyproject.toml")
@@ -231,10 +245,10 @@ def check(session: Session) -> bool:
     own = ["-p", "services", "-p", "cluster", "-m", "conftest", "-m", "scale", "-m", "suites"]
     found_in = {"MYPYPATH": f"{ROOT / 'tests'}:{ROOT / '.ci'}"}
     layers = [DEVELOPMENT.command("lint-imports"), "--config", settings, "--no-cache"]
-    session.beside(
+    lanes(
         [
-            session.pytest("unit", existing(UNIT)),
             Job("types", [*mypy, str(BUILD / "mypy"), "-p", "runplane"]),
+            session.pytest("unit", existing(UNIT)),
             Job("types of the tests' services", [*mypy, str(BUILD / "mypy-services"), *own], found_in),
             Job("layers", layers),
         ]
@@ -243,26 +257,26 @@ def check(session: Session) -> bool:
 
 
 def test(session: Session) -> None:
-    """`check`, then every other folder of tests, then the other Pythons. Services are made ready meanwhile."""
+    """`check`, every other folder of tests, and the other Pythons. What has to be made for them is made meanwhile."""
     others = environments.other_pythons()
     s3_gateway = built_beside("s3")
     cluster = built_beside("cluster")
+    pythons: list[str] = []
     try:
-        with ThreadPoolExecutor(1) as beside:
+        with ThreadPoolExecutor(1) as beside, session.lanes() as lanes:
             services = beside.submit(services_up, session)
             dagster = beside.submit(environments.dagster_python)
             made = {v: beside.submit(environments.ready, environments.for_python(v), p) for v, p in others.items()}
-            if not check(session):
+            if not begin_check(session, lanes):
                 return
             session.step("services", lambda: session.environ.update(services.result()))
             session.step("a real Dagster", lambda: session.environ.update(dagster.result()))
-        pythons = [v for v in others if session.step(f"environment {v}", made[v].result)]
-        folders = [f for f in FOLDERS if list((ROOT / "tests" / f).rglob("test_*.py"))]
-        folders.sort(key=lambda f: f not in LONGEST_FIRST)
-        suites = [session.pytest(folder, paths_of(folder)) for folder in folders]
-        suites += [session.pytest(f"real {part}", [f"tests/real/{part}"]) for part in APART]
-        units = [session.pytest(f"unit {v}", existing(UNIT), environments.for_python(v)) for v in pythons]
-        session.beside([*suites, *units])
+            folders = [f for f in FOLDERS if list((ROOT / "tests" / f).rglob("test_*.py"))]
+            folders.sort(key=lambda f: f not in LONGEST_FIRST)
+            lanes([session.pytest(folder, paths_of(folder)) for folder in folders])
+            lanes([session.pytest(f"real {part}", [f"tests/real/{part}"]) for part in APART])
+            pythons += [v for v in others if session.step(f"environment {v}", made[v].result)]
+            lanes([session.pytest(f"unit {v}", ["tests/unit"], environments.for_python(v)) for v in pythons])
     finally:
         s3_gateway.wait()
         cluster.wait()

@@ -26,6 +26,7 @@ LOADERS = {
     "definitions/code_loading.py",
     "definitions/assets/loading.py",  # users name packages whose assets are meant
     "executors/log_settings.py",
+    "testing/warm.py",  # the program that its caller wants forked
 }
 # Where an import may stand inside a function, to keep start-up fast: the verbs of the command, the lazy public names.
 EDGES_OF_LATE_IMPORTS = ("cli/", "__init__.py")
