@@ -49,7 +49,7 @@ from .warm import WarmPython, idle
 MODULE = "runplane.testing.tier_a_job"
 BODIES = {"first": 1, "twice": 1, "flaky": 2, "nothing": 1, "spread": 1, "collect": 1, "gather": 1}
 """Steps of the job and how often each body ends in a run in which nothing dies; ``mapped[i]`` once each."""
-WORKER_TIMEOUT_S = 60.0
+WORKER_TIMEOUT_S = 120.0
 IMPORTS = (
     "runplane.cli.api",
     "runplane.workers.run",
@@ -350,6 +350,7 @@ class TierA:
             frozen = runs.worker(run_id)
             runs.wait_for("the first body", lambda: any(b["what"] == "start" for b in runs.bodies(run_id)))
             frozen.send_signal(signal.SIGSTOP)
+            runs.extra[NAP_ENV] = "0.1"
             second = runs.worker(run_id, "resume_run")
             runs.wait_for("the take-over", lambda: runs.instance.journal.head(run_id).epoch == 2, 30)
             frozen.send_signal(signal.SIGCONT)
@@ -386,6 +387,7 @@ class TierA:
             worker.wait(WORKER_TIMEOUT_S)
             assert runs.status(run_id) is RunStatus.STARTED
             assert runs.left_running() == []
+            runs.extra[NAP_ENV] = "0.01"
             assert runs.run_to_end(run_id, "resume_run") == 0
             assert runs.status(run_id) is RunStatus.SUCCESS
             check_no_success_ran_again(runs.events(run_id), runs.bodies(run_id))

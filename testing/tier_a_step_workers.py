@@ -15,6 +15,7 @@ from ..events.kinds import EventKind
 from ..events.status import RunStatus
 from .crashing import STEP_CRASH_ENV
 from .tier_a import BODIES, WORKER_TIMEOUT_S, Place, Runs, check_events, check_no_success_ran_again
+from .tier_a_job import NAP_ENV
 
 CRASHING_STEPS = ("first", "nothing", "spread", "flaky", "collect", "mapped[1]", "gather")
 POINTS_PER_STEP = 4
@@ -63,10 +64,13 @@ class TierAStepWorkers:
         try:
             run_id = runs.create()
             coordinator = runs.worker(run_id)
-            runs.wait_for("the mapped steps", lambda: any(b["step"] == "mapped[0]" for b in runs.bodies(run_id)), 60)
+            runs.wait_for(
+                "the mapped steps", lambda: any(b["step"] == "mapped[0]" for b in runs.bodies(run_id)), WORKER_TIMEOUT_S
+            )
             coordinator.send_signal(signal.SIGKILL)
 
             assert coordinator.wait(WORKER_TIMEOUT_S) == -signal.SIGKILL
+            runs.extra[NAP_ENV] = "0"  # of the steps that come after
             assert runs.run_to_end(run_id) == 0
             events = runs.events(run_id)
             assert runs.status(run_id) is RunStatus.SUCCESS
@@ -82,7 +86,7 @@ class TierAStepWorkers:
         try:
             run_id = runs.create()
             coordinator = runs.worker(run_id)
-            runs.wait_for("the first body", lambda: bool(runs.bodies(run_id)), 60)
+            runs.wait_for("the first body", lambda: bool(runs.bodies(run_id)), WORKER_TIMEOUT_S)
 
             runs.instance.cancel(run_id)
 
