@@ -53,7 +53,7 @@ HEAD = """\
 Written by `python bench/on_a_cluster.py` ({when}): runplane {ours} beside Dagster {theirs} on a real Kubernetes {kubernetes}, one node on one machine, the two taking turns.
 Medians of {turns}. The same jobs, images on the same base and present on the node, the same launcher's configuration, Postgres outside the cluster.
 The ratio says how many times better runplane is. Pods share the machine's cores with everything else that runs there, so absolute figures hold
-for this machine and this day.
+for this machine and this day. Where the load is far above the number of cores, seconds of a run say little; CPU and connections say more.
 
 | | |
 |---|---|
@@ -75,6 +75,7 @@ def main() -> int:
     parser.add_argument("--page", type=Path, help="where to write the page")
     given = parser.parse_args()
     began, answers = time.monotonic(), []
+    target = given.page or (None if given.jobs else PAGE)
     os.environ["DOCKER_HOST"] = docker_daemon.up() or os.environ.get("DOCKER_HOST", "")
     os.environ["BENCH_PACKAGE"] = "runplane"
     with contextlib.ExitStack() as stack:
@@ -91,11 +92,9 @@ def main() -> int:
                 print(f"{time.monotonic() - began:6.0f} s  {line(row)}", flush=True)
                 found.append(row)
             answers.append((JOBS[job].title, found))
-        text = page(answers, bench, cluster, given.turns, time.monotonic() - began)
-    target = given.page or (None if given.jobs else PAGE)
-    if target is not None:
-        target.write_text(text)
-        print(f"written: {target}")
+            if target is not None:  # after each job: what was measured is kept, whatever becomes of the next
+                target.write_text(page(answers, bench, cluster, given.turns, time.monotonic() - began))
+                print(f"written: {target}", flush=True)
     return int(any(row.ours is None for _, found in answers for row in found))
 
 
@@ -131,7 +130,7 @@ def rows(job: str, bench: Bench, places: Mapping[Side, Place], turns: tuple[int,
     """The figures of one job."""
     asked = JOBS[job]
     are_jobs = job.endswith("k8s")
-    figures = [Figure("run_s", "from created to its end", "s", times=asked.times)]
+    figures = [Figure("run_s", f"{job}: from created to its end", "s", times=asked.times)]
     figures += [Figure("first_s", "from created to the start of the first step's code", "s")]
     figures += [Figure("start_s", "from a step's order to the start of its code: median", "s")]
     if asked.is_chain:
