@@ -276,7 +276,8 @@ def test(session: Session) -> None:
             lanes([session.pytest(folder, paths_of(folder)) for folder in folders])
             lanes([session.pytest(f"real {part}", [f"tests/real/{part}"]) for part in APART])
             pythons += [v for v in others if session.step(f"environment {v}", made[v].result)]
-            lanes([session.pytest(f"unit {v}", ["tests/unit"], environments.for_python(v)) for v in pythons])
+            units = [session.pytest(f"unit {v}", ["tests/unit"], environments.for_python(v)) for v in pythons]
+            lanes([replace(unit, variables={"RUNPLANE_FEW": "1"}) for unit in units])
     finally:
         s3_gateway.wait()
         cluster.wait()

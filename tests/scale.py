@@ -10,5 +10,11 @@ import os
 IS_LONG = os.environ.get("RUNPLANE_LONG", "") not in ("", "0")
 
 
-def scaled(short: int, *, long: int) -> int:
+IS_FEW = os.environ.get("RUNPLANE_FEW", "") not in ("", "0")
+"""Random cases that say something about the code, and next to nothing about the Python, are few on the other Pythons."""
+
+
+def scaled(short: int, *, long: int, few: int | None = None) -> int:
+    if few is not None and IS_FEW:
+        return few
     return long if IS_LONG else short

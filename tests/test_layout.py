@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -191,6 +192,7 @@ class ImportFinder(ast.NodeVisitor):
             self.own_for_types_only.append(line)
 
 
+@cache
 def find(path: Path) -> ImportFinder:
     finder = ImportFinder(is_init=path.name == "__init__.py")
     finder.visit(ast.parse(path.read_text(), str(path)))

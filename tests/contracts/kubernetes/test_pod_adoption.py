@@ -134,7 +134,7 @@ def test_pods_of_a_worker_that_is_gone_are_adopted_before_anything_is_taken(room
     waits = room.queued("waits")
 
     heir = room.worker(slots=1)
-    room.wait_for("nobody watches the pod", lambda: heir.worker.state()["pods"] == 1)
+    room.wait_for("nobody watches the pod", lambda: heir.worker.state()["pods"] == 1, 45)
 
     assert len(room.cluster.all_pods()) == 1, "it took another one beyond its slot"
     pod.exited(137, "OOMKilled")
@@ -205,6 +205,6 @@ def test_who_has_no_way_to_the_cluster_leaves_pods_to_others(room: Room) -> None
 
     assert room.ended(orphan) is None, "what it can not see it called gone"
     heir = room.worker()
-    room.wait_for("nobody watches the pod", lambda: heir.worker.state()["pods"] == 1)
+    room.wait_for("nobody watches the pod", lambda: heir.worker.state()["pods"] == 1, 45)
     pod.exited(0)
     room.wait_for("its end was not told", lambda: room.ended(orphan))

@@ -70,7 +70,7 @@ def run(open_postgres: Callable[[], Database]) -> StartedRun:
 def patient(postgres_url: str, opened: Callable[[Database], Database]) -> Journal:
     """Somebody else, who waits for locks for a short time and tries again."""
     database = opened(PostgresDatabase(postgres_url, lock_timeout_s=0.5))
-    return Journal(opened(PatientDatabase(database, patience_s=60, say=lambda line: None)))
+    return Journal(opened(PatientDatabase(database, patience_s=30, say=lambda line: None)))
 
 
 def frozen(url: str, run: StartedRun, after: int) -> subprocess.Popen[str]:

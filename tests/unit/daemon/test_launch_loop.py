@@ -60,6 +60,11 @@ def land(house: DaemonHouse, loop: LaunchLoop) -> None:
     before = house.rings
     assert isinstance(house.launcher, HeldLauncher)
     house.launcher.go_on.set()
+    hear(house, loop, before)
+
+
+def hear(house: DaemonHouse, loop: LaunchLoop, before: int) -> None:
+    """The loop's next pass, when it was called for more often than before."""
     for _ in range(3000):
         if house.rings > before:
             break
@@ -191,11 +196,12 @@ def test_a_daemon_that_was_frozen_does_not_launch_what_another_has_taken_up(
         return really_mine(launches, asked_for)
 
     held.go_on.set()
+    before = house.rings
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Launches, "is_mine", asked)
         house.run_once(loop)
         assert taken_up.wait(30)
-        land(house, loop)
+        hear(house, loop, before)
 
     assert held.launched == [], "a launch that is another daemon's was made"
     assert Launches(house.instance.database, "another").is_mine(run_id)

@@ -23,9 +23,9 @@ from scale import scaled
 
 PARTS = 4
 """Each count is dealt out to so many tests, so that two workers share them."""
-COMPLETE = scaled(1600, long=40_000)
-EAGER = scaled(300, long=6_000)
-ENDED = scaled(600, long=14_000)
+COMPLETE = scaled(1600, long=40_000, few=160)
+EAGER = scaled(300, long=6_000, few=30)
+ENDED = scaled(600, long=14_000, few=60)
 
 
 def each_seed(part: int, count: int, check: Callable[[int], None]) -> None:

@@ -21,7 +21,7 @@ from runplane.plan.reexecution import Finished, Remainder, finished_by, remainde
 from scale import IS_LONG, scaled
 
 PARTS = 2
-RUNS = scaled(1000, long=20_000)
+RUNS = scaled(1000, long=20_000, few=100)
 pytestmark = pytest.mark.timeout(scaled(120, long=3600))
 
 
