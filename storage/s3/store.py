@@ -8,6 +8,7 @@ Reading: from the local files where they are, else from the bucket.
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import json
 import os
@@ -33,6 +34,9 @@ SILENT_S = 20.0
 CLOSE_PATIENCE_S = 5.0
 _MOST_TOLD = 20
 """Of so many logs that are missing each is named, of more their number."""
+MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of this user's own in there
+"""A file system in memory, which pods have too whose root can not be written to. Its size is its limit (64 MiB in pods)."""
+_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _FORGET_FROM = 1000
 """From so many logs on, those that are stored are forgotten."""
 
@@ -42,7 +46,7 @@ class S3ComputeLogStore:
 
     Args:
         settings: of the bucket.
-        local_dir: where logs are until they are stored whole.
+        local_dir: where logs are until they are stored whole; in memory, where this process may not write there.
 
     Raises:
         UnsupportedError: the S3 client is not installed.
@@ -59,7 +63,6 @@ class S3ComputeLogStore:
                 hint=f"Install it: {INSTALL}",
             )
         self.settings = settings
-        self.local_dir = local_dir
         self._local = LocalComputeLogStore(local_dir)
         self._turn = threading.Lock()
         self._uploader: _Uploader | None = None
@@ -83,11 +86,22 @@ class S3ComputeLogStore:
             ) from error
         return cls(settings, Path(config["local_dir"]) if config.get("local_dir") else home / "storage")
 
+    @property
+    def local_dir(self) -> Path:
+        """Where logs are until they are stored whole."""
+        return self._local.base_dir
+
     # Writing ----------------------------------------------------------------------------------------------------------------
 
     def open(self, log_key: Sequence[str]) -> tuple[int, int]:
         """See ``ComputeLogStore``."""
-        descriptors = self._local.open(log_key)
+        try:
+            descriptors = self._local.open(log_key)
+        except OSError as error:
+            if error.errno not in _REFUSED or not MEMORY.is_dir():
+                raise
+            self._local = LocalComputeLogStore(_own_folder_in_memory())
+            descriptors = self._local.open(log_key)
         self._tell(tuple(log_key), complete=False)
         return descriptors
 
@@ -272,6 +286,14 @@ class _Uploader:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+
+def _own_folder_in_memory() -> Path:
+    folder = MEMORY / f"runplane-logs-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.lstat().st_uid != os.getuid():
+        raise PermissionError(errno.EACCES, "somebody else's folder", str(folder))
+    return folder
 
 
 def _finished(key: tuple[str, ...]) -> Mapping[str, Any]:

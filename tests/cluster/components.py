@@ -13,6 +13,8 @@ PAUSE_IMAGE = "runplane.test/pause:1"
 CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
 REGISTRY = "127.0.0.1:5000"
 """In the node's own network: no other process can be in its way."""
+NODE_GRACE_S = 10
+"""A node that is not heard of for so long is unreachable. Pods stay for five minutes more, unless they tolerate that for less."""
 
 
 def commands(settings: Settings, programs: Path) -> dict[str, list[str]]:
@@ -40,6 +42,7 @@ def commands(settings: Settings, programs: Path) -> dict[str, list[str]]:
             f"{programs}/kube-controller-manager", client, f"--service-account-private-key-file={pki}/service-accounts.key",
             f"--root-ca-file={pki}/ca.crt", "--leader-elect=false", "--allocate-node-cidrs", f"--cluster-cidr={settings.pod_network}",
             "--secure-port=0", "--kube-api-qps=100", "--kube-api-burst=200", f"--flex-volume-plugin-dir={folder}/volume-plugins",
+            "--node-monitor-period=1s", f"--node-monitor-grace-period={NODE_GRACE_S}s",
         ],
         "kube-scheduler": [
             f"{programs}/kube-scheduler", client, "--leader-elect=false", "--secure-port=0", "--kube-api-qps=100", "--kube-api-burst=200",
@@ -109,6 +112,7 @@ def _kubelet(settings: Settings) -> dict[str, object]:
         "kubeAPIQPS": 200,
         "kubeAPIBurst": 400,
         "maxPods": 250,
+        "nodeLeaseDurationSeconds": 4,  # renewed each second
         "oomScoreAdj": 0,
         "registryPullQPS": 0,
         "resolvConf": f"{settings.folder}/resolv.conf",

@@ -14,7 +14,6 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -34,6 +33,7 @@ from runplane.instance.instance import LEASE_TTL_ENV, Instance, RunRequest
 from runplane.locations.subprocess_source import SubprocessCodeSource
 from runplane.locations.target import CodeRequest, CodeTarget
 from runplane.storage.contract import RunFilter
+from runplane.testing.tier_a import check_events, check_no_success_ran_again
 from services.postgres import PASSWORD
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "kubernetes"
@@ -44,11 +44,12 @@ POWERLESS = "powerless"
 """An account without any role: of pods of steps, and of runs whose steps are processes."""
 WATCHER = "WATCHER"
 ENDS = frozenset({EventKind.RUN_SUCCESS, EventKind.RUN_FAILURE, EventKind.RUN_CANCELED})
-OUTCOMES = frozenset({EventKind.STEP_SUCCESS, EventKind.STEP_FAILURE, EventKind.STEP_UP_FOR_RETRY})
 PATIENCE_S = 120.0
 WORKFLOWS = '''
 import os, time, urllib.error, urllib.parse, urllib.request
-from runplane import Definitions, In, RetryPolicy, job, k8s_job_executor, multiprocess_executor, op
+from runplane import Definitions, execute_k8s_job, job, k8s_job_executor, multiprocess_executor, op
+
+TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 
 def ask(what, **words):
     """Tell the test something; true when it says that this may go on."""
@@ -61,7 +62,8 @@ def ask(what, **words):
 
 def body(context):
     """One step's work: said to the test, and as long as the test wants."""
-    ask("start", step=context.op.name, n=context.attempt, run=context.run_id)
+    seen = {"token": os.path.exists(TOKEN), "role": os.environ["DAGSTER_PG_USERNAME"]}
+    ask("start", step=context.op.name, n=context.attempt, run=context.run_id, **seen)
     end = time.monotonic() + 300
     while not ask("may-end", step=context.op.name) and time.monotonic() < end:
         time.sleep(0.1)
@@ -98,6 +100,18 @@ def sum_all(context, even, odd):
     body(context)
     assert even + odd == 55
     return even + odd
+
+@op
+def first(context):
+    body(context)
+    return 1
+
+@op
+def last(context, number):
+    body(context)
+
+def two_steps():
+    last(first())
 
 def six_steps():
     numbers = generate_numbers()
@@ -137,14 +151,25 @@ def hungry():
     eats_memory()
 
 powerless = {"pod_spec_config": {"service_account_name": "powerless", "automount_service_account_token": False}}
-process_numbers = job(
-    name="process_numbers", executor_def=multiprocess_executor, tags={"dagster-k8s/config": powerless}
-)(six_steps)
-process_numbers_k8s = job(
-    name="process_numbers_k8s",
-    executor_def=k8s_job_executor.configured({"runplane": {"step_service_account": "powerless"}}),
-)(six_steps)
-defs = Definitions(jobs=[process_numbers, process_numbers_k8s, deaths, hungry])
+@op
+def converts(context):
+    execute_k8s_job(context, image=os.environ["IMAGE"], command=["python3", "-c"], args=["print('six times seven is', 6 * 7)"])
+
+as_processes = {"executor_def": multiprocess_executor, "tags": {"dagster-k8s/config": powerless}}
+as_jobs = {"executor_def": k8s_job_executor.configured({"runplane": {"step_service_account": "powerless"}})}
+process_numbers = job(name="process_numbers", **as_processes)(six_steps)
+process_numbers_k8s = job(name="process_numbers_k8s", **as_jobs)(six_steps)
+as_a_role = {"step_service_account": "powerless", "step_postgres_secret": "step-postgresql-secret"}
+limited = k8s_job_executor.configured({"runplane": as_a_role, "env_vars": ["DAGSTER_PG_USERNAME=runplane_step"]})
+as_another_role = job(name="as_another_role", executor_def=limited)(two_steps)
+
+@job(executor_def=k8s_job_executor)
+def foreign():
+    converts()
+
+two = job(name="two", **as_processes)(two_steps)
+two_k8s = job(name="two_k8s", **as_jobs)(two_steps)
+defs = Definitions(jobs=[process_numbers, process_numbers_k8s, two, two_k8s, as_another_role, foreign, deaths, hungry])
 '''
 
 
@@ -162,10 +187,16 @@ def build_workflows_image(base: str, name: str) -> None:
 
 
 class Watcher:
-    """What bodies of steps say, and whether they may end: over HTTP, at an address that pods reach."""
+    """What bodies of steps say, and whether they may end: over HTTP, at an address that pods reach.
+
+    Attributes:
+        said: all of it.
+        strikes: run, "start" or "end", step -> what is done when a body says so the first time, before it is answered.
+    """
 
     def __init__(self, host: str) -> None:
         self.said: list[dict[str, str]] = []
+        self.strikes: dict[tuple[str, str, str], Callable[[], None]] = {}
         self._held: set[str] = set()
         watcher = self
 
@@ -189,6 +220,7 @@ class Watcher:
         if what == "may-end":
             return words["step"] not in self._held
         self.said.append({"what": what, **words})
+        self.strikes.pop((words["run"], what, words["step"]), lambda: None)()
         return True
 
     def hold(self, *steps: str) -> None:
@@ -241,19 +273,25 @@ class House:
         self.cluster, self.namespace, self._image = cluster, namespace, image
         self.watcher = Watcher(cluster.host)
         self.folder = folder
+        self._plans: dict[str, PlanSnapshot] = {}
         (folder / "definitions.py").write_text(code)
         self.shared = folder / "shared"
         volumes = self._share() if shared else {}
         port = cluster.reachable(database_port)
         postgres = {
-            "username": "postgres", "password": {"env": "DAGSTER_PG_PASSWORD"}, "hostname": cluster.host, "db_name": database, "port": port,
+            "username": {"env": "DAGSTER_PG_USERNAME"}, "password": {"env": "DAGSTER_PG_PASSWORD"}, "hostname": cluster.host, "db_name": database, "port": port,
         }  # fmt: skip
         launcher = {
             "job_namespace": namespace,
             "postgres_password_secret": SECRET,
             "service_account_name": ACCOUNT,
             "job_image": image,
-            "env_vars": [f"{WATCHER}={self.watcher.url}", "RUNPLANE_LEASE_TTL=5"],
+            "env_vars": [
+                f"{WATCHER}={self.watcher.url}",
+                "RUNPLANE_LEASE_TTL=5",
+                "DAGSTER_PG_USERNAME=postgres",
+                f"IMAGE={image}",
+            ],
             "run_k8s_config": {
                 "pod_spec_config": {"security_context": POD_SECURITY},
                 "container_config": {"security_context": CONTAINER_SECURITY},
@@ -280,18 +318,27 @@ class House:
             del document["local_artifact_storage"], document["compute_logs"]
         (folder / "dagster.yaml").write_text(yaml.safe_dump(document))
         self._admit()
-        self.kubeconfig = self._kubeconfig_of(LAUNCHER)
+        self.kubeconfig = self.kubeconfig_of(LAUNCHER)
         self.instance = Instance.from_home(folder)
 
-    def submit(self, job: str, tags: Mapping[str, str] | None = None, image: str | None = None) -> str:
-        """Launch a run, from another image than the house's if one is given: its id."""
-        target = CodeTarget(python_file=str(self.folder / "definitions.py"))
-        with SubprocessCodeSource(CodeRequest(target=target)) as source:
-            plan = source.snapshot(job)
-        assert isinstance(plan, PlanSnapshot), plan
+    def submit(
+        self, job: str, tags: Mapping[str, str] | None = None, image: str | None = None, run_id: str | None = None
+    ) -> str:
+        """Launch a run, from another image than the house's if one is given: its id, drawn unless it is given."""
         pointer = FileCodePointer("workflows/definitions.py", "defs", "/app")
         repository = RepositoryOrigin("/opt/runplane/bin/python", pointer, image or self._image, ("runplane",))
-        return self.instance.submit(RunRequest(job, JobOrigin(job, repository), plan, tags=tags or {})).run_id
+        request = RunRequest(job, JobOrigin(job, repository), self.plan(job), tags=tags or {}, run_id=run_id)
+        return self.instance.submit(request).run_id
+
+    def plan(self, job: str) -> PlanSnapshot:
+        """The plan of a job of ours."""
+        if job not in self._plans:
+            target = CodeTarget(python_file=str(self.folder / "definitions.py"))
+            with SubprocessCodeSource(CodeRequest(target=target)) as source:
+                plan = source.snapshot(job)
+            assert isinstance(plan, PlanSnapshot), plan
+            self._plans[job] = plan
+        return self._plans[job]
 
     @contextlib.contextmanager
     def daemon(self, lease_s: float = 30) -> Iterator[None]:
@@ -334,10 +381,24 @@ class House:
         """The pod of a Job."""
         return next(p for p in self.pods() if p["metadata"]["labels"]["job-name"] == job)
 
+    def has_pod(self, job: str) -> bool:
+        """Whether a pod of a Job is there."""
+        return any(p["metadata"]["labels"]["job-name"] == job for p in self.pods())
+
+    def has_said(self, run_id: str, what: str, step: str) -> bool:
+        """Whether a body of a run has said something ("start", "end")."""
+        return any((s["run"], s["what"], s["step"]) == (run_id, what, step) for s in self.watcher.said)
+
     def started(self, step: str, times: int = 1, run_id: str | None = None) -> bool:
         """Whether the body of a step has begun so often; of one run, or of all."""
         begun = [s for s in self.watcher.said if s["what"] == "start" and s["step"] == step]
         return sum(run_id in (None, s["run"]) for s in begun) >= times
+
+    def unfinished_jobs(self, run_id: str) -> list[str]:
+        """Jobs of a run that are not over."""
+        of_run = [j for j in self.jobs() if j["metadata"]["labels"].get("dagster/run-id") == run_id]
+        over = lambda job: {c["type"] for c in job["status"].get("conditions", ())} & {"Complete", "Failed"}
+        return [job["metadata"]["name"] for job in of_run if not over(job)]
 
     def live_pods(self, run_id: str) -> list[str]:
         """Pods of a run that have not ended."""
@@ -365,14 +426,12 @@ class House:
         return self.status(run_id)
 
     def check(self, run_id: str) -> list[Event]:
-        """No gap, one end, one outcome for each attempt, no body that started twice under one attempt."""
+        """No gap, one end and no fact after it, one outcome for each attempt, no body that started twice under one attempt or after its
+        step's success."""
         events = self.events(run_id)
-        assert [e.seq for e in events] == list(range(1, len(events) + 1))
+        check_events(events)
         assert sum(e.kind in ENDS for e in events) == 1
-        outcomes = Counter((e.step, e.n) for e in events if e.kind in OUTCOMES)
-        assert not {k for k, count in outcomes.items() if count > 1}, "two outcomes of one attempt"
-        started = Counter((s["step"], s["n"]) for s in self.watcher.said if s["what"] == "start" and s["run"] == run_id)
-        assert not {k for k, count in started.items() if count > 1}, "bodies that started twice under one attempt"
+        check_no_success_ran_again(events, [{**s, "n": int(s["n"])} for s in self.watcher.said if s["run"] == run_id])
         return events
 
     def story(self) -> str:
@@ -398,18 +457,17 @@ class House:
     def _admit(self) -> None:
         """What the documents name: the password, and a service account with the role that the docs give to run pods."""
         metadata = {"namespace": self.namespace}
-        documents = list(yaml.safe_load_all((EXAMPLE / "roles.yaml").read_text()))
         password = {"metadata": {**metadata, "name": SECRET}, "stringData": {"postgresql-password": PASSWORD}}
         accounts = {ACCOUNT: "run-worker", LAUNCHER: "launcher", POWERLESS: None}
         self.cluster.apply(
             {"apiVersion": "v1", "kind": "Secret", **password},
-            *(o for account, role in accounts.items() for o in _account(self.namespace, account, role, documents)),
+            *(o for account, role in accounts.items() for o in account_with(self.namespace, account, role)),
         )
 
     def _own_env(self) -> dict[str, str]:
         return {"DAGSTER_HOME": str(self.folder), "KUBECONFIG": str(self.kubeconfig)}
 
-    def _kubeconfig_of(self, account: str) -> Path:
+    def kubeconfig_of(self, account: str) -> Path:
         """A way into the cluster with the rights of a service account."""
         config = yaml.safe_load(self.cluster.kubeconfig.read_text())
         token = self.cluster.kubectl("create", "token", account, "-n", self.namespace, "--duration=2h")
@@ -449,14 +507,13 @@ class House:
 MakeHouse = Callable[..., House]
 
 
-def _account(
-    namespace: str, account: str, role: str | None, documents: list[dict[str, Any]]
-) -> Iterator[dict[str, Any]]:
-    """A service account with exactly the rules of one of the roles that the docs give."""
+def account_with(namespace: str, account: str, role: str | None) -> Iterator[dict[str, Any]]:
+    """A service account with exactly the rules of one of the roles that the docs give, or without any."""
     named = {"metadata": {"namespace": namespace, "name": account}}
     yield {"apiVersion": "v1", "kind": "ServiceAccount", **named}
     if role is None:
         return
+    documents = yaml.safe_load_all((EXAMPLE / "roles.yaml").read_text())
     (rules,) = (d["rules"] for d in documents if (d["kind"], d["metadata"]["name"]) == ("Role", role))
     rbac = {"apiVersion": "rbac.authorization.k8s.io/v1", **named}
     reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": account}

@@ -103,6 +103,7 @@ class RoomPods(ProcessPods):
         self.crash_at: dict[str, Sequence[int]] = {}
         self.reasons: dict[str, str] = {}
         self.levels: dict[str | None, str] = {}
+        self._lost: set[str] = set()
 
     def environment_of(self, pod: FakePod) -> dict[str, str]:
         env = super().environment_of(pod)
@@ -121,8 +122,17 @@ class RoomPods(ProcessPods):
         self.reasons[pod.uid] = reason
         self._processes[pod.uid].kill()
 
+    def lose_node(self, *pods: FakePod) -> None:
+        """The node of these pods is gone, and they with it."""
+        self._lost |= {pod.uid for pod in pods}
+        for pod in pods:
+            self._processes[pod.uid].kill()
+
     def ended(self, pod: FakePod, code: int) -> None:
-        pod.exited(code, self.reasons.get(pod.uid, ""))
+        if pod.uid in self._lost:
+            pod.failed("NodeLost", "node node-1 is not there any more", "DeletionByPodGC")
+        else:
+            pod.exited(code, self.reasons.get(pod.uid, ""))
 
 
 class KubernetesRoom:

@@ -44,13 +44,21 @@ class S3Server:
     Attributes:
         endpoint: its URL.
         access_key, secret_key: the root account.
+        region: what clients have to sign for.
     """
 
-    region = "us-east-1"
-
-    def __init__(self, program: Path, folder: Path) -> None:
-        self.access_key = f"key{secrets.token_hex(12)}"
-        self.secret_key = secrets.token_hex(16)
+    def __init__(
+        self,
+        program: Path,
+        folder: Path,
+        *,
+        access_key: str | None = None,
+        secret_key: str | None = None,
+        region: str = "us-east-1",
+    ) -> None:
+        self.access_key = access_key or f"key{secrets.token_hex(12)}"
+        self.secret_key = secret_key or secrets.token_hex(16)
+        self.region = region
         self.port = free_port()
         self.endpoint = f"http://127.0.0.1:{self.port}"
         self._program = program
@@ -60,9 +68,9 @@ class S3Server:
             (folder / name).mkdir(parents=True)
         self.start()
 
-    def make_bucket(self) -> str:
-        """A fresh, empty bucket: its name."""
-        name = f"t-{secrets.token_hex(6)}"
+    def make_bucket(self, name: str | None = None) -> str:
+        """A fresh, empty bucket: its name, drawn unless it is given."""
+        name = name or f"t-{secrets.token_hex(6)}"
         (self._folder / "data" / name).mkdir()
         return name
 

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from runplane.events.causes import FailureCause
 from runplane.events.kinds import EventKind
 from runplane.events.status import RunStatus
 from runplane.testing.fake_cluster import Fault
@@ -32,6 +33,22 @@ def test_without_a_budget_a_run_that_lost_its_worker_fails_and_its_steps_are_sto
     (end,) = [e for e in events if e.kind == EventKind.RUN_FAILURE]
     assert "Detected that the run's worker is gone" in end.body["message"]
     assert not any(e.kind == EventKind.STEP_SUCCESS and e.step != "first" for e in events)
+
+
+def test_a_node_that_takes_the_runs_worker_and_a_step_along(make_room: MakeRoom) -> None:
+    room = make_room({"max_resume_run_attempts": 3})
+    run_id = room.submit("k8s", hold=["left", "right"])
+    room.wait_for("two bodies", lambda: room.started(run_id, "left", "right"))
+    room.daemon()
+
+    room.pods.lose_node(room.run_pod(run_id), room.step_pod(run_id, "left"))
+
+    room.wait_for("the lost step again", lambda: room.started(run_id, "left", n=2))
+    room.let_go(run_id)
+    assert room.wait_for_end(run_id) == [RunStatus.SUCCESS], room.story()
+    assert causes(room.check(run_id)) == {"left": [FailureCause.NODE_LOST]}
+    assert not room.started(run_id, "right", n=2), "its pod lives on another node"
+    assert room.instance.journal.head(run_id).epoch == 2
 
 
 def test_an_api_that_answers_nothing_but_503_loses_no_run(make_room: MakeRoom) -> None:

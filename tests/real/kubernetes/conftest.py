@@ -40,6 +40,7 @@ def make_house(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[MakeHouse]:
     """Makes a house; arguments are more of the launcher's config. Each has a namespace and a database of its own."""
+    monkeypatch.setenv("DAGSTER_PG_USERNAME", "postgres")
     monkeypatch.setenv("DAGSTER_PG_PASSWORD", PASSWORD)
     port = urlsplit(postgres_server.url()).port or 5432
     places = [(namespace, postgres_database)]

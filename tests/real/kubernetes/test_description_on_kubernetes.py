@@ -1,9 +1,10 @@
-"""The description's listings and documents, on a real cluster: what `kubectl get job,pod` shows after a run, and its pods as they are."""
+"""The description's listings, on a real cluster: what `kubectl get job,pod` shows after a run."""
 
 from __future__ import annotations
 
 import re
 
+from cluster.clusters import Cluster
 from runplane.cli.phases import attempts_in_pods, phases
 from runplane.cli.reading import read_story
 from runplane.events.status import RunStatus
@@ -14,16 +15,14 @@ from services.kubernetes_house import House
 STEPS = 6
 
 
-def rows(house: House, kind: str) -> list[list[str]]:
+def rows(cluster: Cluster, namespace: str, kind: str) -> list[list[str]]:
     """What `kubectl get` prints, in words, without the head."""
-    return [
-        line.split() for line in house.cluster.kubectl("get", kind, "-n", house.namespace, "--no-headers").splitlines()
-    ]
+    return [line.split() for line in cluster.kubectl("get", kind, "-n", namespace, "--no-headers").splitlines()]
 
 
-def shown(house: House, run_id: str) -> tuple[list[str], list[str]]:
+def shown(cluster: Cluster, namespace: str, run_id: str) -> tuple[list[str], list[str]]:
     """Names of the Jobs of the run and of steps, all Complete 1/1, each with one pod that is Completed 0/1 and never started again."""
-    jobs, pods = rows(house, "job"), rows(house, "pod")
+    jobs, pods = rows(cluster, namespace, "job"), rows(cluster, namespace, "pod")
     assert {tuple(job[1:3]) for job in jobs} == {("Complete", "1/1")}
     assert {tuple(pod[1:4]) for pod in pods} == {("0/1", "Completed", "0")}
     assert sorted(re.sub("-[a-z0-9]{5}$", "", pod[0]) for pod in pods) == sorted(job[0] for job in jobs)
@@ -33,9 +32,9 @@ def shown(house: House, run_id: str) -> tuple[list[str], list[str]]:
     return of_run, of_steps
 
 
-def jobs_are_complete(house: House) -> bool:
+def jobs_are_complete(cluster: Cluster, namespace: str) -> bool:
     """A Job is Complete some seconds after its code ran."""
-    return all(job[1] == "Complete" for job in rows(house, "job"))
+    return all(job[1] == "Complete" for job in rows(cluster, namespace, "job"))
 
 
 def test_text_1_one_job_for_a_run_under_multiprocess(house: House) -> None:
@@ -43,8 +42,8 @@ def test_text_1_one_job_for_a_run_under_multiprocess(house: House) -> None:
 
     assert house.wait_for_end(run_id) is RunStatus.SUCCESS, house.story()
 
-    house.wait_for("its Job to be Complete", lambda: jobs_are_complete(house))
-    assert shown(house, run_id) == ([f"dagster-run-{run_id}"], [])
+    house.wait_for("its Job to be Complete", lambda: jobs_are_complete(house.cluster, house.namespace))
+    assert shown(house.cluster, house.namespace, run_id) == ([f"dagster-run-{run_id}"], [])
     house.check(run_id)
 
 
@@ -54,8 +53,8 @@ def test_text_3_a_job_for_the_run_and_one_for_each_step(house: House) -> None:
 
     assert house.wait_for_end(run_id) is RunStatus.SUCCESS, house.story()
 
-    house.wait_for("their Jobs to be Complete", lambda: jobs_are_complete(house))
-    of_run, of_steps = shown(house, run_id)
+    house.wait_for("their Jobs to be Complete", lambda: jobs_are_complete(house.cluster, house.namespace))
+    of_run, of_steps = shown(house.cluster, house.namespace, run_id)
     assert (of_run, len(of_steps)) == ([f"dagster-run-{run_id}"], STEPS)
     house.check(run_id)
     its_pods_are_told_from_the_log_alone(house, run_id, set(of_steps))

@@ -88,6 +88,27 @@ def close(fds: tuple[int, int]) -> None:
         os.close(fd)
 
 
+def test_where_no_path_can_be_written_to_logs_wait_in_memory(
+    machine: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a pod with a read-only root."""
+    (tmp_path / "memory").mkdir()
+    monkeypatch.setattr("runplane.storage.s3.store.MEMORY", tmp_path / "memory")
+    here, there = machine(local_dir="/sys/nobody/may/write/here"), machine()
+    key = new_log_key("r1")
+
+    fds = here.open(key)
+    write(fds, b"printed\n")
+    close(fds)
+    waits = here.local_dir
+    here.finish(key)
+
+    assert here.drain(30) == []
+    assert read_all(there, key) == (b"printed\n", True)
+    assert waits.is_relative_to(tmp_path / "memory")
+    assert not list(waits.rglob(f"{key[-1]}.*"))
+
+
 def test_a_log_is_read_on_another_machine_while_it_grows_and_lies_where_dagster_has_it(
     machine: Make, s3_server: s3.S3Server, s3_bucket: str
 ) -> None:
