@@ -79,6 +79,13 @@ class RawSection(FreeMap):
             section(self.name, value, problems)
 
 
+class Variable(Text):
+    """``NAME=VALUE``, or ``NAME``. Never shown; whether it is a secret is for its name to say (``job_checks.secrets_in_plain``)."""
+
+    def literals(self, value: Any, problems: Problems) -> None:
+        """None by its type alone."""
+
+
 JOB_FIELDS: dict[str, Field | Schema] = {
     "job_image": _TEXT,
     "image_pull_policy": Text(nullable=True, choices=("Always", "IfNotPresent", "Never")),
@@ -86,7 +93,7 @@ JOB_FIELDS: dict[str, Field | Schema] = {
     "service_account_name": _TEXT,
     "env_config_maps": ListOf(_NAME, nullable=True),
     "env_secrets": ListOf(_NAME, nullable=True),
-    "env_vars": ListOf(Text(secret=True), nullable=True),
+    "env_vars": ListOf(Variable(secret=True), nullable=True),
     "volume_mounts": Field(
         ListOf(KubernetesObject(kind="V1VolumeMount", required=("name",), sourced=True)), default=[]
     ),

@@ -15,6 +15,7 @@ from runplane.events.status import RunStatus
 from runplane.kube.access import cluster_access
 from runplane.kube.client import KubeClient
 from runplane.kube.roles import DAEMON, OWNER, RUN_WORKER, Permission
+from runplane.storage.contract import RunFilter
 from services.kubernetes_house import ACCOUNT, LAUNCHER, POWERLESS, House, MakeHouse
 from services.postgres import PostgresServer
 
@@ -68,8 +69,9 @@ def grant_steps_role(
     databases: list[str] = []
 
     def grant(house: House, database: str) -> None:
+        house.instance.runs.page(RunFilter(), limit=1)  # its schema is there
         monkeypatch.setenv("DAGSTER_HOME", str(house.folder))
-        printed = CliRunner().invoke(root, ["doctor", "--sql", "--role", STEPS_ROLE], catch_exceptions=False).output
+        printed = CliRunner().invoke(root, ["doctor", "--sql", "--role", STEPS_ROLE], catch_exceptions=False).stdout
         with psycopg.connect(postgres_server.url(database), autocommit=True) as connection:
             connection.execute(printed.encode())
             connection.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(role, STEPS_PASSWORD))

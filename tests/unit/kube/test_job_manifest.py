@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 
-from runplane.errors import ConfigErrors
+from runplane.config.schema import HIDDEN, ListOf
+from runplane.errors import ConfigErrors, Problems
 from runplane.kube.job_facts import RenderedJob, RunFacts, StepFacts, Surroundings
 from runplane.kube.job_manifest import run_job, step_job
 from runplane.kube.names import label_value, run_job_name, step_job_name
 from runplane.kube.settings import executor_settings, launcher_settings, resolved_launcher_config
+from runplane.kube.shapes import LAUNCHER
 
 RUN_ID = "3c58b39d-8a58-44ef-bca2-0e4ca8100b7a"
 POD = "spec.template.spec"
@@ -284,6 +286,20 @@ def test_a_literal_in_the_instance_is_told_only_where_it_travels() -> None:
 
     assert place in embedded.warnings[0]
     assert mounted.warnings == ()
+
+
+def test_a_variable_is_no_secret_but_by_its_name_and_is_never_shown() -> None:
+    shape, found = LAUNCHER.fields["env_vars"], Problems("env_vars")
+    assert isinstance(shape, ListOf)
+
+    shape.literals(["LEVEL=1", "DB_PASSWORD=s3cret"], found)
+
+    assert found.found == []
+    assert shape.fill(["LEVEL=1"], hide=True) == [HIDDEN]
+    job = rendered_run({"env_vars": ["LEVEL=1", "DB_PASSWORD=s3cret"]})
+    (warning,) = job.warnings
+    assert "DB_PASSWORD" in warning
+    assert "s3cret" not in warning
 
 
 # ------------------------------------------------------------------------------------------------ bad input
