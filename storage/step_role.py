@@ -21,6 +21,7 @@ GRANTS: Mapping[str, tuple[str, ...]] = {
     "feed": ("INSERT",),
     "pool": ("SELECT", "UPDATE"),
     "slot": ("SELECT", "DELETE"),
+    "output_value": ("SELECT", "INSERT"),
 }
 """Table -> verbs. A test shows that none can be left out."""
 SEQUENCES = ("feed_id_seq",)

@@ -10,7 +10,15 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from runplane.engine.snapshot import InputPlan, OutputPlan, OutputRef, PlanSnapshot, StepPlan
+from runplane.engine.snapshot import (
+    IN_DATABASE,
+    InputPlan,
+    OutputPlan,
+    OutputRef,
+    PlanSnapshot,
+    StepPlan,
+    StoredOutput,
+)
 from runplane.errors import RunplaneError
 from runplane.events.event import NewEvent
 from runplane.events.kinds import EventKind as K
@@ -77,9 +85,11 @@ def does_what_a_step_does(database: PostgresDatabase, run_id: str) -> None:
         event(K.ASSET_MATERIALIZATION, "b", **made),
         event(K.ASSET_OBSERVATION, "b", **made),
         event(K.ASSET_CHECK_EVALUATION, "b", **checked),
-        event(K.STEP_OUTPUT, "b", output="result", location={"path": "y"}),
+        event(K.STEP_OUTPUT, "b", output="result", location={IN_DATABASE: 1})._replace(value=b"pickled"),
     ]
     assert journal.append_as_attempt(run_id, ref, claimed.nonce, 1, written)
+    stored = StoredOutput(run_id, "b", "result", None, {IN_DATABASE: 1})
+    assert journal.values.get([stored], early=True) == [b"pickled"]
     assert journal.append_as_attempt(run_id, ref, claimed.nonce, 2, [event(K.STEP_SUCCESS, "b", duration_ms=1.0)])
     assert not journal.append_as_attempt(run_id, ref, "another", 3, [event(K.STEP_OUTPUT, "b", output="late")])
     assert isinstance(journal.claim(run_id, ref, "pod-3", event(K.STEP_WORKER_STARTED, "b")), NotClaimed)

@@ -5,8 +5,6 @@ Nothing in the documents is changed. What they leave out of a pod (they are extr
 
 from __future__ import annotations
 
-import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -39,23 +37,7 @@ IMAGE = "ghcr.io/ssup2-playground/k8s-data-platform_dagster-workflows:0.4.8"
 NODE_GROUP = ("node-group.dp.ssup2", "worker")
 ENV_CONFIG_MAP = "dagster-dagster-user-deployments-dagster-workflows-user-env"
 ACCOUNTS = {"dagster": "run-worker", CONTEXT["service_account_name"]: "run-worker", POWERLESS: None}
-WITH_S3 = """
-FROM {base}
-USER root
-RUN python3 -m venv /tmp/tools && /tmp/tools/bin/pip --python /opt/runplane/bin/python install --no-cache-dir 'runplane[s3]' && rm -r /tmp/tools
-USER 10001
-"""
-"""What logs in S3 take: the user's image has it."""
 PATIENCE_S = 120.0
-
-
-def build_with_s3(base: str, name: str) -> None:
-    """The user's image, with the client of S3."""
-    with tempfile.TemporaryDirectory(prefix="runplane-with-s3-") as folder:
-        Path(folder, "Dockerfile").write_text(WITH_S3.format(base=base))
-        build = ["docker", "build", "-q", "--network", "host", "-t", name, folder]
-        done = subprocess.run(build, check=False, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
 
 
 class DescribedCluster:
@@ -63,7 +45,7 @@ class DescribedCluster:
 
     Args:
         cluster: whose node is ours, with its registry.
-        image: the user's, in the Docker daemon.
+        image: the user's, in the cluster.
         postgres: has the name ``postgresql.postgresql`` in there.
         s3: has the name ``minio.minio``, and the account that the documents hold.
         folder: empty.

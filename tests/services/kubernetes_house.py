@@ -55,7 +55,7 @@ def ask(what, **words):
     """Tell the test something; true when it says that this may go on."""
     url = f"{os.environ['WATCHER']}/{what}?{urllib.parse.urlencode(words)}"
     try:
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=100) as answer:  # a test may do something before it answers
             return answer.status == 200
     except urllib.error.HTTPError:
         return False
@@ -173,16 +173,25 @@ defs = Definitions(jobs=[process_numbers, process_numbers_k8s, two, two_k8s, as_
 '''
 
 
+DOCKERFILE = """
+FROM {base}
+USER root
+RUN python3 -m venv /tmp/tools \\
+ && /tmp/tools/bin/pip --python /opt/runplane/bin/python install --no-cache-dir --disable-pip-version-check 'runplane[s3]' \\
+ && rm -r /tmp/tools
+USER 10001
+COPY definitions.py /app/workflows/definitions.py
+WORKDIR /app
+"""
+
+
 def build_workflows_image(base: str, name: str) -> None:
-    """A user's image: the project's, with the user's code. By Docker, from what is there."""
+    """A user's image: the project's, with the client of S3 and the user's code."""
     with tempfile.TemporaryDirectory(prefix="runplane-workflows-") as folder:
         Path(folder, "definitions.py").write_text(WORKFLOWS)
-        Path(folder, "Dockerfile").write_text(
-            f"FROM {base}\nCOPY definitions.py /app/workflows/definitions.py\nWORKDIR /app\n"
-        )
-        done = subprocess.run(
-            ["docker", "build", "-q", "-t", name, folder], check=False, capture_output=True, text=True
-        )
+        Path(folder, "Dockerfile").write_text(DOCKERFILE.format(base=base))
+        build = ["docker", "build", "-q", "--network", "host", "-t", name, folder]
+        done = subprocess.run(build, check=False, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
 
 

@@ -29,12 +29,17 @@ GRACE_S = 30.0
 
 def kill_worker(house: House, run_id: str) -> None:
     """SIGKILL the first process of the run's first pod, once it runs."""
-    job = f"dagster-run-{run_id}"
-    running = lambda: house.has_pod(job) and house.pod_of(job)["status"]["phase"] == "Running"
-    house.wait_for("the worker's pod", running)
-    (container,) = house.pod_of(job)["status"]["containerStatuses"]
+    found: list[str] = []
+
+    def runs() -> bool:
+        of_worker = [p for p in house.pods() if p["metadata"]["labels"]["job-name"] == f"dagster-run-{run_id}"]
+        running = [p["status"] for p in of_worker if p["status"]["phase"] == "Running"]
+        found.extend(status["containerStatuses"][0]["containerID"].partition("//")[2] for status in running)
+        return bool(found)
+
+    house.wait_for("the worker's pod", runs)
     assert house.cluster.node is not None
-    house.cluster.node.kill_container(container["containerID"].partition("//")[2])
+    house.cluster.node.kill_container(found[0])
 
 
 def nothing_is_left(house: House, run_id: str) -> bool:
