@@ -13,8 +13,8 @@ PAUSE_IMAGE = "runplane.test/pause:1"
 CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
 REGISTRY = "127.0.0.1:5000"
 """In the node's own network: no other process can be in its way."""
-NODE_GRACE_S = 10
-"""A node that is not heard of for so long is unreachable. Pods stay for five minutes more, unless they tolerate that for less."""
+NODE_GRACE_S = 30
+"""A node that is not heard of for so long is unreachable: longer than the outages that no run is to notice. Pods stay for five minutes more, unless they tolerate that for less."""
 
 
 def commands(settings: Settings, programs: Path) -> dict[str, list[str]]:

@@ -37,6 +37,11 @@ def jobs_are_complete(cluster: Cluster, namespace: str) -> bool:
     return all(job[1] == "Complete" for job in rows(cluster, namespace, "job"))
 
 
+def tokens_of_bodies(house: House) -> set[str]:
+    """Whether pods in which bodies ran have a way into the cluster."""
+    return {said["token"] for said in house.watcher.said if said["what"] == "start"}
+
+
 def test_text_1_one_job_for_a_run_under_multiprocess(house: House) -> None:
     run_id = house.submit("process_numbers")
 
@@ -44,6 +49,7 @@ def test_text_1_one_job_for_a_run_under_multiprocess(house: House) -> None:
 
     house.wait_for("its Job to be Complete", lambda: jobs_are_complete(house.cluster, house.namespace))
     assert shown(house.cluster, house.namespace, run_id) == ([f"dagster-run-{run_id}"], [])
+    assert tokens_of_bodies(house) == {"False"}, "its account has no role"
     house.check(run_id)
 
 
@@ -56,6 +62,7 @@ def test_text_3_a_job_for_the_run_and_one_for_each_step(house: House) -> None:
     house.wait_for("their Jobs to be Complete", lambda: jobs_are_complete(house.cluster, house.namespace))
     of_run, of_steps = shown(house.cluster, house.namespace, run_id)
     assert (of_run, len(of_steps)) == ([f"dagster-run-{run_id}"], STEPS)
+    assert tokens_of_bodies(house) == {"False"}, "steps have an account of their own"
     house.check(run_id)
     its_pods_are_told_from_the_log_alone(house, run_id, set(of_steps))
     launcher = house.instance.launcher

@@ -1,5 +1,5 @@
-"""Who may do what: each account has exactly the verbs that the docs list for its role, which every run here gets along with; steps have
-none, no token, and where that is asked for a role of their own in the database."""
+"""Who may do what: accounts have exactly the verbs that the docs list for their roles, with which all runs of these tests get along; steps
+may come as another role to the database."""
 
 from __future__ import annotations
 
@@ -46,18 +46,6 @@ def test_each_account_may_do_exactly_what_the_docs_list(house: House) -> None:
         }
 
         assert allowed == set(role), account
-
-
-def test_pods_without_a_role_have_no_token(house: House) -> None:
-    runs = [house.submit("two"), house.submit("two_k8s")]
-
-    for run_id in runs:
-        assert house.wait_for_end(run_id) is RunStatus.SUCCESS, house.story()
-
-    # Bodies of `two` are in the run's own pod, those of `two_k8s` in pods of their own.
-    told = {(s["run"], s["token"]) for s in house.watcher.said if s["what"] == "start"}
-    assert told == {(run_id, "False") for run_id in runs}
-    assert "forbidden" not in house.story().lower()
 
 
 @pytest.fixture
