@@ -244,7 +244,8 @@ def list_workers(as_document: bool) -> None:
     for one in workers:
         heard = f"heard of {one.age_s:.1f} s ago"
         click.echo(
-            f"{one.body.get('name')} process {one.owner.pid} on {one.owner.host}: {one.slots} slots, queues {', '.join(one.queues)}, {heard}"
+            f"{one.body.get('name')} process {one.owner.pid} on {one.owner.host}: {one.slots} slots, queues {', '.join(one.queues)},"
+            f" protocol {one.body.get('level')}, {heard}"
         )
     for queue in figures:
         nobody = "" if queue.workers else ", NO WORKER"

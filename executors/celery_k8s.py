@@ -72,6 +72,10 @@ class Pods:
             engine_event(f'Executing step "{ref.step}" in Kubernetes job {name}.', {"Kubernetes Job name": name}, ref),
         ]
 
+    def name(self, ref: AttemptRef) -> str:
+        """See ``StepKind``."""
+        return f"Kubernetes job {self._jobs.name(ref)}"
+
 
 class CeleryK8sJobExecutor(StepJobsExecutor):
     """Made by ``from_config``."""

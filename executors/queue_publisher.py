@@ -18,7 +18,7 @@ from ..storage.contract import AttemptRef
 from ..storage.step_queues import QueuedStep, StepQueues
 from .contract import PartFailed, RunnerNote, RunnerSignal, engine_event
 
-FIRST_REPEAT_S, LAST_REPEAT_S = 2.0, 15.0
+FIRST_REPEAT_S, LAST_REPEAT_S = 2.0, 10.0
 IN_SPITE_OF_DEPTH = 5
 """After so many looks a hint is sent again though enough messages wait: they may be somebody else's."""
 LOOK_S, TRY_AGAIN_S = 0.5, 1.0

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -19,6 +20,7 @@ from ..events.wire import to_text
 from ..storage.contract import AttemptRef
 from ..storage.leases import LOOKS_PER_TTL, BeatWatch
 from ..storage.step_queues import QueuedStep, StepQueues, watcher_gone
+from ..storage.version import LEVEL, major
 from .contract import PartFailed, RunnerNote, RunnerSignal, StepGone, StepOrder, StepRefused, engine_event
 from .settings import ExecutorContext
 from .step_arguments import step_arguments
@@ -45,6 +47,9 @@ class StepKind(Protocol):
     def taken(self, ref: AttemptRef, by: QueuedStep) -> Sequence[NewEvent]:
         """What is to be said when a worker has it."""
 
+    def name(self, ref: AttemptRef) -> str:
+        """What was started for it, for people."""
+
 
 class Processes:
     """Steps that are processes of their worker. See ``StepKind``."""
@@ -62,6 +67,10 @@ class Processes:
     def taken(self, ref: AttemptRef, by: QueuedStep) -> Sequence[NewEvent]:
         """See ``StepKind``."""
         return ()
+
+    def name(self, ref: AttemptRef) -> str:
+        """See ``StepKind``."""
+        return f"the process of step {ref.step}"
 
 
 class PublishesHints(Protocol):
@@ -114,6 +123,7 @@ class QueueRunner:
         self._watched: set[AttemptRef] = set()
         self._taken: set[AttemptRef] = set()
         self._causes: dict[AttemptRef, FailureCause] = {}
+        self._alone_since: dict[AttemptRef, float] = {}
         self._beats: dict[str, BeatWatch] = {}
         self._unheard: set[str] = set()
         self._closed = threading.Event()
@@ -197,7 +207,7 @@ class QueueRunner:
                 ended = True
                 self._watched.discard(ref)
                 self._taken.discard(ref)
-                if row is not None and row.watcher is not None and row.ended is None:
+                if row is not None and row.watcher is not None and row.ended is None and not row.is_apart:
                     self._queues.end(row.run_id, ref, row.watcher, {"text": evidence})
                 if row is not None and row.watcher is None and self._publisher is not None:
                     self._publisher.withdraw(row)
@@ -228,9 +238,27 @@ class QueueRunner:
             return _cause_of(row.ended), str(row.ended.get("text", "its worker says that it has ended"))
         if row.watcher is None:
             return (FailureCause.LOST, "it was taken back before a worker had it") if row.stopping else None
-        # What lives apart from its worker goes on: another worker adopts it, and says how it ends.
-        lost = None if row.is_apart else self._why_lost(row)
+        lost = self._why_lost(row)
+        if row.is_apart:
+            # It goes on without its worker: another one adopts it, and says how it ends.
+            return self._left_alone(row, lost)
         return None if lost is None else (FailureCause.LOST, lost)
+
+    def _left_alone(self, row: QueuedStep, lost: str | None) -> tuple[FailureCause, str] | None:
+        """Whether a canceled run goes on without what nobody ends: no worker has adopted it for as long as one may be silent. Its row stays, so
+        that the next worker of the queue ends it."""
+        if lost is None:
+            self._alone_since.pop(row.ref, None)
+            return None
+        alone_s = time.monotonic() - self._alone_since.setdefault(row.ref, time.monotonic())
+        is_canceled = self._causes.get(row.ref) is FailureCause.CANCELED
+        if not is_canceled or alone_s < self._ttl_s:
+            return None
+        text = f"{self._kind.name(row.ref)} was not deleted, as {lost}, and may still run: the next worker of queue {row.queue} deletes it"
+        self._report(
+            RunnerNote([engine_event(f"{text}. Start one: runplane celery worker start -q {row.queue}")], row.ref)
+        )
+        return FailureCause.CANCELED, text
 
     def _why_lost(self, row: QueuedStep) -> str | None:
         """How it is known that nobody watches a step that was taken; None: its worker may live."""
@@ -252,19 +280,27 @@ class QueueRunner:
                 self._report(RunnerNote(events, row.ref))
 
     def _say_unheard(self, waiting: Sequence[QueuedStep], unwatched: Sequence[QueuedStep]) -> None:
-        """Name each queue that steps wait in, or that pods run in which nobody watches, and no worker listens to; once, until one does."""
+        """Name each queue that steps wait in, or that pods run in which nobody watches, and no worker of this version listens to; once, until
+        one does."""
         late = {row.queue for row in (*waiting, *unwatched) if row.waited_s > SAID_AFTER_S}
         if not late and not self._unheard:
             return
-        heard = {one.name for one in self._queues.figures() if one.workers}
+        listening = self._queues.listening()
+        heard = {queue for queue, levels in listening.items() if any(major(one) == major(LEVEL) for one in levels)}
         self._unheard -= heard
         for queue in sorted(late - heard - self._unheard):
             self._unheard.add(queue)
             steps = [row.ref.step for row in waiting if row.queue == queue]
             alone = sum(row.queue == queue for row in unwatched)
             what = f"{len(steps)} steps wait there ({', '.join(steps[:5])})" if steps else "no step waits there"
+            others = " and ".join(sorted(listening.get(queue, ())))
+            nobody = (
+                f"No worker of protocol {LEVEL} listens to queue {queue}, only of {others}"
+                if others
+                else f"No worker listens to queue {queue}"
+            )
             text = (
-                f"No worker listens to queue {queue}: {what}{f', and nobody watches {alone} pods' if alone else ''}."
+                f"{nobody}: {what}{f', and nobody watches {alone} pods' if alone else ''}."
                 f" Start one: runplane celery worker start -q {queue}"
             )
             self._report(RunnerNote([engine_event(text)]))

@@ -10,6 +10,9 @@ What lives *apart* from its worker (a pod) goes on without it and is adopted by 
 end: then two watch the same pod, which changes nothing, and the row says whose word counts.
 
 The process of a whole run may stand in a queue too (``run_process``). It needs no attempt: it may be taken while its run is under way.
+
+Workers of several versions may listen to one queue. A worker is given nothing of a run that is coordinated at another major protocol level:
+it waits for a worker that understands it. The process of a run is also given to a worker of a later one, which goes on with older runs.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from .database import Database
 from .dialect import Outcome, Statement
 from .liveness import proven_gone
 from .rules import Rules
+from .version import LEVEL, major
 
 RUN_STEP = ""
 """In place of a step's key: the process that coordinates the run."""
@@ -98,10 +102,12 @@ class Adopted:
 @record
 class NotTaken:
     """Why not: ``full`` (the queue's slots are in use; ask again), ``held`` (another worker has it), ``ended`` (it is to stop or has ended, or
-    its run is ending), ``unknown`` (nothing of the kind was issued to this queue)."""
+    its run is ending), ``unknown`` (nothing of the kind was issued to this queue), ``other_level`` (its run is coordinated at a protocol level
+    that this version does not serve, `detail`; its hint goes back with `priority`)."""
 
     why: str
     detail: str = ""
+    priority: int = 0
 
 
 @record
@@ -155,7 +161,7 @@ class StepQueues:
         self._database = database
         self._rules = Rules(database.dialect)
         self._ttl_s = ttl_s
-        self._sql = {name: self._rules.named(text) for name, text in _texts(database.dialect.now).items()}
+        self._sql = {name: self._rules.named(text) for name, text in _texts(database.dialect.now, major(LEVEL)).items()}
 
     # The coordinator -----------------------------------------------------------------------------------------------------------
 
@@ -186,6 +192,15 @@ class StepQueues:
     def waiting_in(self, queue: str) -> int:
         """How many attempts, of any run, nobody took."""
         return int(self._database.read(self._sql["waiting"], {"queue": queue})[0][0])
+
+    def listening(self) -> dict[str, set[str]]:
+        """Queues that living workers listen to, with the protocol levels of these."""
+        found: dict[str, set[str]] = {}
+        for one in self.workers():
+            if one.age_s < self._ttl_s:
+                for queue in one.queues:
+                    found.setdefault(queue, set()).add(str(one.body.get("level", LEVEL)))
+        return found
 
     def figures(self) -> list[QueueFigures]:
         """All queues that hold something or are listened to, by name."""
@@ -243,12 +258,14 @@ class StepQueues:
         )
         if not outcomes[-1].rows:
             return NotTaken("unknown", f"no attempt {ref.n} of step {ref.step} of run {run_id} is in queue {queue}")
-        watcher, found_token, stop, ended, body, can_run = outcomes[-1].rows[0]
+        watcher, found_token, stop, ended, body, can_run, served, level, rank = outcomes[-1].rows[0]
         if (watcher, found_token) == (worker_id, token) and ended is None:
             return Taken(json.loads(body))
         if stop is not None or ended is not None or not can_run:
             return NotTaken("ended")
-        return NotTaken("full") if watcher is None else NotTaken("held", watcher)
+        if watcher is not None:
+            return NotTaken("held", watcher)
+        return NotTaken("full") if served else NotTaken("other_level", level, -int(rank))
 
     def adopt(self, queues: Sequence[str], worker_id: str, token: str, *, mine_too: bool = False) -> list[Adopted]:
         """Become the watcher of all that lives apart in these queues and whose watcher is not heard of. More than this worker's slots, if it has
@@ -339,7 +356,7 @@ def _queued(row: tuple[Any, ...]) -> QueuedStep:
     )
 
 
-def _texts(now: str) -> dict[str, str]:
+def _texts(now: str, level: int) -> dict[str, str]:
     this = "run_id = :run AND step = :step AND n = :n"
     attempt = "SELECT 1 FROM {attempt} a WHERE a.run_id = {queued_step}.run_id AND a.step = {queued_step}.step AND a.n = {queued_step}.n"
     # The process of a run: it has no attempt, so that what is said of attempts below never holds for it.
@@ -354,6 +371,12 @@ def _texts(now: str) -> dict[str, str]:
         " AND h.intent = 'none')"
     )
     can_run = f"({run_is_open} OR EXISTS ({attempt} AND a.state = 'issued') AND {run_goes_on})"
+    its_run = "FROM {run_head} h WHERE h.run_id = {queued_step}.run_id"
+    # A step writes what its coordinator reads. As far as its major version goes, a level is a decimal number.
+    served = (
+        f"NOT EXISTS (SELECT 1 {its_run} AND (CAST(h.level AS REAL) >= {level + 1}"
+        f" OR NOT {is_run} AND CAST(h.level AS REAL) < {level}))"
+    )
     lives = f"w.at > {now} - :ttl"
     free = "watcher IS NULL AND stop IS NULL AND ended IS NULL"
     # A run's process ends with its worker, so it counts while that is heard of; a step counts until its coordinator has decided.
@@ -362,7 +385,10 @@ def _texts(now: str) -> dict[str, str]:
         f" AND (r.step <> '{RUN_STEP}' OR EXISTS (SELECT 1 FROM {{step_worker}} w WHERE w.worker_id = r.watcher AND {lives})))"
     )
     slots = f"(SELECT coalesce(sum(w.slots), 0) FROM {{step_worker}} w WHERE w.queue = :queue AND {lives})"
-    waiting = f"SELECT run_id, step, n, queue FROM {{queued_step}} WHERE queue IN (SELECT v.name FROM {{names}} v) AND {free} AND {can_run}"
+    waiting = (
+        "SELECT run_id, step, n, queue FROM {queued_step} WHERE queue IN (SELECT v.name FROM {names} v)"
+        f" AND {free} AND {can_run} AND {served}"
+    )
     return {
         "put": "INSERT INTO {queued_step} (run_id, step, n, queue, rank, at, body, apart)"
         f" VALUES (:run, :step, :n, :queue, :rank, {now}, :body, :apart) ON CONFLICT (run_id, step, n) DO NOTHING",
@@ -395,16 +421,17 @@ def _texts(now: str) -> dict[str, str]:
         "sweep_runs": f"DELETE FROM {{queued_step}} WHERE queue = :queue AND {is_run} AND (watcher IS NULL OR ended IS NOT NULL)"
         f" AND NOT {is_open}",
         "take": f"UPDATE {{queued_step}} SET watcher = :me, token = :token, taken = {now} WHERE {this} AND queue = :queue AND {free}"
-        f" AND {can_run} AND {running} < {slots}"
+        f" AND {can_run} AND {served} AND {running} < {slots}"
         " AND EXISTS (SELECT 1 FROM {step_worker} w WHERE w.worker_id = :me AND w.queue = :queue)",
-        "look": f"SELECT watcher, token, stop, ended, body, CASE WHEN {can_run} THEN 1 ELSE 0 END FROM {{queued_step}}"
+        "look": f"SELECT watcher, token, stop, ended, body, CASE WHEN {can_run} THEN 1 ELSE 0 END,"
+        f" CASE WHEN {served} THEN 1 ELSE 0 END, (SELECT h.level {its_run}), rank FROM {{queued_step}}"
         f" WHERE {this} AND queue = :queue",
         "end": f"UPDATE {{queued_step}} SET ended = coalesce(ended, :ended) WHERE {this} AND watcher = :me",
         "give_back": f"UPDATE {{queued_step}} SET watcher = NULL, token = NULL WHERE {this} AND watcher = :me"
         f" AND ended IS NULL AND stop IS NULL AND {run_is_open}",
         "remove_decided": f"DELETE FROM {{queued_step}} WHERE {this} AND watcher = :me AND NOT {is_open}",
         "adopt": "UPDATE {queued_step} SET watcher = :me, token = :token WHERE apart = 1 AND ended IS NULL AND watcher IS NOT NULL"
-        " AND queue IN (SELECT v.name FROM {names} v) AND (:mine = 1 AND watcher = :me OR NOT EXISTS"
+        f" AND queue IN (SELECT v.name FROM {{names}} v) AND {served} AND (:mine = 1 AND watcher = :me OR NOT EXISTS"
         f" (SELECT 1 FROM {{step_worker}} w WHERE w.worker_id = {{queued_step}}.watcher AND {lives}))",
         "hand_back": f"UPDATE {{queued_step}} SET watcher = '' WHERE {this} AND watcher = :me AND apart = 1 AND ended IS NULL",
         "adopted": f"SELECT run_id, step, n, body, CASE WHEN EXISTS ({attempt} AND a.state = 'issued') THEN 0 ELSE 1 END,"

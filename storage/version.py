@@ -29,13 +29,18 @@ LEVEL = "1.0"
 """Protocol level of this version: major.minor."""
 
 
+def major(level: str) -> int:
+    """The first number of a protocol level."""
+    return int(level.split(".")[0])
+
+
 def check_level(found: str | None, where: str) -> None:
     """Refuse to go on with a run that a later major version coordinated; a minor one is understood.
 
     Raises:
         VersionSkewError: it is of a later major version.
     """
-    if found is not None and int(found.split(".")[0]) > int(LEVEL.split(".")[0]):
+    if found is not None and major(found) > major(LEVEL):
         raise VersionSkewError(
             "the run was coordinated by a newer runplane, and this one can not go on with it",
             where=where,
@@ -51,7 +56,7 @@ def check_same_major(found: str | None, where: str) -> None:
     Raises:
         VersionSkewError: it does.
     """
-    if found is not None and found.split(".")[0] != LEVEL.split(".")[0]:
+    if found is not None and major(found) != major(LEVEL):
         raise VersionSkewError(
             "the run is coordinated by another major version of runplane, and this one can not take part",
             where=where,

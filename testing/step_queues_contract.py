@@ -17,6 +17,7 @@ from ..events.run import Run
 from ..storage.contract import Accepted, AttemptRef, Claimed, Issue, Owner, Seal
 from ..storage.database import Database
 from ..storage.deletion import Deletions
+from ..storage.dialect import Statement
 from ..storage.journal import Journal
 from ..storage.step_queues import NotTaken, QueuedStep, StepQueues, Taken, run_process
 from .journal_contract import LossyDatabase, event
@@ -82,6 +83,11 @@ class QueueHouse:
     def seal(self, ref: AttemptRef) -> None:
         """The coordinator decides."""
         self.journal.commit(self.run_id, self.epoch, next(self._batches), [Seal(ref, "lost", "gone")])
+
+    def is_of_level(self, level: str) -> None:
+        """A coordinator of this protocol level goes on with the run."""
+        sql = self.journal.rules.named("UPDATE {run_head} SET level = :level WHERE run_id = :run")
+        self.database.transact([Statement(sql, {"run": self.run_id, "level": level})])
 
     def state(self, ref: AttemptRef) -> QueuedStep | None:
         """The attempt in its queue; None: it is in none."""
@@ -441,6 +447,63 @@ class StepQueuesContract:
         to_end = house.queues.beat(worker("v"), ["q"], 2, {})
 
         assert {one.ref: one.grace_s for one in to_end} == {stopped: 3.0, sealed: 0.0}
+
+    # Workers and runs of other versions ----------------------------------------------------------------------------------------
+
+    @pytest.mark.parametrize("level", ["1.0", "1.10"])
+    def test_steps_of_a_run_of_another_minor_version_are_served(self, house: QueueHouse, level: str) -> None:
+        ref, pod = house.queued("a"), house.queued("pod", apart=True)
+        house.is_of_level(level)
+        house.listens("w", 2)
+
+        assert house.queues.next_in(["q"], 1) == [(house.run_id, ref, "q")]
+        assert [house.take(one, "w") for one in (ref, pod)] == [Taken(BODY)] * 2
+        house.queues.leave("w")
+        house.listens("v", 2)
+        assert [one.ref for one in house.queues.adopt(["q"], "v", "t2")] == [pod]
+
+    @pytest.mark.parametrize("level", ["0.9", "2.0"])
+    def test_steps_of_a_run_of_another_major_version_wait_for_others(self, house: QueueHouse, level: str) -> None:
+        ref, pod = house.queued("a", priority=7), house.queued("pod", apart=True)
+        house.listens("w", 3)
+        house.take(pod, "w")
+        house.is_of_level(level)
+
+        assert house.queues.next_in(["q"], 9) == []
+        assert house.take(ref, "w") == NotTaken("other_level", level, 7)
+        house.queues.leave("w")
+        house.listens("v", 3)
+        assert house.queues.adopt(["q"], "v", "t2") == []
+        found = house.state(pod)
+        assert found is not None
+        assert found.watcher == "w", "somebody took what he can not read"
+
+    @pytest.mark.parametrize(("level", "served"), [("0.9", True), ("1.4", True), ("2.0", False)])
+    def test_a_later_version_goes_on_with_an_older_run(self, house: QueueHouse, level: str, *, served: bool) -> None:
+        run = house.queued_run(2)
+        house.is_of_level(level)
+        house.listens("w", 1)
+
+        assert bool(house.queues.late_runs_in(["q"], -1.0)) is served
+        assert house.take(run, "w") == (Taken(RUN_BODY) if served else NotTaken("other_level", level))
+
+    def test_what_waits_for_another_version_ends_as_all_else(self, house: QueueHouse) -> None:
+        stopping, canceled = house.queued("a"), house.queued("b")
+        house.is_of_level("2.0")
+        house.listens("w", 2)
+        house.queues.ask_to_stop(house.run_id, stopping, 1.0)
+        assert house.take(stopping, "w") == NotTaken("ended")
+
+        house.journal.intend(house.run_id, "cancel", event(K.RUN_CANCELING), event(K.RUN_CANCELED))
+
+        assert house.take(canceled, "w") == NotTaken("ended")
+
+    def test_workers_are_told_by_queue_and_level(self, house: QueueHouse) -> None:
+        house.queues.beat(worker("w"), ["q", "other"], 1, {"level": "1.0"})
+        house.queues.beat(worker("v"), ["q"], 1, {"level": "2.1"})
+
+        assert house.queues.listening() == {"q": {"1.0", "2.1"}, "other": {"1.0"}}
+        assert StepQueues(house.database, ttl_s=-1.0).listening() == {}
 
     # The process of a run, which stands in a queue without an attempt ---------------------------------------------------------
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Protocol
 
-from ..celery_app.broker import Broker, BrokerUnavailableError, refuse_compression
+from ..celery_app.broker import Broker, BrokerUnavailableError, Got, refuse_compression
 from ..celery_app.hint import Hint, Refusal, read
 from ..celery_app.presence import Presence
 from ..serdes.record import record
@@ -16,6 +17,9 @@ from ..storage.step_queues import StepQueues
 
 AFTER_FOREIGN_S = 30.0
 """How long a queue is left alone in which somebody else's message was found."""
+LEFT_TO_OTHERS_S = 5.0
+"""How long a hint that was put back is left to other workers. After that it is dropped, so that it holds up nothing that stands behind it: its run
+sends it again, and the process of a run is found without one."""
 TRY_AGAIN_S = 1.0
 LATE_RUN_S = 5.0
 """A run's process that waits for so long is looked for in the database: whoever launched it may be gone, and nobody sends its hint again."""
@@ -39,6 +43,9 @@ class HintSource(Protocol):
     def next(self, queues: Sequence[str]) -> Pointed | None:
         """The next attempt of one of these queues, the first queue first; None: nothing now. Raises StorageUnavailableError."""
 
+    def give_back(self, pointed: Pointed, priority: int) -> None:
+        """This worker can not serve it; another one may."""
+
     def began(self, pointed: Pointed, pid: int) -> None:
         """It was taken, and its process was started: for tools that show what workers do."""
 
@@ -60,6 +67,9 @@ class FromDatabase:
         """See ``HintSource``."""
         found = self._queues.next_in(queues, 1)
         return Pointed(*found[0]) if found else None
+
+    def give_back(self, pointed: Pointed, priority: int) -> None:
+        """See ``HintSource``. It waits in the database, which gives it to others only."""
 
     def began(self, pointed: Pointed, pid: int) -> None:
         """See ``HintSource``. ``celery worker list`` asks the database."""
@@ -88,6 +98,7 @@ class FromBroker:
         self._say = say
         self.refused: Counter[str] = Counter()
         self._left_alone: dict[str, float] = {}
+        self._given_back: dict[Pointed, float] = {}
         self._is_away = False
         self._try_at = 0.0
 
@@ -122,6 +133,16 @@ class FromBroker:
         self._is_away = False
         return None
 
+    def give_back(self, pointed: Pointed, priority: int) -> None:
+        """See ``HintSource``. Its message was acknowledged: it is sent anew, behind what waits."""
+        now = time.monotonic()
+        self._given_back = {one: at for one, at in self._given_back.items() if now - at < 2 * LEFT_TO_OTHERS_S}
+        self._given_back[pointed] = now
+        with suppress(
+            BrokerUnavailableError
+        ):  # said when it is asked next; the hint is lost, and its run sends it again
+            self._broker.publish(self._hint(pointed), priority)
+
     def began(self, pointed: Pointed, pid: int) -> None:
         """See ``HintSource``."""
         self._presence.began(self._hint(pointed), pid)
@@ -151,8 +172,13 @@ class FromBroker:
                 return None
             hint = read(got.message, self._instance)
             if not isinstance(hint, Refusal):
-                self._broker.acknowledge(got)
-                return Pointed(hint.run, AttemptRef(hint.step, hint.attempt), queue)
+                pointed = Pointed(hint.run, AttemptRef(hint.step, hint.attempt), queue)
+                given_back_at = self._given_back.get(pointed)
+                if given_back_at is None:
+                    self._broker.acknowledge(got)
+                    return pointed
+                self._comes_again(got, pointed, given_back_at)
+                continue
             self._refuse(queue, hint)
             if hint.is_others:
                 self._broker.give_back(got)
@@ -160,6 +186,16 @@ class FromBroker:
             else:
                 self._broker.acknowledge(got)
         return None
+
+    def _comes_again(self, got: Got, pointed: Pointed, given_back_at: float) -> None:
+        """A hint that this worker has put back: nobody else has taken it."""
+        others_until = given_back_at + LEFT_TO_OTHERS_S
+        if time.monotonic() < others_until:
+            self._broker.give_back(got)
+            self._left_alone[pointed.queue] = others_until
+        else:
+            del self._given_back[pointed]
+            self._broker.acknowledge(got)
 
     def _refuse(self, queue: str, refusal: Refusal) -> None:
         self.refused[refusal.why] += 1

@@ -137,6 +137,7 @@ class QueueWorker:
         self._parked: dict[str, _Parked] = {}
         self._to_end: dict[Key, HeldStep] = {}
         self._answers: Counter[str] = Counter()
+        self._levels_left: set[str] = set()
         self._lock = threading.Lock()
         self._leaving = threading.Event()
         self._done = threading.Event()
@@ -241,11 +242,19 @@ class QueueWorker:
             if answer.why == "full":
                 return True
             self._answers[answer.why] += 1
+            if answer.why == "other_level":
+                self._source.give_back(pointed, answer.priority)
+                self._say_left(answer.detail)
         else:
             self._answers["taken"] += 1
             self._start(pointed, answer.body)
         del self._parked[pointed.queue]
         return True
+
+    def _say_left(self, level: str) -> None:
+        if level not in self._levels_left:
+            self._levels_left.add(level)
+            self._say(f"Runs at protocol {level} are left to workers of that version: this one serves {LEVEL}.")
 
     def _start(self, pointed: Pointed, body: Mapping[str, Any]) -> None:
         key = (pointed.run_id, pointed.ref)

@@ -27,18 +27,12 @@ from runplane.plan.compile import compile_plan
 from runplane.testing.crashing import CRASH_AT_ENV
 from runplane.testing.fake_cluster import FakeCluster, FakePod, ProcessPods
 from runplane.testing.tier_a import check_events, check_no_success_ran_again
+from services import other_versions
 
 ROOM_ENV = "ROOM"
 GRACE_S = 2
 PATIENCE_S = 90.0
 NS = "default"
-OF_LEVEL = """
-import runpy, sys
-import runplane.storage.version as version
-version.LEVEL = sys.argv.pop(1)
-runpy.run_module("runplane", run_name="__main__", alter_sys=True)
-"""
-"""An image of another version: the same program, which takes itself to be of that level."""
 STEPS = ("first", "left", "right", "last")
 WORKFLOWS = """
 import json, os, time
@@ -115,7 +109,7 @@ class RoomPods(ProcessPods):
 
     def program_of(self, pod: FakePod) -> list[str]:
         level = self.levels.get(pod.annotations.get("runplane/step-key"))
-        return super().program_of(pod) if level is None else [sys.executable, "-c", OF_LEVEL, level]
+        return super().program_of(pod) if level is None else other_versions.command(level)
 
     def kill(self, pod: FakePod, reason: str = "") -> None:
         """SIGKILL the pod's first process, behind the cluster's back."""

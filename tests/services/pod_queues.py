@@ -23,18 +23,11 @@ COPIED = ["BODIES", "NAP", "DAGSTER_HOME", MARK_ENV, LEASE_TTL_ENV]
 
 
 def code(broker: str, width: int, **config: Any) -> str:
-    """The jobs of ``queue_workers`` with steps that are pods, and one with `width` steps in each of two queues."""
+    """The jobs of ``queue_workers`` with steps that are pods."""
     given = {"broker": broker, "job_image": "img:1", "env_vars": COPIED, **config}
-    text = queue_workers.CODE.replace(
-        'celery_executor.configured({"broker": "THE BROKER"})', f"celery_k8s_job_executor.configured({given!r})"
-    )
-    assert "celery_k8s_job_executor" in text
-    return text.replace("celery_executor,", "celery_k8s_job_executor,") + (
-        "\n\n@job(executor_def=ON)\ndef many():\n"
-        f"    count = {width}\n"
-        "    for body in [*steps('narrow', 'narrow', count), *steps('wide', 'wide', count)]:\n"
-        "        body()\n"
-    )
+    text = queue_workers.code(repr(given), width)
+    assert "celery_executor.configured(" in text
+    return text.replace("celery_executor", "celery_k8s_job_executor")
 
 
 class CountedPods:
@@ -87,13 +80,18 @@ class PodWords:
     Args:
         instance: where they store.
         seconds: how long each lives.
+
+    Attributes:
+        are_held: while it is true none ends.
+        succeeded: how often a pod of each step came to its end.
     """
 
     def __init__(self, instance: Instance, seconds: float) -> None:
         self.counted = CountedPods()
         self._instance = instance
         self._seconds = seconds
-        self._batches: Counter[str] = Counter()
+        self.are_held = False
+        self.succeeded: Counter[str] = Counter()
 
     def start(self, pod: FakePod) -> None:
         """See ``PodProgram``."""
@@ -120,6 +118,10 @@ class PodWords:
         pod.exited(143)
 
     def _succeed(self, pod: FakePod, run_id: str, ref: AttemptRef, nonce: str) -> None:
+        if self.are_held:
+            pod.after(0.05, lambda p: self._succeed(p, run_id, ref, nonce))
+            return
+        self.succeeded[ref.step] += 1
         self._instance.journal.append_as_attempt(run_id, ref, nonce, 1, [self._event(ref, EventKind.STEP_SUCCESS)])
         self.counted.ends(pod)
         pod.exited(0)
@@ -134,7 +136,7 @@ class PodQueues(QueueSystem):
     def __init__(
         self, folder: Path, broker: str, cluster: FakeCluster, nap_s: float = 0.3, width: int = 1, **config: Any
     ) -> None:
-        super().__init__(folder, broker, nap_s)
+        super().__init__(folder, broker, nap_s, config_source=config.get("config_source"))
         self.cluster = cluster
         self.file.write_text(SAY + code(broker, width, **config), encoding="utf-8")
         self.env |= {"RUNPLANE_PODS_ARE_LOCAL": "1", "KUBECONFIG": str(cluster.kubeconfig(folder))}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from services import other_versions
 from services.system import System
 
 CODE = """
@@ -18,6 +18,7 @@ from runplane import DynamicOut, DynamicOutput, celery_executor, in_process_exec
 
 QUEUE, PRIORITY = "dagster-celery/queue", "dagster-celery/priority"
 NAP = float(os.environ.get("NAP", "0.3"))
+WIDTH = 1
 ON = celery_executor.configured({"broker": "THE BROKER"})
 
 
@@ -63,6 +64,25 @@ def four_held():
         body()
 
 
+@job(executor_def=ON)
+def turns():
+    for number in range(WIDTH):
+        @op(name=f"work_{number}", tags={QUEUE: "work"})
+        def body(context):
+            say(context, "start")
+            while not os.path.exists(f"{os.environ['GATE']}-{context.step_key}"):
+                _time.sleep(0.05)
+            say(context, "end")
+
+        body()
+
+
+@job(executor_def=ON)
+def many():
+    for body in [*steps("narrow", "narrow", WIDTH), *steps("wide", "wide", WIDTH)]:
+        body()
+
+
 @op(tags={QUEUE: "work"})
 def succeeds(context):
     say(context, "start")
@@ -98,27 +118,38 @@ def by_priority():
 """
 
 
+def code(config: str, width: int) -> str:
+    """The jobs, with this configuration of their executor."""
+    return CODE.replace('{"broker": "THE BROKER"}', config).replace("WIDTH = 1\n", f"WIDTH = {width}\n")
+
+
 class QueueSystem(System):
-    """A system whose steps stand in queues of `broker`."""
+    """A system whose steps stand in queues of `broker`. `width`: of ``turns`` and of each half of ``many``."""
 
     def __init__(
-        self, folder: Path, broker: str, nap_s: float, yaml: str = "", config_source: Mapping[str, Any] | None = None
+        self,
+        folder: Path,
+        broker: str,
+        nap_s: float,
+        yaml: str = "",
+        config_source: Mapping[str, Any] | None = None,
+        width: int = 1,
     ) -> None:
         config = {"broker": broker, **({"config_source": dict(config_source)} if config_source else {})}
         self._gate = folder / "gate"
         env = {"NAP": str(nap_s), "GATE": str(self._gate)}
-        super().__init__(folder, CODE.replace('{"broker": "THE BROKER"}', repr(config)), yaml, env)
+        super().__init__(folder, code(repr(config), width), yaml, env)
         self.settings = folder / "celery.yaml"
         self.settings.write_text(json.dumps({"execution": {"config": config}}), encoding="utf-8")
         self._logs: dict[int, Path] = {}
 
-    def queue_worker(self, *words: str) -> subprocess.Popen[bytes]:
-        """A worker, when it has beaten."""
+    def queue_worker(self, *words: str, level: str | None = None) -> subprocess.Popen[bytes]:
+        """A worker, when it has beaten. `level`: it is of a version of this protocol level."""
         log = self.folder / f"queue-worker-{len(self._logs)}"
         file = log.with_suffix(".json")
         with log.open("wb") as out:
             worker = subprocess.Popen(
-                [sys.executable, "-m", "runplane", "celery", "worker", "start", "-y", str(self.settings), *words],
+                [*other_versions.command(level), "celery", "worker", "start", "-y", str(self.settings), *words],
                 env=self.environment(RUNPLANE_CELERY_WORKER_FILE=str(file)),
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
@@ -133,9 +164,10 @@ class QueueSystem(System):
         assert worker.poll() is None, log.read_text(encoding="utf-8")
         return worker
 
-    def open_gate(self) -> None:
-        """Let the bodies of ``four_held`` end."""
-        self._gate.touch()
+    def open_gate(self, step: str | None = None) -> None:
+        """Let the bodies of ``four_held`` end, or that of one step of ``turns``."""
+        gate = self._gate if step is None else self._gate.with_name(f"{self._gate.name}-{step}")
+        gate.touch()
 
     def launch(self, job: str) -> str:
         """Have the instance's launcher launch a run of a job of the file; its id."""

@@ -59,6 +59,11 @@ class RedisServer:
                 assert time.monotonic() < deadline, "redis-server does not answer"
                 time.sleep(0.05)
 
+    def freeze(self) -> None:
+        """Have it answer nobody, connections stay; until ``start``."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
     def stop(self) -> None:
         """End it as a power cut would."""
         if self._process is not None:

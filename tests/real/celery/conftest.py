@@ -31,10 +31,10 @@ def make_queues(tmp_path: Path) -> Iterator[MakeQueues]:
     """Makes a system with steps in queues of this broker."""
     made: list[QueueSystem] = []
 
-    def make(broker: str, nap_s: float = 0.3, yaml: str = "", config_source: Any = None) -> QueueSystem:
+    def make(broker: str, nap_s: float = 0.3, yaml: str = "", config_source: Any = None, width: int = 1) -> QueueSystem:
         folder = tmp_path / f"system-{len(made)}"
         folder.mkdir()
-        made.append(QueueSystem(folder, broker, nap_s, yaml, config_source))
+        made.append(QueueSystem(folder, broker, nap_s, yaml, config_source, width))
         return made[-1]
 
     yield make

@@ -22,6 +22,7 @@ from services.redis_server import RedisServer
 END_S = 120.0
 FOUR = {f"work_{i}": 1 for i in range(4)}
 LEAVES_WITHIN_S = 10.0
+AGAIN_AFTER_A_SECOND = {"broker_transport_options": {"visibility_timeout": 1}}
 MakePods = Callable[..., PodQueues]
 
 
@@ -166,6 +167,30 @@ def test_a_cancel_deletes_the_jobs_of_a_worker_that_is_dead(make_pods: MakePods,
     system.wait_for("the end of all rows", lambda: system.queued() == 0)
 
 
+def test_a_cancel_without_any_worker_ends_and_the_next_worker_deletes_what_was_left(
+    make_pods: MakePods, cluster: FakeCluster
+) -> None:
+    system = make_pods(nap_s=600.0)
+    leaving = system.queue_worker("-q", "work", "-c", "2")
+    run_id = system.create("four")
+    coordinator = system.worker(run_id)
+    system.wait_for("two bodies", lambda: len(system.bodies(run_id, "start")) == 2, 60)
+    leaving.send_signal(signal.SIGTERM)
+    assert leaving.wait(60) == 0
+
+    system.instance.cancel(run_id)
+
+    assert coordinator.wait(END_S) == 0
+    assert system.status(run_id) is RunStatus.CANCELED, system.story(run_id)
+    left = [job["metadata"]["name"] for job in cluster.all_jobs()]
+    told = [str(e.body.get("message")) for e in system.events(run_id)]
+    assert len(left) == 2
+    assert all(any(f"{name} was not deleted" in text for text in told) for name in left), told
+    system.queue_worker("-q", "work", "-c", "2")
+    system.wait_for("the end of what was left", lambda: cluster.all_jobs() == [] and system.pods() == [], 60)
+    system.wait_for("the end of all rows", lambda: system.queued() == 0)
+
+
 @pytest.mark.long
 def test_a_pod_that_takes_too_long_ends_its_step(make_pods: MakePods, cluster: FakeCluster) -> None:
     system = make_pods(nap_s=60.0, job_wait_timeout=2.0)
@@ -180,28 +205,60 @@ def test_a_pod_that_takes_too_long_ends_its_step(make_pods: MakePods, cluster: F
     assert cluster.all_jobs() == []
 
 
-def test_queues_bound_their_pods_with_a_worker_killed_in_between(
+def test_queues_bound_their_pods_with_every_worker_killed_in_between(
     make_pods: MakePods, redis_broker: RedisServer, cluster: FakeCluster
 ) -> None:
     count = scaled(8, long=50)
-    system = make_pods(redis_broker.url, width=count)
-    pods = words(system, cluster, 0.3)
-    system.queue_worker("-q", "narrow", "-c", "2")
-    doomed = system.queue_worker("-q", "wide", "-c", "2")
-    system.queue_worker("-q", "wide", "-c", "1")
+    system = make_pods(redis_broker.url, width=count, config_source=AGAIN_AFTER_A_SECOND)
+    pods = words(system, cluster, 0.1)
+    pods.are_held = True
+    workers = [("narrow", "2"), ("wide", "2"), ("wide", "1")]
+    living = [system.queue_worker("-q", queue, "-c", slots) for queue, slots in workers]
     run_id = system.create("many")
     coordinator = system.worker(run_id)
+    system.wait_for("both bounds", lambda: pods.counted.most == {"narrow": 2, "wide": 3}, 60)
 
-    system.wait_for("the first third", lambda: sum(pods.counted.begun.values()) > count * 2 / 3, 60)
-    doomed.kill()
-    doomed.wait()
-    system.queue_worker("-q", "wide", "-c", "2")
+    for doomed, (queue, slots) in zip(living, workers, strict=True):
+        doomed.kill()
+        doomed.wait()
+        system.queue_worker("-q", queue, "-c", slots)
+    pods.are_held = False
 
     assert coordinator.wait(END_S) == 0
     assert system.status(run_id) is RunStatus.SUCCESS, system.story(run_id)
     assert pods.counted.most == {"narrow": 2, "wide": 3}
-    assert set(pods.counted.begun.values()) == {1}
-    assert len(pods.counted.begun) == 2 * count
+    assert set(pods.counted.begun.values()) == set(pods.succeeded.values()) == {1}
+    assert len(pods.succeeded) == 2 * count
+
+
+@pytest.mark.long
+def test_a_worker_killed_each_second_on_a_broker_that_delivers_again_after_one(
+    make_pods: MakePods, redis_broker: RedisServer, cluster: FakeCluster
+) -> None:
+    system = make_pods(redis_broker.url, width=100, config_source=AGAIN_AFTER_A_SECOND)
+    pods = words(system, cluster, 5.0)
+    living = [system.queue_worker("-q", "narrow", "-q", "wide", "-c", "5") for _ in range(4)]
+    run_id = system.create("many")
+    coordinator = system.worker(run_id)
+
+    kills = 0
+    while coordinator.poll() is None:
+        began = time.monotonic()
+        living[0].kill()
+        living[0].wait()
+        living = [*living[1:], system.queue_worker("-q", "narrow", "-q", "wide", "-c", "5")]
+        kills += 1
+        time.sleep(
+            max(began + 1.0 - time.monotonic(), 0.0)
+        )  # what is wanted is a kill each second, wherever the run stands
+
+    assert coordinator.wait(END_S) == 0
+    assert system.status(run_id) is RunStatus.SUCCESS, system.story(run_id)
+    system.check(run_id)
+    assert set(pods.counted.begun.values()) == set(pods.succeeded.values()) == {1}
+    assert len(pods.succeeded) == 200
+    assert system.kinds(run_id)[K.STEP_SEALED] == 0, system.story(run_id)
+    print(f"{kills} kills")
 
 
 def test_many_pods_cost_a_worker_little(make_pods: MakePods, cluster: FakeCluster) -> None:
