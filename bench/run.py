@@ -22,6 +22,7 @@ import in_process_ops
 import multiprocess_ops
 import notifications
 import plans
+import queued_steps
 import run_queue
 import scaling
 import start_up
@@ -38,6 +39,7 @@ QUESTIONS: dict[str, tuple[str, Callable[[Bench], Iterator[Row]]]] = {
     "multiprocess_ops": ("An op in a process of its own", multiprocess_ops.rows),
     "step_start": ("From a step's order to its first line", step_start.rows),
     "step_pods": ("Steps as Kubernetes Jobs, on a cluster in memory", step_pods.rows),
+    "queued_steps": ("A step in a queue", queued_steps.rows),
     "plans": ("Plans", plans.rows),
     "event_log": ("Events", event_log.rows),
     "notifications": ("What it costs to wake readers", notifications.rows),
