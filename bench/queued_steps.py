@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 import databases  # noqa: F401 - makes the tests' servers importable
 import psutil
 from comparison import PROGRAMS, Bench, Figure, Row, Side, alone
+
 from services.redis_server import RedisServer
 
 OPS = 10

@@ -13,7 +13,9 @@ from pathlib import Path
 from services.ports import free_port
 
 START_S = 90.0
-CONFIGURATION = "consumer_timeout = 60000\nloopback_users = none\n"
+CONFIGURATION = "consumer_timeout = {timeout_ms}\nloopback_users = none\n"
+ADVANCED = "[{{rabbit, [{{channel_tick_interval, {tick_ms}}}]}}].\n"
+"""Channels look at what is not acknowledged at each tick."""
 
 
 class RabbitServer:
@@ -21,13 +23,16 @@ class RabbitServer:
 
     Args:
         folder: for its data and logs; the user `rabbitmq` may go there.
+        consumer_timeout_s: a message that is not acknowledged for so long costs its consumer the channel.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, consumer_timeout_s: float = 60.0) -> None:
         self._folder = folder
         self.port, self._distribution = free_port(), free_port()
         self._process: subprocess.Popen[bytes] | None = None
-        (folder / "rabbitmq.conf").write_text(CONFIGURATION, encoding="utf-8")
+        timeout_ms = int(1000 * consumer_timeout_s)
+        (folder / "rabbitmq.conf").write_text(CONFIGURATION.format(timeout_ms=timeout_ms), encoding="utf-8")
+        (folder / "advanced.config").write_text(ADVANCED.format(tick_ms=min(timeout_ms, 60_000)), encoding="utf-8")
         (folder / "enabled_plugins").write_text("[].", encoding="utf-8")
         if os.geteuid() == 0:
             user = pwd.getpwnam("rabbitmq")
@@ -54,6 +59,7 @@ class RabbitServer:
             "RABBITMQ_MNESIA_BASE": str(self._folder / "data"),
             "RABBITMQ_LOG_BASE": str(self._folder / "log"),
             "RABBITMQ_CONFIG_FILE": str(self._folder / "rabbitmq"),
+            "RABBITMQ_ADVANCED_CONFIG_FILE": str(self._folder / "advanced.config"),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(self._folder / "enabled_plugins"),
         }
         who: dict[str, str] = {"user": "rabbitmq", "group": "rabbitmq"} if os.geteuid() == 0 else {}
