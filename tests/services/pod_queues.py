@@ -18,7 +18,7 @@ from services import queue_workers
 from services.queue_workers import QueueSystem
 from services.system import MARK_ENV, SAY
 
-COPIED = ["BODIES", "NAP", "DAGSTER_HOME", MARK_ENV, LEASE_TTL_ENV]
+COPIED = ["BODIES", "NAP", "GATE", "DAGSTER_HOME", MARK_ENV, LEASE_TTL_ENV]
 """What a pod's process is given of the coordinator's environment."""
 
 

@@ -94,9 +94,9 @@ def test_a_run_of_pods_by_redis(make_pods: MakePods, redis_broker: RedisServer, 
 
 
 def test_a_killed_workers_pods_go_on_and_are_adopted(make_pods: MakePods) -> None:
-    system = make_pods(nap_s=4.0)
+    system = make_pods()
     doomed = system.queue_worker("-q", "work", "-c", "4")
-    run_id = system.create("four")
+    run_id = system.create("four_held")
     coordinator = system.worker(run_id)
     system.wait_for("four bodies", lambda: len(system.bodies(run_id, "start")) == 4, 60)
 
@@ -104,7 +104,8 @@ def test_a_killed_workers_pods_go_on_and_are_adopted(make_pods: MakePods) -> Non
     doomed.wait()
     heir = system.queue_worker("-q", "work", "-c", "1")
 
-    system.wait_for("the adoption", lambda: system.state(heir)["pods"] == 4, 20)
+    system.wait_for("the adoption", lambda: system.state(heir)["pods"] == 4, 60)
+    system.open_gate()
     assert coordinator.wait(END_S) == 0
     succeeded_at_once(system, run_id)
 

@@ -62,11 +62,11 @@ def cluster() -> Iterator[FakeCluster]:
 
 
 def test_pods_of_another_version_are_not_adopted(tmp_path: Path, cluster: FakeCluster) -> None:
-    queues = PodQueues(tmp_path, "database", cluster, nap_s=6.0)
+    queues = PodQueues(tmp_path, "database", cluster)
     try:
         newer = queues.queue_worker("-q", "work", "-c", "4", level="2.0")
         doomed = queues.queue_worker("-q", "work", "-c", "4", level="1.7")
-        run_id = queues.create("four")
+        run_id = queues.create("four_held")
         coordinator = queues.worker(run_id)
         queues.wait_for("four bodies", lambda: len(queues.bodies(run_id, "start")) == 4, 60)
 
@@ -75,6 +75,7 @@ def test_pods_of_another_version_are_not_adopted(tmp_path: Path, cluster: FakeCl
         heir = queues.queue_worker("-q", "work", "-c", "1", level="1.2")
 
         queues.wait_for("the adoption", lambda: queues.state(heir)["pods"] == 4, 60)
+        queues.open_gate()
         assert coordinator.wait(END_S) == 0
         done_at_once(queues, run_id)
         assert queues.state(newer)["answers"] == {}, "without a broker it is not even shown what it can not serve"
