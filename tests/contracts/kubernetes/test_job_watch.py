@@ -178,7 +178,7 @@ def test_bookmarks_keep_a_watch_young_that_has_nothing_to_tell(
 
 
 def test_now_and_then_it_lists_though_the_watch_goes_well(cluster: FakeCluster, client: KubeClient) -> None:
-    pace = replace(PACE, watch_s=0.1, resync_s=0.2)
+    pace = replace(PACE, watch_s=1.5, stall_s=60, resync_s=0.2)  # each watch ends after its second, in order
     watch = JobWatch(client, NS, "run=r", lambda job: None, pace)
     watch.start()
 
