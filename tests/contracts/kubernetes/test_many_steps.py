@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +14,7 @@ import psutil
 import pytest
 
 from runplane.definitions.code_loading import load_job
-from runplane.events.argv import COMPRESSED_STEP_ARGS_ENV
+from runplane.events.argv import COMPRESSED_STEP_ARGS_ENV, RUN_ARGS_ENV
 from runplane.events.event import NewEvent
 from runplane.events.kinds import EventKind
 from runplane.events.origin import FileCodePointer, JobOrigin, RepositoryOrigin
@@ -27,7 +29,7 @@ from runplane.plan.compile import compile_plan
 from runplane.storage.contract import AttemptRef, Claimed
 from runplane.testing.fake_cluster import FakeCluster, FakePod, Fault
 from runplane.testing.fake_cluster.pods import Script
-from runplane.testing.tier_a import Place, Runs
+from runplane.testing.tier_a import Place
 from scale import scaled
 from services.k8s_bench import Bench, Jobs, order
 
@@ -116,12 +118,18 @@ def test_a_run_of_many_steps(tmp_path: Path) -> None:
     pointer = FileCodePointer(str(file), "wide", str(tmp_path))
     plan = compile_plan(load_job(pointer, "wide"), {})
     place = Place.in_sqlite(tmp_path)
-    runs = Runs(place, "tier_a_in_process")
     with FakeCluster() as cluster, place.instance() as instance:
         cluster.program = lambda pod: Script(lambda p: writes_its_outcome(instance, p))
         place.env["KUBECONFIG"] = str(cluster.kubeconfig(tmp_path))
         run = instance.create(RunRequest("wide", JobOrigin("wide", RepositoryOrigin("python", pointer)), plan))
-        worker = runs.worker(run.run_id)
+        # A process of its own, and not one that is forked from another: its memory is looked at.
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "runplane", "api", "execute_run"],
+            env=place.environment(**{RUN_ARGS_ENV: instance.document(run)}),
+            cwd=tmp_path,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         began, most = time.monotonic(), 0
         while worker.poll() is None:
             try:
@@ -129,10 +137,10 @@ def test_a_run_of_many_steps(tmp_path: Path) -> None:
             except psutil.NoSuchProcess:
                 break
             time.sleep(0.2)
+        worker.wait(60)
         took = time.monotonic() - began
         counts: dict[str, Any] = dict(cluster.counts())
         print(json.dumps({"seconds": round(took), "MiB": most // 2**20, **counts}))
-        runs.close()
 
         assert worker.returncode == 0
         assert instance.journal.head(run.run_id).status is RunStatus.SUCCESS
