@@ -406,8 +406,12 @@ class House:
     def unfinished_jobs(self, run_id: str) -> list[str]:
         """Jobs of a run that are not over."""
         of_run = [j for j in self.jobs() if j["metadata"]["labels"].get("dagster/run-id") == run_id]
-        over = lambda job: {c["type"] for c in job["status"].get("conditions", ())} & {"Complete", "Failed"}
-        return [job["metadata"]["name"] for job in of_run if not over(job)]
+        ended = {"Complete", "Failed"}
+        return [
+            job["metadata"]["name"]
+            for job in of_run
+            if ended.isdisjoint(c["type"] for c in job["status"].get("conditions", ()))
+        ]
 
     def live_pods(self, run_id: str) -> list[str]:
         """Pods of a run that have not ended."""
