@@ -91,6 +91,7 @@ def test_what_is_wrong_is_said_at_the_start_and_all_at_once(make_queues: MakeQue
     away.stop()
     misnamed = queues.cli("celery", "worker", "start", "-q", "no queue")
     key = started(queues, {"brokr": "redis://h"})
+    pool = queues.cli("celery", "worker", "start", "-P", "prefork")
 
     for text in ("kafka", "config_source.task_serializer", "broker_heartbeat"):
         assert text in unknown.stderr
@@ -98,4 +99,5 @@ def test_what_is_wrong_is_said_at_the_start_and_all_at_once(make_queues: MakeQue
     assert "wrong@" not in refused.stderr
     assert "is no name of a queue" in misnamed.stderr
     assert "unknown key" in key.stderr
-    assert 0 not in [one.returncode for one in (unknown, refused, misnamed, key)]
+    assert "Leave --pool out" in pool.stderr
+    assert 0 not in [one.returncode for one in (unknown, refused, misnamed, key, pool)]
