@@ -101,11 +101,17 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def jobs() -> str:
+    """Code of some jobs, and no Definitions."""
+    return JOBS
+
+
 @pytest.fixture
-def jobs_file(tmp_path: Path) -> Path:
-    """A file with some jobs and no Definitions."""
+def jobs_file(tmp_path: Path, jobs: str) -> Path:
+    """A file of them."""
     file = tmp_path / "some_jobs.py"
-    file.write_text(JOBS)
+    file.write_text(jobs)
     return file
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import json
+import os
 import re
 import struct
+import subprocess
+import sys
 import zlib
 from collections import Counter
 from pathlib import Path
@@ -55,12 +57,26 @@ def nightly():
 """
 
 
+RUN_ID = "6b1f0000-0000-4000-8000-0000000000aa"
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a home in it, where the job was run once, for every test of this file that only looks."""
+    folder = tmp_path_factory.mktemp("shop")
+    (folder / "home").mkdir()
+    (folder / "shop.py").write_text(SHOP)
+    command = [sys.executable, "-m", "runplane", "job", "execute", "-f", "shop.py", "--run-id", RUN_ID]
+    env = {**os.environ, "DAGSTER_HOME": str(folder / "home")}
+    done = subprocess.run(command, check=False, cwd=folder, env=env, capture_output=True, text=True)
+    assert done.returncode == 1, done.stdout + done.stderr
+    return folder
+
+
 @pytest.fixture
-def run_id(home: Path, as_process, runplane, tmp_path: Path) -> str:
-    file = tmp_path / "shop.py"
-    file.write_text(SHOP)
-    as_process("job", "execute", "-f", file)
-    return str(json.loads(runplane("run", "list", "--json").stdout)["runs"][0]["run_id"])
+def run_id(shop: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("DAGSTER_HOME", str(shop / "home"))
+    return RUN_ID
 
 
 @pytest.fixture
@@ -163,7 +179,6 @@ def test_it_is_drawn_in_light_and_dark(
 
 def test_related_runs_are_linked_where_their_pages_lie(page: Path, run_id: str, runplane, as_process) -> None:
     page.rename(page.with_name(f"{run_id}.html"))
-    Path("mended").touch()
     again = as_process("run", "retry", run_id, "--follow").stdout.split()[0]
 
     done = runplane("run", "report", again, "-o", f"{again}.html")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import os
 import subprocess
 import sys
 import time
+import uuid
 from pathlib import Path
 
 import pytest
@@ -15,15 +18,35 @@ from runplane.events.kinds import EventKind
 from runplane.instance.instance import Instance, RunRequest
 
 
-@pytest.fixture
-def executed(home: Path, jobs_file: Path, as_process, runplane):
-    """Execute a job of the file in a process of its own; the id of its run."""
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, jobs: str) -> Path:
+    """With a home in it, for runs that several tests look at."""
+    made = tmp_path_factory.mktemp("executed")
+    (made / "home").mkdir()
+    (made / "some_jobs.py").write_text(jobs)
+    return made
 
+
+@pytest.fixture(scope="module")
+def run_of(folder: Path):
+    """Execute a job in a process of its own, the first time that it is asked for; the id of its run."""
+
+    @functools.cache
     def execute(job: str) -> str:
-        as_process("job", "execute", "-f", jobs_file, "-j", job)
-        return json.loads(runplane("run", "list", "--limit", "1", "--json").stdout)["runs"][0]["run_id"]
+        run_id = str(uuid.uuid4())
+        command = [sys.executable, "-m", "runplane", "job", "execute", "-f", "some_jobs.py", "-j", job]
+        env = {**os.environ, "DAGSTER_HOME": str(folder / "home")}
+        subprocess.run([*command, "--run-id", run_id], check=False, cwd=folder, env=env, capture_output=True)
+        return run_id
 
     return execute
+
+
+@pytest.fixture
+def executed(run_of, folder: Path, monkeypatch: pytest.MonkeyPatch):
+    """The same, and its home is the test's."""
+    monkeypatch.setenv("DAGSTER_HOME", str(folder / "home"))
+    return run_of
 
 
 @pytest.fixture
