@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 
-from runplane.instance.instance import DAEMON_TTL_ENV, RunRequest
+from runplane.instance.instance import DAEMON_TTL_ENV
 from runplane.storage.contract import RunFilter
 from services.system import System
 
@@ -36,10 +36,7 @@ class DaemonSystem(System):
 
     def submit(self, job: str, tags: Mapping[str, str] | None = None) -> str:
         """Put a run of a job of the file into the queue; its id."""
-        if job not in self._plans:
-            self.create(job)
-        plan, origin = self._plans[job]
-        return self.instance.submit(RunRequest(job, origin, plan, tags=tags or {})).run_id
+        return self.instance.submit(self.request(job, tags)).run_id
 
     def group(self, run_id: str) -> list[str]:
         """The runs that repeat it."""

@@ -14,6 +14,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from runplane.engine.snapshot import PlanSnapshot
 from runplane.events.argv import RUN_ARGS_ENV
 from runplane.events.event import Event
 from runplane.events.kinds import EventKind
+from runplane.events.origin import FileCodePointer, JobOrigin, RepositoryOrigin
 from runplane.events.requests import ExecuteStepArgs, IssuedAttempt
 from runplane.events.status import RunStatus
 from runplane.events.wire import to_text
@@ -57,6 +59,22 @@ def postgres_yaml(url: str) -> str:
     return f"storage:\n  postgres:\n    postgres_url: {url!r}\n"
 
 
+_COMPILED: dict[tuple[str, str], tuple[PlanSnapshot, FileCodePointer]] = {}
+
+
+def compiled(text: str, job: str, file: Path) -> tuple[PlanSnapshot, FileCodePointer]:
+    """The plan of a job of a file, and where the job is in it: read by a process of its own, once for files of the same text."""
+    if (text, job) not in _COMPILED:
+        with SubprocessCodeSource(CodeRequest(target=CodeTarget(python_file=str(file)))) as source:
+            plan = source.snapshot(job)
+            pointer = source.origin(job).repository_origin.code_pointer
+        assert isinstance(plan, PlanSnapshot), plan
+        assert isinstance(pointer, FileCodePointer)
+        assert pointer.working_directory is None
+        _COMPILED[text, job] = plan, pointer
+    return _COMPILED[text, job]
+
+
 class System:
     """A home, a file of jobs, and their processes.
 
@@ -78,7 +96,6 @@ class System:
         self.bodies_file.touch()
         self.env = dict(env or {})
         self.instance = self._instance()
-        self._plans: dict[str, tuple[PlanSnapshot, Any]] = {}
         self._workers: list[subprocess.Popen[bytes]] = []
         self._errors: dict[int, Path] = {}
 
@@ -91,13 +108,14 @@ class System:
 
     def create(self, job: str, tags: Mapping[str, str] | None = None) -> str:
         """Store a run of a job of the file, NOT_STARTED; its id."""
-        if job not in self._plans:
-            with SubprocessCodeSource(CodeRequest(target=CodeTarget(python_file=str(self.file)))) as source:
-                plan = source.snapshot(job)
-                assert isinstance(plan, PlanSnapshot), plan
-                self._plans[job] = (plan, source.origin(job))
-        plan, origin = self._plans[job]
-        return self.instance.create(RunRequest(job, origin, plan, tags=tags or {})).run_id
+        return self.instance.create(self.request(job, tags)).run_id
+
+    def request(self, job: str, tags: Mapping[str, str] | None = None) -> RunRequest:
+        """What is asked for a run of a job of the file."""
+        text = self.file.read_text(encoding="utf-8")
+        plan, pointer = compiled(text, job, self.file)
+        here = replace(pointer, python_file=str(self.file))
+        return RunRequest(job, JobOrigin(job, RepositoryOrigin(sys.executable, here)), plan, tags=tags or {})
 
     def worker(self, run_id: str, verb: str = "execute_run", **env: str) -> subprocess.Popen[bytes]:
         """Start a worker of a run; it leads a process group."""
