@@ -136,7 +136,7 @@ def test_what_a_step_left_running_in_its_group_ends_with_it(tmp_path: Path) -> N
         wait_until_gone([outcome.body["grandchild"]], 5)
 
 
-@pytest.mark.parametrize("count", [80, pytest.param(2000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("count", [200, pytest.param(2000, marks=pytest.mark.long)])
 def test_many_children_that_end_in_any_way(tmp_path: Path, count: int) -> None:
     ways = ["ok", "exit_code", "kill", "sys_exit", "bus", "silent", "torn", "memory"]
     with Room(tmp_path) as room:

@@ -56,7 +56,7 @@ def test_batches_whose_reply_was_lost_are_stored_once(
     (nonce,) = run.issue("own")
     own = AttemptRef("own", 1)
     before = journal.head(run.run_id).head
-    batches = scaled(3_000, long=100_000)
+    batches = scaled(10_000, long=100_000)
 
     proxy.dropping = True
     issued = 0

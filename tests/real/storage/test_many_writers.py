@@ -63,7 +63,7 @@ def together(*calls: Callable[[], None]) -> None:
 
 
 def test_each_event_once_and_in_order(open_database: Callable[[], Database]) -> None:
-    each = scaled(32_000, long=1_000_000) // WRITERS
+    each = scaled(100_000, long=1_000_000) // WRITERS
     per_run = WRITERS // RUNS
     runs = [StartedRun(Journal(open_database())) for _ in range(RUNS)]
     names = [f"w{i}" for i in range(per_run)]
@@ -276,7 +276,7 @@ sys.exit(max(codes) != 0)
 
 
 def test_64_processes_write_to_one_sqlite_file_and_none_finds_it_locked(tmp_path: Path) -> None:
-    children, events, batch = 64, scaled(400, long=1000), scaled(20, long=1)
+    children, events, batch = 64, 1000, scaled(20, long=1)
     run = StartedRun(Journal(_sqlite(tmp_path)))
     nonces = run.issue(*(f"s{i}" for i in range(children)))
     before = run.journal.head(run.run_id).head
@@ -291,7 +291,7 @@ def test_64_processes_write_to_one_sqlite_file_and_none_finds_it_locked(tmp_path
 
 @pytest.mark.parametrize("connections", [1, 64])
 def test_64_threads_of_one_process_write_to_one_sqlite_file(tmp_path: Path, connections: int) -> None:
-    children, events, batch = 64, scaled(400, long=1000), 20
+    children, events, batch = 64, 1000, 20
     run = StartedRun(Journal(_sqlite(tmp_path)))
     nonces = run.issue(*(f"s{i}" for i in range(children)))
     before = run.journal.head(run.run_id).head

@@ -14,7 +14,7 @@ from runplane.events.status import RunStatus
 from scale import scaled
 from services.system import System
 
-STEPS = scaled(120, long=2000)
+STEPS = scaled(300, long=2000)
 CODE = f"""
 import ctypes, os, random, resource, signal, sys, time
 from runplane import DynamicOut, DynamicOutput, RetryPolicy, in_process_executor, job, multiprocess_executor, op
