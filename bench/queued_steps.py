@@ -75,8 +75,13 @@ def worker(side: Side, settings: Path, given: Mapping[str, str], folder: Path) -
     }  # fmt: skip
     said = {"runplane": "1 slots", "dagster": "ready."}
     path = [str(PROGRAMS), *([os.environ["PYTHONPATH"]] if side.is_ours and "PYTHONPATH" in os.environ else [])]
-    programs = os.pathsep.join([str(Path(side.python).parent), os.environ["PATH"]])  # Dagster calls `celery`
-    env = {**os.environ, **given, "BENCH_PACKAGE": side.package, "PYTHONPATH": os.pathsep.join(path), "PATH": programs}
+    # Dagster calls `celery` and adds its own folder to the end of PYTHONPATH, without a separator.
+    called = folder / "celery"
+    called.write_text(f'#!/bin/sh\nexec {side.python} -m celery "$@"\n')
+    called.chmod(0o755)
+    programs = os.pathsep.join([str(folder), os.environ["PATH"]])
+    python_path = os.pathsep.join([*path, ""])
+    env = {**os.environ, **given, "BENCH_PACKAGE": side.package, "PYTHONPATH": python_path, "PATH": programs}
     log = folder / "worker.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
