@@ -31,6 +31,7 @@ DAGSTER = (
     "dagster-celery-k8s==0.29.27",
     "sqlalchemy<2.1",
     "psycopg2-binary",
+    "redis",  # of the queues in bench/
 )
 
 
