@@ -12,6 +12,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import yaml
 
 from cluster.clusters import Cluster
 from runplane.events.status import RunStatus
@@ -164,10 +165,14 @@ class Queues:
         )
         # The house's account with the role of examples/kubernetes that a worker needs has another name.
         for made in (deployment("narrow", 1, 2, image, **env), deployment("wide", 3, 1, image, **env)):
+            self._adapt(made)
             made["metadata"]["namespace"] = self.namespace
             made["spec"]["template"]["spec"]["serviceAccountName"] = "dagster"
             self.cluster.apply(made)
         self.stored = StepQueues(house.instance.database, ttl_s=float(TTL_S))
+
+    def _adapt(self, made: dict[str, Any]) -> None:
+        """For a test that has more to say."""
 
     def submit(self) -> str:
         """A run with so many steps in each queue."""
@@ -255,3 +260,34 @@ def restarts(queues: Queues, pod: str) -> int:
     """How often it was started again; -1 while it does not run."""
     (status,) = queues.cluster.get("pod", pod, "-n", queues.namespace)["status"]["containerStatuses"]
     return int(status["restartCount"]) if "running" in status["state"] else -1
+
+
+class ImpatientlyProbed(Queues):
+    """The probes of workers are asked more often than those of the example."""
+
+    def _adapt(self, made: dict[str, Any]) -> None:
+        made["spec"]["template"]["spec"]["containers"][0]["livenessProbe"]["periodSeconds"] = 3
+
+
+@pytest.mark.long
+def test_a_worker_that_hangs_is_started_again_by_its_probe_and_watches_its_pods_again(
+    queues_house: House, queues_image: str
+) -> None:
+    queues = ImpatientlyProbed(queues_house, queues_image, RUNPLANE_LEASE_TTL=TTL_S)
+    house = queues.house
+    house.watcher.hold(*(f"{queue}_{i}" for queue in BOUNDS for i in range(COUNT)))
+    run_id = queues.submit()
+    house.wait_for("as many bodies as there are slots", lambda: queues.running() == BOUNDS, PATIENCE_S)
+
+    (hanging,) = queues.workers("narrow")
+    name = hanging["metadata"]["name"]
+    assert queues.cluster.node is not None
+    queues.cluster.node.freeze_container(container_of(queues, name))
+    house.wait_for("a queue without a worker", lambda: None in queues.watched(run_id), PATIENCE_S)
+    house.wait_for("the probe's verdict", lambda: restarts(queues, name) == 1, PATIENCE_S)
+    house.wait_for("all pods to be watched", lambda: None not in queues.watched(run_id), PATIENCE_S)
+
+    house.watcher.let_go()
+    ended_once(queues, run_id)
+    events = house.cluster.get("events", "-n", house.namespace, "--field-selector", f"involvedObject.name={name}")
+    assert any("has not been heard of for" in event["message"] for event in events), yaml.safe_dump(events)
