@@ -7,6 +7,7 @@ the main thread is written to the third, so that the asker can say where an impo
 from __future__ import annotations
 
 import faulthandler
+import io
 import os
 import queue
 import signal
@@ -38,6 +39,9 @@ def main(arguments: list[str]) -> None:
     for descriptor in (asked, answered, stacks):
         os.set_inheritable(descriptor, False)
     faulthandler.register(signal.SIGUSR1, stacks, all_threads=False)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # The asker kills this process when it has its answers: what an import has printed is to be out by then.
+        sys.stdout.reconfigure(line_buffering=True)
     questions: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(asked, questions), daemon=True).start()
     with os.fdopen(answered, "wb") as out:
