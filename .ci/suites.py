@@ -90,7 +90,9 @@ class Session:
         self.tallies: list[Tally] = []
         self.notes: list[str] = []
         self.environ = {**os.environ, "RUNPLANE_LONG": "1" if long else ""}
-        self.environ.pop("PYTHONPATH", None)
+        # The first would bring another package; with the second everything that is printed would be there at once, whatever we do.
+        for variable in ("PYTHONPATH", "PYTHONUNBUFFERED"):
+            self.environ.pop(variable, None)
         WORK.mkdir(parents=True, exist_ok=True)
         REPORTS.mkdir(parents=True, exist_ok=True)
 

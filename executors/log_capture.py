@@ -6,15 +6,13 @@ So what was printed is there after ``kill -9``, and nothing of it passes through
 from __future__ import annotations
 
 import os
-import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ..events.event import NewEvent
 from ..events.kinds import EventKind
 from ..storage.compute_logs import ComputeLogStore, new_log_key, place_of
-
-_STANDARD = (1, 2)
+from .standard_streams import STANDARD, by_line, flush
 
 
 class LogCapture:
@@ -31,6 +29,7 @@ class LogCapture:
         self._key = new_log_key(run_id)
         self._step_keys = list(step_keys)
         self._before: list[int] = []
+        self._restore: Callable[[], None] = lambda: None
 
     def begin(self, step: str | None = None, n: int | None = None) -> NewEvent:
         """Redirect; return the event that says where the log is, or why there is none: no step is failed for its log."""
@@ -39,9 +38,10 @@ class LogCapture:
         except OSError as e:
             message = f"What the steps print is not captured: {e}"
             return NewEvent(EventKind.ENGINE_EVENT, step, n, {"message": message, "metadata": {}}, time.time())
-        _flush()
-        self._before = [os.dup(fd) for fd in _STANDARD]
-        for file, fd in zip(files, _STANDARD, strict=True):
+        flush()
+        self._restore = by_line()
+        self._before = [os.dup(fd) for fd in STANDARD]
+        for file, fd in zip(files, STANDARD, strict=True):
             os.dup2(file, fd)
             os.close(file)
         body = {
@@ -58,14 +58,10 @@ class LogCapture:
         """Put the descriptors back and say that the log is complete. Nothing happens when it was not begun."""
         if not self._before:
             return
-        _flush()
-        for before, fd in zip(self._before, _STANDARD, strict=True):
+        flush()
+        self._restore()
+        for before, fd in zip(self._before, STANDARD, strict=True):
             os.dup2(before, fd)
             os.close(before)
         self._before = []
         self._logs.finish(self._key)
-
-
-def _flush() -> None:
-    sys.stdout.flush()
-    sys.stderr.flush()

@@ -144,6 +144,7 @@ class Shell:
             "HOME": str(self.folder),
             "COLUMNS": "100",
             "LC_ALL": "C.UTF-8",
+            "PYTHONUNBUFFERED": "1",  # what a program prints and what it logs stand in the order of a terminal
             **self.more,
         }
         self._bash = subprocess.Popen(

@@ -15,6 +15,7 @@ import socket
 import sys
 from typing import Any, NoReturn
 
+from ..standard_streams import flush
 from .inspection import Before, before, unsafe_to_fork
 from .lifeline import die_with, outlive_parent
 from .step_process import Load, Perform, error_of, forget_the_template, live
@@ -92,9 +93,7 @@ class _Host:
         gc.collect()
         # What is there now is shared with all children: the collector need not touch, and so copy, it.
         gc.freeze()
-        for stream in (sys.stdout, sys.stderr):
-            if stream is not None:
-                stream.flush()
+        flush()
 
     # Listening ------------------------------------------------------------------------------------------------------------
 

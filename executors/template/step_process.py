@@ -7,7 +7,6 @@ code, once, and never in the middle of a frame.
 from __future__ import annotations
 
 import atexit
-import io
 import logging
 import os
 import random
@@ -25,6 +24,7 @@ from ...definitions.errors import DagsterExecutionInterruptedError
 from ...definitions.user_errors import error_info
 from ...events.causes import ErrorInfo
 from ...events.event import NewEvent
+from ..standard_streams import by_line, flush
 from .wire import OUTCOMES, Receiver, Task, told, told_event
 
 Emit = Callable[[NewEvent], None]
@@ -182,9 +182,7 @@ def _print_to(out: int, err: int) -> None:
     for fd, standard in ((out, 1), (err, 2)):
         os.dup2(fd, standard)
         os.close(fd)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(line_buffering=True, errors="backslashreplace")
+    by_line()
 
 
 def forget_the_template() -> None:
@@ -207,7 +205,5 @@ def _leave(code: int) -> NoReturn:
         atexit._run_exitfuncs()
         logging.shutdown()
     finally:
-        for stream in (sys.stdout, sys.stderr):
-            if stream is not None and not stream.closed:
-                stream.flush()
+        flush()
         os._exit(code)

@@ -249,7 +249,8 @@ def compare_field(ours: Field, theirs: dict[str, Any], at: str, *, required: boo
 
 def kind(schema: Schema) -> str:
     if isinstance(schema, Scalar):
-        return {Text: "String", Int: "Int", Float: "Float", Bool: "Bool"}[type(schema)]
+        names = {Text: "String", Int: "Int", Float: "Float", Bool: "Bool"}
+        return next(name for cls, name in names.items() if isinstance(schema, cls))
     if isinstance(schema, (FreeMap, MapOf)) or (isinstance(schema, Shape) and schema.open):
         return "mapping"
     return {ListOf: "list", Shape: "shape", Selector: "selector", OneOrMany: "union"}[type(schema)]
