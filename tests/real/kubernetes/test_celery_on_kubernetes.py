@@ -164,6 +164,7 @@ class Queues:
             {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"dagster.yaml": instance}}
         )
         # The house's account with the role of examples/kubernetes that a worker needs has another name.
+        env["DAGSTER_PG_USERNAME"] = "postgres"
         for made in (deployment("narrow", 1, 2, image, **env), deployment("wide", 3, 1, image, **env)):
             self._adapt(made)
             made["metadata"]["namespace"] = self.namespace
