@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 
+from runplane import DagsterUnmetExecutorRequirementsError
 from runplane.engine.snapshot import PlanSnapshot, StepPlan
 from runplane.errors import ConfigErrors
 from runplane.events.argv import COMPRESSED_STEP_ARGS_ENV
 from runplane.events.origin import JobOrigin, ModuleCodePointer, RepositoryOrigin
 from runplane.events.wire import read_step_args
+from runplane.executors.celery_k8s import CeleryK8sJobExecutor
 from runplane.executors.contract import StepOrder
 from runplane.executors.k8s_job import K8sJobExecutor
 from runplane.executors.k8s_step_jobs import StepJobs
@@ -95,3 +97,19 @@ def test_io_managers_whose_files_other_steps_will_not_find_are_named_when_the_ru
         runner.close()
 
     assert [text.split("'")[1] for text in told if "other pods will not find" in text] == said
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [({}, "broker and job_image"), ({"broker": "redis://b/0"}, "job_image"), ({"job_image": "i"}, "broker")],
+)
+def test_steps_in_queues_under_another_launcher_need_a_broker_and_an_image_of_their_own(
+    given: dict[str, Any], missing: str
+) -> None:
+    with Instance.ephemeral() as instance:
+        context = jobs_of(instance).context
+
+        with pytest.raises(DagsterUnmetExecutorRequirementsError) as refused:
+            CeleryK8sJobExecutor.from_config(given, context)
+
+    assert f"no {missing} in the executor's config" in str(refused.value)
