@@ -142,6 +142,23 @@ def test_a_cancel_takes_back_what_waits_and_ends_what_runs(make_queues: MakeQueu
     queues.wait_for("the end of all rows", lambda: queues.queued() == 0)
 
 
+def test_a_cancel_while_the_broker_is_away_ends_the_run(make_queues: MakeQueues, redis_broker: RedisServer) -> None:
+    queues = make_queues(redis_broker.url, nap_s=60.0)
+    worker = queues.queue_worker("-q", "work", "-c", "1")
+    run_id = queues.create("four")
+    coordinator = queues.worker(run_id)
+    queues.wait_for("the first body", lambda: queues.bodies(run_id, "start"), 60)
+    redis_broker.stop()
+    queues.wait_for("the coordinator's word", lambda: _said(queues, run_id, "the broker does not answer"), 60)
+
+    queues.instance.cancel(run_id)
+
+    assert coordinator.wait(END_S) == 0
+    assert queues.status(run_id) is RunStatus.CANCELED, queues.story(run_id)
+    assert len(queues.bodies(run_id, "start")) == 1
+    queues.wait_for("the end of the step", lambda: [p.pid for p in queues.processes()] == [worker.pid])
+
+
 def test_a_worker_that_is_told_to_leave_ends_its_step_first(make_queues: MakeQueues, redis_broker: RedisServer) -> None:
     queues = make_queues(redis_broker.url, nap_s=3.0)
     leaving = queues.queue_worker("-q", "work", "-c", "2")
