@@ -13,15 +13,17 @@ STANDARD = (1, 2)
 
 
 def by_line() -> Callable[[], None]:
-    """From now on; call what is returned to have it as before. A character that the encoding lacks fails nobody."""
-    streams = [stream for stream in (sys.stdout, sys.stderr) if isinstance(stream, io.TextIOWrapper)]
+    """From now on; call what is returned to have it as before. A character that the encoding lacks fails nobody; nor does a stream that
+    user code has closed."""
+    streams = [s for s in (sys.stdout, sys.stderr) if isinstance(s, io.TextIOWrapper) and not s.closed]
     before = [(stream, stream.line_buffering, stream.errors) for stream in streams]
     for stream in streams:
         stream.reconfigure(line_buffering=True, errors="backslashreplace")
 
     def restore() -> None:
         for stream, line_buffering, errors in before:
-            stream.reconfigure(line_buffering=line_buffering, errors=errors)
+            if not stream.closed:
+                stream.reconfigure(line_buffering=line_buffering, errors=errors)
 
     return restore
 

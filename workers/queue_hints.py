@@ -138,9 +138,8 @@ class FromBroker:
         now = time.monotonic()
         self._given_back = {one: at for one, at in self._given_back.items() if now - at < 2 * LEFT_TO_OTHERS_S}
         self._given_back[pointed] = now
-        with suppress(
-            BrokerUnavailableError
-        ):  # said when it is asked next; the hint is lost, and its run sends it again
+        # A broker that is away is told of when it is asked next; the hint is lost, and its run sends it again.
+        with suppress(BrokerUnavailableError):
             self._broker.publish(self._hint(pointed), priority)
 
     def began(self, pointed: Pointed, pid: int) -> None:
