@@ -33,7 +33,7 @@ from ..definitions.code_loading import load_job
 from ..engine.snapshot import PlanSnapshot
 from ..errors import ConflictError
 from ..events.argv import RESUME_ARGS_ENV, RUN_ARGS_ENV
-from ..events.causes import FailureCause
+from ..events.causes import OWN_BUDGETS, FailureCause
 from ..events.event import Event, NewEvent
 from ..events.kinds import Category, EventKind, category_of
 from ..events.origin import JobOrigin, ModuleCodePointer, RepositoryOrigin
@@ -62,8 +62,8 @@ IMPORTS = (
 """What a run worker loads that is not the user's: a run is killed and resumed so often that this would be most of its time."""
 CRASH_POINTS = 100
 """So many numbered points are tried one by one in the long lane."""
-DEATHS = 13
-"""Of the workers of one sequence. A run may be resumed as often."""
+DEATHS = OWN_BUDGETS[FailureCause.LOST]
+"""Of the workers of one sequence. All may fall on one step, which fails when it is lost once more."""
 DEEPEST = 24
 
 
@@ -247,10 +247,16 @@ def check_no_success_ran_again(events: Sequence[Event], bodies: Sequence[dict[st
 def check_that_it_ended_well(runs: Runs, run_id: str) -> None:
     """What holds for a run whose workers died, and whose steps did what they should."""
     events = runs.events(run_id)
-    assert runs.status(run_id) is RunStatus.SUCCESS
+    assert runs.status(run_id) is RunStatus.SUCCESS, reasons(events)
     check_events(events)
     check_no_success_ran_again(events, runs.bodies(run_id))
     assert runs.left_running() == []
+
+
+def reasons(events: Sequence[Event]) -> str:
+    """What a run says of its failures, and of its coordinators."""
+    told = (EventKind.RUN_FAILURE, EventKind.RUN_RESUMED, EventKind.STEP_FAILURE, EventKind.STEP_UP_FOR_RETRY)
+    return "\n".join(f"{e.seq} {e.kind} {e.step} {e.n} {json.dumps(e.body)}" for e in events if e.kind in told)
 
 
 def check_it_stays_ended(runs: Runs, run_id: str) -> None:

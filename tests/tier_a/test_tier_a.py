@@ -12,7 +12,7 @@ from runplane.testing import TierA
 from runplane.testing.tier_a import CRASH_POINTS, Place, crash_points
 from scale import IS_LONG, scaled
 
-SEQUENCES = scaled(3, long=8)
+SEQUENCES = scaled(4, long=10)
 """Of each of the four suites below, with ``DEATHS`` points each. In the long lane each single point comes besides."""
 CANCELS = range(scaled(25, long=100))
 
