@@ -34,7 +34,7 @@ def attempt_to_json(story: RunStory, step: StepStory, attempt: Attempt) -> dict[
         "attempt": attempt.n,
         "outcome": attempt.outcome,
         "cause": attempt.end.get("cause") if failed else None,
-        "evidence": attempt.end.get("evidence") if failed else None,
+        "evidence": attempt.end.get("evidence", attempt.printed) if failed else None,
         "pod": dict(attempt.pod) if attempt.pod is not None else None,
         "phases_s": {name: round(value, 6) for name, value in phases(story, step, attempt).items()},
     }

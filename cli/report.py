@@ -163,6 +163,7 @@ def print_failures(story: RunStory, run: Run) -> None:
         for label, text in failure_metadata(step.failure):
             click.echo(f"    {label}: {text}")
         _print_error((step.failure or {}).get("error"))
+        _print_lines(step.printed)
         _print_advice(step_advice(step.failure))
     if len(failed) > MOST_FAILURES:
         click.echo(
@@ -180,10 +181,14 @@ def print_failures(story: RunStory, run: Run) -> None:
 def _print_error(body: Mapping[str, Any] | None) -> None:
     if body is None:
         return
-    text = error_text(of_user(ErrorInfo.from_body(body)))
-    click.echo("")
-    for line in text.splitlines():
-        click.echo(f"    {line}" if line else "")
+    _print_lines(error_text(of_user(ErrorInfo.from_body(body))))
+
+
+def _print_lines(text: str | None) -> None:
+    if text:
+        click.echo("")
+        for line in text.splitlines():
+            click.echo(f"    {line}" if line else "")
 
 
 def _print_advice(advice: str | None) -> None:

@@ -39,7 +39,8 @@ class StepStatus(str, Enum):
 class Attempt:
     """One attempt: when it was issued, claimed and began user code, and how it ended. Times in seconds since the epoch.
 
-    `end`: body of the event that ended it; `end_written_at`: when that was written, by the step's clock. `pod`: what the log keeps of its pod.
+    `end`: body of the event that ended it; `end_written_at`: when that was written, by the step's clock. `pod`: what the log keeps of its pod. `printed`:
+    what that printed last, if the attempt failed by itself.
     """
 
     n: int
@@ -51,6 +52,7 @@ class Attempt:
     end: Mapping[str, Any] = field(default_factory=dict)
     end_written_at: float | None = None
     pod: Mapping[str, Any] | None = None
+    printed: str | None = None
 
     def works_from(self) -> float | None:
         """When its work began: the step's own clock where it lies between claim and outcome, else the claim."""
@@ -77,6 +79,11 @@ class StepStory:
     failure: Mapping[str, Any] | None = None
     because: tuple[str, ...] = ()
     found: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def printed(self) -> str | None:
+        """What the pod of its newest attempt printed last."""
+        return self.attempts[-1].printed if self.attempts else None
 
     @property
     def ended_at(self) -> float | None:
@@ -262,6 +269,8 @@ def _output(step: StepStory, event: Event) -> None:
 def _engine(step: StepStory, event: Event) -> None:
     if event.n and event.body.get("pod"):
         _attempt(step, event).pod = event.body["pod"]
+    if event.n and event.body.get("evidence"):
+        _attempt(step, event).printed = event.body["evidence"]
 
 
 def _place(value: Any) -> str | None:

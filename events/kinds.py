@@ -69,7 +69,8 @@ class EventKind(str, Enum):
     """Body: log_key (text or list), step_keys, pid."""
     ENGINE_EVENT = "ENGINE_EVENT"
     """Body: message, metadata, error, marker_start, marker_end; reported (true when a launcher, daemon or CLI says it); pod (of the pod that
-    an attempt runs in: namespace, job, pod, node, and in seconds since the epoch created_at, scheduled_at, started_at)."""
+    an attempt runs in: namespace, job, pod, node, and in seconds since the epoch created_at, scheduled_at, started_at); evidence (text: what the
+    pod of an attempt that failed by itself printed last)."""
     HOOK_COMPLETED = "HOOK_COMPLETED"
     HOOK_ERRORED = "HOOK_ERRORED"
     HOOK_SKIPPED = "HOOK_SKIPPED"

@@ -14,7 +14,7 @@ from typing import Any, Protocol, Union, runtime_checkable
 
 from ..engine.snapshot import StepPlan, StoredOutput
 from ..events.causes import FailureCause
-from ..events.event import NewEvent
+from ..events.event import Event, NewEvent
 from ..events.kinds import EventKind
 from ..events.run import Run
 from ..serdes.record import record
@@ -91,13 +91,18 @@ def engine_event(
 
 
 @record
+class RunnerNews:
+    """A runner that ``HearsLog`` has news."""
+
+
+@record
 class PartFailed:
     """A thread that serves the driver has failed, and can serve it no more: the run ends with this error as its cause."""
 
     error: BaseException
 
 
-RunnerSignal = Union[StepWrote, StepGone, StepRefused, RunnerNote, PartFailed]  # noqa: UP007 - used at run time
+RunnerSignal = Union[StepWrote, StepGone, StepRefused, RunnerNote, RunnerNews, PartFailed]  # noqa: UP007 - used at run time
 Report = Callable[[RunnerSignal], None]
 
 
@@ -139,6 +144,17 @@ class Announces(Protocol):
 
     def launching(self, ref: AttemptRef) -> Sequence[NewEvent]:
         """Annotations to store with the issue of an attempt."""
+
+
+@runtime_checkable
+class HearsLog(Protocol):
+    """A runner that is to know what the attempts, which write to the log themselves, have written there."""
+
+    def heard(self, events: Sequence[Event]) -> None:
+        """These are in the run's log, in order; after a take-over all that was there before comes first. Returns at once."""
+
+    def news(self) -> Sequence[NewEvent]:
+        """Annotations to store now: asked for when ``RunnerNews`` was reported, so that none can come after the run's end."""
 
 
 @runtime_checkable

@@ -61,10 +61,12 @@ from ..storage.pools import Pools
 from ..storage.rules import OPS_PER_BATCH
 from .contract import (
     Announces,
+    HearsLog,
     InheritsLogs,
     Paced,
     PartFailed,
     Pumped,
+    RunnerNews,
     RunnerNote,
     RunnerSignal,
     StepGone,
@@ -164,6 +166,7 @@ class Driver:
         # Asked once: `isinstance` looks for every method of a protocol, and these are asked for each step.
         self._announcer = self._runner if isinstance(self._runner, Announces) else None
         self._writer = self._runner if isinstance(self._runner, WritesThroughDriver) else None
+        self._listener = self._runner if isinstance(self._runner, HearsLog) else None
         if isinstance(self._runner, Pumped):
             self._runner.pump = self._pump
         if isinstance(self._runner, Paced):
@@ -235,6 +238,8 @@ class Driver:
         events = list(self._journal.history(self._run.run_id))
         if isinstance(self._runner, InheritsLogs):
             self._runner.inherit_logs([e.body["log_key"] for e in events if e.kind == EventKind.LOGS_CAPTURED])
+        if self._listener is not None:
+            self._listener.heard(events)
         self._engine.fold(_as_fact(event) for event in events)
         self._seen = len(events)
         return self._engine.resume()
@@ -312,6 +317,9 @@ class Driver:
             self._stimulate(LaunchRefused(signal.ref.step, signal.ref.n, signal.evidence))
         elif isinstance(signal, RunnerNote):
             self._note(signal.events)
+        elif isinstance(signal, RunnerNews):
+            if self._listener is not None:
+                self._note(self._listener.news())
         elif isinstance(signal, ControlSeen):
             self._on_control(signal)
         elif isinstance(signal, EndAsked):
@@ -351,6 +359,8 @@ class Driver:
     def _read_log(self) -> None:
         """Hear of what attempts have written since. What belongs to an attempt that is decided already is history."""
         while events := self._journal.tail(self._run.run_id, self._seen):
+            if self._listener is not None:
+                self._listener.heard(events)
             for event in events:
                 self._seen = event.seq
                 step = self._engine.steps.get(event.step or "")

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ..events.event import NewEvent
 from ..kube.adoption import Placed, place_job
 from ..kube.client import KubeClient
 from ..kube.errors import KubeConflictError, KubeError, KubeNotFoundError
-from ..kube.evidence import explained
-from ..kube.observed import Observed
+from ..kube.evidence import explained, last_lines
+from ..kube.observed import Observed, name_of, newest
 from ..kube.printed import without_secrets
 from ..kube.verdict import Verdict
 from ..kube.watch import JobWatch
+from ..storage.contract import AttemptRef
+from .contract import engine_event
 from .k8s_attempt import Attempt
 from .k8s_step_jobs import AttemptJobs
 
@@ -74,6 +77,23 @@ class JobCalls:
     def explain(self, observed: Observed, verdict: Verdict) -> str:
         """The verdict's evidence, with events and the pod's last words."""
         return explained(self._client, self._namespace, observed, verdict, without_secrets)
+
+    def last_lines(self, ref: AttemptRef) -> NewEvent | None:
+        """What the attempt's pod has printed last, as an event; None: it printed nothing. Raises KubeError."""
+        job_name = self._jobs.name(ref)
+        observed = self._watch.observed(job_name)
+        # The watch has forgotten what is gone, and knows nothing yet after a take-over.
+        pod = (
+            observed.live
+            or observed.last
+            or newest(self._client.list_pods(self._namespace, f"job-name={job_name}").items)
+        )
+        text = last_lines(self._client, self._namespace, pod, without_secrets) if pod is not None else ""
+        if pod is None or not text:
+            return None
+        where = {"Kubernetes Job name": job_name, "Kubernetes Pod name": name_of(pod)}
+        event = engine_event(f"Step {ref.step}, attempt {ref.n}, failed in pod {name_of(pod)}. {text}", where, ref)
+        return event._replace(body={**event.body, "evidence": text})
 
     def give_owner(self, attempt: Attempt) -> bool:
         """Make this coordinator's Job the owner, so that the attempt does not go with the former one's. False: it is not there any more.

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..events.causes import FailureCause
-from ..events.event import NewEvent
+from ..events.event import Event, NewEvent
 from ..events.kinds import EventKind
 from ..kube.adoption import is_over, is_owned_by, may_go_on
 from ..kube.client import KubeClient
@@ -23,12 +23,13 @@ from ..kube.observed import Observed
 from ..kube.verdict import Health, Verdict
 from ..kube.watch import JobWatch
 from ..storage.contract import AttemptRef
-from .contract import PartFailed, Report, RunnerNote, StepGone, StepOrder, StepRefused, engine_event
+from .contract import PartFailed, Report, RunnerNews, RunnerNote, StepGone, StepOrder, StepRefused, engine_event
 from .k8s_attempt import Attempt, End
 from .k8s_attempts import Attempts
 from .k8s_beginning import Beginning
 from .k8s_calls import JobCalls
 from .k8s_ending import Ending
+from .k8s_last_lines import LastLines
 from .k8s_pod_notes import PodNotes
 from .k8s_refused_creates import RefusedCreates
 from .k8s_retention import StepRetention
@@ -84,6 +85,7 @@ class K8sJobRunner:
         self._calls = JobCalls(client, namespace, jobs, self._watch, self._note)
         self._beginning = Beginning(self._attempts, self._calls, self._creates, self._note)
         self._ending = Ending(self._attempts, self._calls)
+        self._last_lines = LastLines(self._calls.last_lines, lambda: report(RunnerNews()))
         self._watch.start()
         self._attempts.start()
 
@@ -118,6 +120,7 @@ class K8sJobRunner:
         """Jobs that run go on: another coordinator adopts them."""
         if self._attempts.closed.is_set():
             return
+        self._last_lines.close()
         self._attempts.close()
         self._watch.close()
         if self._retention is not None:
@@ -132,8 +135,9 @@ class K8sJobRunner:
         return events + [engine_event(remark) for remark in self._remarks]
 
     def closing(self) -> Sequence[NewEvent]:
-        """See ``Announces``. The pods of the last steps, whose end was not waited for."""
-        return self._pod_notes.rest((one.ref, self._watch.observed(one.job_name)) for one in self._attempts.all())
+        """See ``Announces``. The pods of the last steps, whose end was not waited for; what those that failed printed."""
+        pods = self._pod_notes.rest((one.ref, self._watch.observed(one.job_name)) for one in self._attempts.all())
+        return [*pods, *self._last_lines.rest()]
 
     def launching(self, ref: AttemptRef) -> Sequence[NewEvent]:
         """See ``Announces``."""
@@ -144,6 +148,16 @@ class K8sJobRunner:
             "marker_start": "step_process_start",
         }
         return [NewEvent(EventKind.STEP_WORKER_STARTING, ref.step, ref.n, body, time.time())]
+
+    # HearsLog ---------------------------------------------------------------------------------------------------------------------
+
+    def heard(self, events: Sequence[Event]) -> None:
+        """See ``HearsLog``."""
+        self._last_lines.heard(events)
+
+    def news(self) -> Sequence[NewEvent]:
+        """See ``HearsLog``."""
+        return self._last_lines.news()
 
     # What is asked ----------------------------------------------------------------------------------------------------------------
 

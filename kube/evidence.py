@@ -11,6 +11,7 @@ from .observed import Observed, main_status, name_of
 from .verdict import Verdict
 
 LOG_LINES = 25
+LOG_CHARACTERS = 8000
 MOST_EVENTS = 10
 
 
@@ -28,9 +29,23 @@ def explained(
     warnings = [text for uid in about for text in _warnings(client, namespace, uid)]
     if warnings:
         parts.append("Events: " + "; ".join(dict.fromkeys(warnings[-MOST_EVENTS:])))
-    if pod is not None and (text := _log(client, namespace, pod)):
-        parts.append("It printed last:\n" + filtered(text))
-    return "\n".join(parts)
+    try:
+        printed = "" if pod is None else last_lines(client, namespace, pod, filtered)
+    except KubeError:
+        printed = ""  # a pod that is gone has no log any more
+    return "\n".join([*parts, *([printed] if printed else ())])
+
+
+def last_lines(client: KubeClient, namespace: str, pod: Mapping[str, Any], filtered: Callable[[str], str]) -> str:
+    """The end of the pod's log, with the words before it; empty: it printed nothing.
+
+    Raises:
+        KubeError: there is no log (any more).
+    """
+    container = main_status(pod).get("name")
+    # Filtered before it is cut: a part of a secret would not be known for one.
+    text = filtered(client.pod_log(namespace, name_of(pod), container, tail_lines=LOG_LINES).rstrip())
+    return f"It printed last:\n{text[-LOG_CHARACTERS:]}" if text else ""
 
 
 def _warnings(client: KubeClient, namespace: str, uid: str) -> list[str]:
@@ -39,10 +54,3 @@ def _warnings(client: KubeClient, namespace: str, uid: str) -> list[str]:
     except KubeError:
         return []  # evidence only: what was seen stands without it
     return [f"{e.get('reason')}: {e.get('message')}" for e in events if e.get("type") == "Warning"]
-
-
-def _log(client: KubeClient, namespace: str, pod: Mapping[str, Any]) -> str:
-    try:
-        return client.pod_log(namespace, name_of(pod), main_status(pod).get("name"), tail_lines=LOG_LINES).rstrip()
-    except KubeError:
-        return ""  # a pod that is gone has no log any more

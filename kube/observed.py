@@ -37,12 +37,12 @@ class Observed:
     def live(self) -> Json | None:
         """The newest pod in which code may run, or may still come to run."""
         alive = [p for p in self.pods if not has_ended(p)]
-        return max(alive, key=_created, default=None)
+        return newest(alive)
 
     @cached_property
     def last(self) -> Json | None:
         """The pod that tells the end: the newest one that has ended, or was deleted."""
-        return max([*self.vanished, *(p for p in self.pods if has_ended(p))], key=_created, default=None)
+        return newest([*self.vanished, *(p for p in self.pods if has_ended(p))])
 
     @cached_property
     def is_suspended(self) -> bool:
@@ -73,6 +73,11 @@ def condition_is_false(found: Json, kind: str) -> Json | None:
     """The condition of that kind, if it is said not to hold."""
     conditions = (found.get("status") or {}).get("conditions") or ()
     return next((c for c in conditions if c.get("type") == kind and c.get("status") == "False"), None)
+
+
+def newest(pods: Sequence[Json]) -> Json | None:
+    """The one that was made last; None: there is none."""
+    return max(pods, key=_created, default=None)
 
 
 def is_finished(job: Json) -> bool:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 MASK = "[hidden]"
-_USER_INFO = re.compile(r"(?P<before>\w[\w+.-]*://[^\s:/@]*:)[^\s/@]+(?=@)")
+# Nothing here may look at the same text again and again: a pod may print a line without a blank that has no end.
+_USER_INFO = re.compile(r"(?P<before>://[^\s:/@]*:)[^\s/@]+(?=@)")
 _NAMED = re.compile(
-    r"(?P<before>[\w.-]*(?:password|passwd|secret|token|access[_-]?key|api[_-]?key|credential)[\w.-]*[\"']?\s*[=:]\s*[\"']?)"
+    r"(?P<before>(?:password|passwd|secret|token|access[_-]?key|api[_-]?key|credential)[\w.-]{0,100}[\"']?\s*[=:]\s*[\"']?)"
     r"[^\s\"',;}]+",
     re.IGNORECASE,
 )

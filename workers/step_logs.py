@@ -27,16 +27,24 @@ PATIENCE_S = 30.0
 
 
 def usable_logs(instance: Instance, run: Run) -> ComputeLogStore:
-    """The instance's compute logs; in a pod whose folder of logs would go with it, the pod's own log; nowhere, with an event that says so, when its store can not be had here. A run is not failed for
-    its logs."""
+    """The instance's compute logs; in a pod whose folder of logs would go with it, or that keeps none, the pod's own log; nowhere, with an
+    event that says so, when its store can not be had here. A run is not failed for its logs."""
+    logs: ComputeLogStore
     try:
         logs = instance.logs
-        if isinstance(logs, LocalComputeLogStore) and IN_A_POD_ENV in instance.env and is_pods_own(logs.base_dir):
-            return PodLogStore(instance.env.get("HOSTNAME", "its own"))
-        return logs
     except UnsupportedError as e:
         _note(instance, run.run_id, f"What the steps print is not captured. {e}")
-        return NoOpComputeLogStore()
+        logs = NoOpComputeLogStore()
+    if IN_A_POD_ENV in instance.env and _is_nowhere_else(logs):
+        return PodLogStore(instance.env.get("HOSTNAME", "its own"))
+    return logs
+
+
+def _is_nowhere_else(logs: ComputeLogStore) -> bool:
+    """Whether what a pod prints can be read in its own log only."""
+    if isinstance(logs, LocalComputeLogStore):
+        return is_pods_own(logs.base_dir)
+    return isinstance(logs, NoOpComputeLogStore)
 
 
 def store_logs(instance: Instance, run_id: str, patience_s: float | None = None) -> None:

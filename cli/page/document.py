@@ -145,6 +145,7 @@ def _failed_step(step: StepStory, *, is_open: bool) -> Markup:
         step_advice(failure),
         failure.get("error"),
         said=failure_metadata(failure),
+        printed=step.printed,
         is_open=is_open,
     )
 
@@ -157,6 +158,7 @@ def _card(
     error: Mapping[str, Any] | None,
     *,
     said: Sequence[tuple[str, str]] = (),
+    printed: str | None = None,
     is_open: bool = True,
 ) -> Markup:
     text = error_text(of_user(ErrorInfo.from_body(error))) if error else None
@@ -175,6 +177,9 @@ def _card(
         else None,
         element("details", element("summary", "Error"), element("pre", cut(text, TEXT_CHARACTERS)), open=is_open)
         if text
+        else None,
+        element("details", element("summary", "Printed last"), element("pre", cut(printed, TEXT_CHARACTERS)))
+        if printed
         else None,
         class_="card",
     )

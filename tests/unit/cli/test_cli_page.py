@@ -131,6 +131,15 @@ def test_a_failure_says_what_its_code_said_beside_it() -> None:
         assert words in " ".join(page.text.split()), words
 
 
+def test_a_failure_shows_what_its_pod_printed_last() -> None:
+    lines = f"It printed last:\none\n{EVIL}"
+    events = [*attempt("a", 1, 2, "STEP_FAILURE", cause="USER_CODE"), (3, "ENGINE_EVENT", "a", 1, {"evidence": lines})]
+
+    page = Parsed(render(content(PlanSnapshot("j", (StepPlan("a", "a", "a"),)), *events)))
+
+    assert f"Printed last It printed last: one {EVIL}" in page.text.replace("lastIt", "last It")
+
+
 def test_steps_are_drawn_and_timed() -> None:
     page = Parsed(render(content(PLAN, *FAILED)))
 

@@ -13,9 +13,9 @@ from storage_runs import StartedRun
 from runplane.engine.limits import Limits
 from runplane.engine.snapshot import InputPlan, OutputPlan, OutputRef, PlanSnapshot, RetryPlan, StepPlan, StoredOutput
 from runplane.errors import FencedError
-from runplane.events import EventKind, NewEvent, Run, RunStatus
+from runplane.events import Event, EventKind, NewEvent, Run, RunStatus
 from runplane.events.causes import FailureCause
-from runplane.executors.contract import PartFailed, engine_event
+from runplane.executors.contract import PartFailed, RunnerNews, engine_event
 from runplane.executors.driver import ControlSeen, Driver, EndAsked, LeaveAsked, canceled_event, canceling_event
 from runplane.executors.room import RoomSeen
 from runplane.executors.settings import DriverSettings
@@ -399,6 +399,59 @@ def test_attempts_that_write_for_themselves_are_heard_of_from_the_log(diamond: W
     driver = Driver(diamond.journal, diamond.run, diamond.plan, claim, lambda report: _Remote(report, diamond))
     assert driver.follows_log
     assert driver.drive() is RunStatus.SUCCESS
+
+
+class _Listens(_Remote):
+    """Hears what stands in the log, and remarks each success."""
+
+    def __init__(self, report: Callable[[Any], None], world: World) -> None:
+        super().__init__(report, world)
+        self.heard_of: list[tuple[str | None, str]] = []
+        self._remarks: list[NewEvent] = []
+
+    def heard(self, events: Sequence[Event]) -> None:
+        self.heard_of += [(e.step, str(e.kind)) for e in events]
+        self._remarks += [engine_event(f"{e.step} is done") for e in events if e.kind == EventKind.STEP_SUCCESS]
+        self._report(RunnerNews())
+
+    def news(self) -> Sequence[NewEvent]:
+        news, self._remarks = self._remarks, []
+        return news
+
+
+def test_a_runner_hears_what_its_attempts_wrote_and_its_news_are_stored_while_the_run_goes_on(diamond: World) -> None:
+    runner: list[_Listens] = []
+
+    def make(report: Callable[[Any], None]) -> _Listens:
+        runner.append(_Listens(report, diamond))
+        return runner[0]
+
+    driver = Driver(diamond.journal, diamond.run, diamond.plan, diamond.claim(), make)
+
+    assert driver.drive() is RunStatus.SUCCESS
+    assert [step for step, kind in runner[0].heard_of if kind == EventKind.STEP_SUCCESS] == list("abcd")
+    told = [e.body.get("message") for e in diamond.journal.tail(diamond.run.run_id, 0)]
+    assert told.index("a is done") < told.index("b is done") < told.index('Finished execution of run for "j".')
+
+
+def test_a_runner_hears_after_a_take_over_what_was_there_before() -> None:
+    world = World(plan(step("a"), step("b", "a")))
+    first = Driver(world.journal, world.run, world.plan, world.claim(), lambda report: _Remote(report, world))
+    first.tell(LeaveAsked())
+    assert first.drive() is None
+    runner: list[_Listens] = []
+
+    def make(report: Callable[[Any], None]) -> _Listens:
+        runner.append(_Listens(report, world))
+        return runner[0]
+
+    assert Driver(world.journal, world.run, world.plan, world.take_over(), make).drive() is RunStatus.SUCCESS
+
+    assert (
+        runner[0].heard_of
+        == [(e.step, str(e.kind)) for e in world.journal.tail(world.run.run_id, 0)][: len(runner[0].heard_of)]
+    )
+    assert (None, "RUN_RESUMED") in runner[0].heard_of
 
 
 def test_a_sealed_attempt_that_had_an_outcome_keeps_it() -> None:

@@ -1,0 +1,139 @@
+"""What the pod of a step printed last, in an event of the attempt, where the step failed by itself and nobody else can read its log.
+
+Of a pod that was killed the evidence of its end has these lines. A step that stored its outcome has no evidence; its error is in the log,
+and what it printed goes with its pod.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from ..events.causes import FailureCause
+from ..events.event import Event, NewEvent
+from ..events.kinds import EventKind
+from ..kube.errors import KubeForbiddenError, KubeNotFoundError
+from ..storage.contract import AttemptRef
+from .contract import engine_event
+
+PATIENCE_S = 5.0
+"""How long the run's end waits for lines that are on their way."""
+_BAD_ENDS = frozenset({EventKind.STEP_FAILURE.value, EventKind.STEP_UP_FOR_RETRY.value})
+_CAN_NOT = "What failed steps printed last is not kept with the run"
+
+
+class LastLines:
+    """Reads them one after the other in a thread of its own, which is there from the first failure on: creates and watches wait for none.
+
+    Args:
+        read: the event of an attempt, or None: it printed nothing. Raises KubeError.
+        has_news: called when ``news`` has something, from that thread.
+    """
+
+    def __init__(self, read: Callable[[AttemptRef], NewEvent | None], has_news: Callable[[], None]) -> None:
+        self._read = read
+        self._has_news = has_news
+        self._settled: set[AttemptRef] = set()
+        self._changed = threading.Condition()
+        self._waiting: deque[AttemptRef] = deque()
+        self._news: list[NewEvent] = []
+        self._was_refused = False
+        self._is_over = False
+        self._thread: threading.Thread | None = None
+
+    def heard(self, events: Sequence[Event]) -> None:
+        """What the run's log says, in order, from its beginning on: read what is wanted of the attempts that failed."""
+        wanted: dict[AttemptRef, None] = {}
+        for event in events:
+            if event.step is None or event.n is None:
+                continue
+            ref = AttemptRef(event.step, event.n)
+            if event.kind in _BAD_ENDS:
+                if ref not in self._settled and event.body.get("cause") != FailureCause.CANCELED:
+                    wanted[ref] = None
+                self._settled.add(ref)
+            elif event.kind == EventKind.STEP_SUCCESS:
+                self._settled.discard(ref)
+            elif event.kind == EventKind.ENGINE_EVENT and "evidence" in event.body:
+                # A former coordinator has read it.
+                wanted.pop(ref, None)
+            elif event.kind == EventKind.STEP_SEALED or (
+                event.kind == EventKind.LOGS_CAPTURED and "pod" not in event.body
+            ):
+                # It has evidence; or its log is kept where others read it.
+                self._settled.add(ref)
+        if wanted:
+            self._ask(list(wanted))
+
+    def news(self) -> list[NewEvent]:
+        """The events that were not taken yet."""
+        with self._changed:
+            news, self._news = self._news, []
+            return news
+
+    def rest(self) -> list[NewEvent]:
+        """As ``news``, at the run's end: what is on its way is waited for, and there are no news after it."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._waiting, PATIENCE_S)
+            if missing := [ref.step for ref in self._waiting]:
+                why = f"the cluster did not answer within {PATIENCE_S:g} s (steps: {', '.join(missing[:5])})"
+                self._news.append(engine_event(f"{_CAN_NOT}: {why}."))
+            self._end()
+        return self.news()
+
+    def close(self) -> None:
+        """Read nothing any more, and wait for no answer."""
+        with self._changed:
+            self._end()
+
+    # Inside -----------------------------------------------------------------------------------------------------------------------
+
+    def _ask(self, wanted: Sequence[AttemptRef]) -> None:
+        with self._changed:
+            if self._is_over or self._was_refused:
+                return
+            self._waiting.extend(wanted)
+            self._changed.notify_all()
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="k8s-last-lines", daemon=True)
+                self._thread.start()
+
+    def _end(self) -> None:
+        self._is_over = True
+        self._waiting.clear()
+        self._changed.notify_all()
+
+    def _work(self) -> None:
+        said: set[str] = set()
+        while (ref := self._next()) is not None:
+            event, trouble = None, None
+            try:
+                event = self._read(ref)
+            except KubeNotFoundError:
+                pass  # its pod is gone, and what it printed with it
+            except Exception as error:  # noqa: BLE001 - it is told, and no run fails for it
+                trouble = error
+                if not said:
+                    event = engine_event(f"{_CAN_NOT}: {error}")
+                said.add(str(error))
+            self._done(event, is_refused=isinstance(trouble, KubeForbiddenError))
+
+    def _next(self) -> AttemptRef | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._is_over)
+            return None if self._is_over else self._waiting[0]
+
+    def _done(self, event: NewEvent | None, *, is_refused: bool) -> None:
+        with self._changed:
+            if self._is_over:
+                return
+            self._waiting.popleft()
+            if is_refused:
+                self._was_refused = True
+                self._waiting.clear()
+            if event is not None:
+                self._news.append(event)
+            self._changed.notify_all()
+        if event is not None:
+            self._has_news()
