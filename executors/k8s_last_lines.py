@@ -17,7 +17,7 @@ from ..kube.errors import KubeForbiddenError, KubeNotFoundError
 from ..storage.contract import AttemptRef
 from .contract import engine_event
 
-PATIENCE_S = 5.0
+PATIENCE_S = 10.0
 """How long the run's end waits for lines that are on their way."""
 _BAD_ENDS = frozenset({EventKind.STEP_FAILURE.value, EventKind.STEP_UP_FOR_RETRY.value})
 _CAN_NOT = "What failed steps printed last is not kept with the run"
@@ -105,19 +105,17 @@ class LastLines:
         self._changed.notify_all()
 
     def _work(self) -> None:
-        said: set[str] = set()
+        was_said = False
         while (ref := self._next()) is not None:
-            event, trouble = None, None
+            event, is_refused = None, False
             try:
                 event = self._read(ref)
             except KubeNotFoundError:
                 pass  # its pod is gone, and what it printed with it
             except Exception as error:  # noqa: BLE001 - it is told, and no run fails for it
-                trouble = error
-                if not said:
-                    event = engine_event(f"{_CAN_NOT}: {error}")
-                said.add(str(error))
-            self._done(event, is_refused=isinstance(trouble, KubeForbiddenError))
+                event = None if was_said else engine_event(f"{_CAN_NOT}: {error}")
+                was_said, is_refused = True, isinstance(error, KubeForbiddenError)
+            self._done(event, is_refused=is_refused)
 
     def _next(self) -> AttemptRef | None:
         with self._changed:

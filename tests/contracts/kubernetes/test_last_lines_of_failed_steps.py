@@ -33,6 +33,7 @@ ASKED = "get pods/log"
 @pytest.fixture
 def bench(cluster: FakeCluster, client: KubeClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     monkeypatch.setattr(client_module, "FIRST_DELAY_S", 0.01)
+    monkeypatch.setattr(k8s_last_lines, "PATIENCE_S", 60.0)
     made = Bench(cluster, client, Jobs())
     yield made
     made.runner.close()
