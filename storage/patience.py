@@ -33,6 +33,9 @@ class PatientDatabase:
         self._patience_s = patience_s
         self._say = say
         self._given_up = threading.Event()
+        self._lock = threading.Lock()
+        self._under_way = 0
+        self._returned_at = time.monotonic()
 
     @property
     def dialect(self) -> Dialect:
@@ -48,6 +51,12 @@ class PatientDatabase:
     def connections(self) -> int:
         """See ``Database``."""
         return self._inner.connections
+
+    @property
+    def waited_until(self) -> float:
+        """Until when somebody last waited for it, on the monotonic clock: now, while a call is under way."""
+        with self._lock:
+            return time.monotonic() if self._under_way else self._returned_at
 
     def set_patience(self, patience_s: float | None) -> None:
         """Change how long later calls may wait."""
@@ -78,6 +87,16 @@ class PatientDatabase:
         self._inner.close()
 
     def _patiently(self, call: Callable[[], T]) -> T:
+        with self._lock:
+            self._under_way += 1
+        try:
+            return self._until_it_answers(call)
+        finally:
+            with self._lock:
+                self._under_way -= 1
+                self._returned_at = time.monotonic()
+
+    def _until_it_answers(self, call: Callable[[], T]) -> T:
         began: float | None = None
         said = 0.0
         pause = FIRST_PAUSE_S

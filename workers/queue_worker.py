@@ -1,7 +1,8 @@
 """A worker of step queues: takes a step when it has a free slot, runs it in a process of its own or has a pod run it, and says how it ended.
 
-Two threads. The main one hears of steps, takes them and reaps their processes; it never waits for the database or the broker for
-long. The supervisor beats for the worker, hears what is to end, and writes the local file that ``celery worker status`` reads.
+Three threads. The main one hears of steps, takes them and reaps their processes. The supervisor beats for the worker and hears what is
+to end. Both may wait for a database that is silent. The third one waits for nobody: it writes the local file that ``celery worker
+status`` reads, and says there whether the other two go on.
 """
 
 from __future__ import annotations
@@ -26,13 +27,12 @@ from ..storage.step_queues import HeldStep, NotTaken, StepQueues
 from ..storage.version import LEVEL
 from .queue_hints import HintSource, Pointed
 from .queue_steps import WatchedStep, end_step, kill_overdue, start_step
+from .rounds import Rounds
 
 BUSY_S, IDLE_S = 0.05, 0.25
 """Between two looks for steps: while something happens, and when nothing does."""
 BEAT_S = 1.0
 PATIENCE_S = 2.0
-HANGS_S = 30.0
-"""A main thread that has not come round for so long hangs."""
 FULL_AGAIN_S = 0.5
 ADOPT_S, CAN_NOT_ADOPT_S = 1.0, 30.0
 """Between two looks for pods that nobody watches; after one that this worker can not watch."""
@@ -141,9 +141,12 @@ class QueueWorker:
         self._lock = threading.Lock()
         self._leaving = threading.Event()
         self._done = threading.Event()
-        self._came_round = time.monotonic()
         self._since = time.time()
+        self._beat_s = min(BEAT_S, instance.lease_ttl_s / 6)
+        self._sibling = instance.sibling()
+        self._turns, self._beats = Rounds(instance.database), Rounds(self._sibling.database)
         self._supervisor = threading.Thread(target=self._supervise, name="supervisor", daemon=True)
+        self._teller = threading.Thread(target=self._tell_state, name="state", daemon=True)
 
     def run(self) -> None:
         """Until ``leave`` is called and what runs has ended.
@@ -154,6 +157,7 @@ class QueueWorker:
         self._queues.join(self.me, self._listens, self._slots, self._body())
         self._instance.wait_at_most(PATIENCE_S)
         self._supervisor.start()
+        self._teller.start()
         pause_s = IDLE_S
         while not self._leaving.is_set():
             happened = self._turn(takes=True)
@@ -167,8 +171,7 @@ class QueueWorker:
 
     def state(self) -> dict[str, Any]:
         """How this worker is: in its rows, in the local file."""
-        hangs = time.monotonic() - self._came_round > HANGS_S
-        state = "hangs" if hangs else "leaving" if self._leaving.is_set() else "takes steps"
+        goes_on = "leaving" if self._leaving.is_set() else "takes steps"
         return {
             "pid": self.me.pid,
             **self._body(),
@@ -176,7 +179,10 @@ class QueueWorker:
             "slots": self._slots,
             "used": self._used(),
             "pods": 0 if self._pods is None else len(self._pods),
-            "loops": {"steps": {"state": state}},
+            "loops": {
+                "steps": {"state": "hangs" if self._turns.hang else goes_on},
+                "beats": {"state": "hangs" if self._beats.hang else "beats"},
+            },
             "refused": dict(self._source.refused),
             "answers": dict(self._answers),
         }
@@ -185,7 +191,7 @@ class QueueWorker:
 
     def _turn(self, *, takes: bool) -> bool:
         """Once round; whether anything happened."""
-        self._came_round = time.monotonic()
+        self._turns.begin_one()
         happened = self._reap()
         try:
             self._tell_ends()
@@ -355,6 +361,7 @@ class QueueWorker:
                     end_step(step, 0.0)
             time.sleep(BUSY_S)
         self._done.set()
+        self._teller.join()
         self._supervisor.join(PATIENCE_S + BEAT_S)
         try:
             self._tell_ends()
@@ -363,15 +370,19 @@ class QueueWorker:
             self._say(f"{e.message} The row of this worker stays.")
         self._source.close()
 
-    # The supervisor ------------------------------------------------------------------------------------------------------------
+    # The other threads ---------------------------------------------------------------------------------------------------------
+
+    def _tell_state(self) -> None:
+        while not self._done.is_set():
+            self._tell(self.state())
+            self._done.wait(self._beat_s)
 
     def _supervise(self) -> None:
-        beat_s = min(BEAT_S, self._instance.lease_ttl_s / 6)
-        with self._instance.sibling() as instance:
+        with self._sibling as instance:
             instance.wait_at_most(PATIENCE_S)
             queues = StepQueues(instance.database, ttl_s=self._instance.lease_ttl_s)
             while not self._done.is_set():
-                self._tell(self.state())
+                self._beats.begin_one()
                 try:
                     slots = 0 if self._leaving.is_set() else self._slots
                     held = queues.beat(self.me, self._listens, slots, self._body())
@@ -383,7 +394,7 @@ class QueueWorker:
                     held = []
                 with self._lock:
                     self._to_end.update({(one.run_id, one.ref): one for one in held})
-                self._done.wait(beat_s)
+                self._done.wait(self._beat_s)
 
     def _body(self) -> dict[str, Any]:
         return {"name": self._name, "host": self.me.host, "version": __version__, "level": LEVEL, "since": self._since}

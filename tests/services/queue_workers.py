@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +14,7 @@ from services import other_versions
 from services.system import System
 
 CODE = """
-import os
+import ctypes, os, threading
 from runplane import DynamicOut, DynamicOutput, celery_executor, in_process_executor, job, op
 
 QUEUE, PRIORITY = "dagster-celery/queue", "dagster-celery/priority"
@@ -83,6 +84,45 @@ def many():
         body()
 
 
+@op(tags={QUEUE: "work", PRIORITY: 9})
+def holds_the_lock(context):
+    # No thread of Python's goes on meanwhile in this process; how long one of them was silent is said.
+    beats, library, is_over = [], ctypes.PyDLL(None), threading.Event()
+
+    def beat():
+        while not is_over.wait(0.01):
+            beats.append(_time.monotonic())
+
+    def wait_for_a_beat():
+        count = len(beats)
+        while len(beats) == count:
+            _time.sleep(0.01)
+
+    threading.Thread(target=beat).start()
+    say(context, "start")
+    wait_for_a_beat()
+    library.sleep(int(NAP))
+    wait_for_a_beat()
+    is_over.set()
+    say(context, "end", silent_s=max(after - before for before, after in zip(beats, beats[1:])))
+
+
+@op(tags={QUEUE: "work", PRIORITY: 1})
+def takes_no_time(context):
+    nap(context, 0.0)
+
+
+@job(executor_def=ON)
+def lock_held():
+    holds_the_lock()
+    takes_no_time()
+
+
+@job(executor_def=ON)
+def one():
+    takes_no_time()
+
+
 @op(tags={QUEUE: "work"})
 def succeeds(context):
     say(context, "start")
@@ -123,6 +163,19 @@ def code(config: str, width: int) -> str:
     return CODE.replace('{"broker": "THE BROKER"}', config).replace("WIDTH = 1\n", f"WIDTH = {width}\n")
 
 
+_IMPATIENT = """
+import runpy, sys
+import runplane.workers.rounds as rounds
+rounds.HANG_S = float(sys.argv.pop(1))
+runpy.run_module("runplane", run_name="__main__", alter_sys=True)
+"""
+
+
+def impatient_worker(hangs_after_s: float) -> list[str]:
+    """What starts `runplane` so that a worker's main thread hangs when it has not come round for so long."""
+    return [sys.executable, "-c", _IMPATIENT, str(hangs_after_s)]
+
+
 class QueueSystem(System):
     """A system whose steps stand in queues of `broker`. `width`: of ``turns`` and of each half of ``many``."""
 
@@ -143,13 +196,16 @@ class QueueSystem(System):
         self.settings.write_text(json.dumps({"execution": {"config": config}}), encoding="utf-8")
         self._logs: dict[int, Path] = {}
 
-    def queue_worker(self, *words: str, level: str | None = None) -> subprocess.Popen[bytes]:
-        """A worker, when it has beaten. `level`: it is of a version of this protocol level."""
+    def queue_worker(
+        self, *words: str, level: str | None = None, hangs_after_s: float | None = None
+    ) -> subprocess.Popen[bytes]:
+        """A worker, when it has beaten. `level`: it is of a version of this protocol level. `hangs_after_s`: it has less patience with itself."""
+        program = other_versions.command(level) if hangs_after_s is None else impatient_worker(hangs_after_s)
         log = self.folder / f"queue-worker-{len(self._logs)}"
         file = log.with_suffix(".json")
         with log.open("wb") as out:
             worker = subprocess.Popen(
-                [*other_versions.command(level), "celery", "worker", "start", "-y", str(self.settings), *words],
+                [*program, "celery", "worker", "start", "-y", str(self.settings), *words],
                 env=self.environment(RUNPLANE_CELERY_WORKER_FILE=str(file)),
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
@@ -175,14 +231,18 @@ class QueueSystem(System):
         self.instance.coordinator.submit(self.instance.runs.get(run_id))
         return run_id
 
+    def file_of(self, worker: subprocess.Popen[bytes]) -> Path:
+        """The worker's file, which its probe reads."""
+        return self._logs[worker.pid]
+
     def state(self, worker: subprocess.Popen[bytes]) -> dict[str, Any]:
         """What the worker wrote into its file last."""
-        found: dict[str, Any] = json.loads(self._logs[worker.pid].read_text(encoding="utf-8"))
+        found: dict[str, Any] = json.loads(self.file_of(worker).read_text(encoding="utf-8"))
         return found
 
     def probe(self, worker: subprocess.Popen[bytes]) -> subprocess.CompletedProcess[str]:
         """``celery worker status`` of that worker."""
-        return self.cli("celery", "worker", "status", RUNPLANE_CELERY_WORKER_FILE=str(self._logs[worker.pid]))
+        return self.cli("celery", "worker", "status", RUNPLANE_CELERY_WORKER_FILE=str(self.file_of(worker)))
 
     def most_at_once(self, run_id: str, begins: str) -> int:
         """How many bodies of these steps ran at the same time, as they say themselves."""
