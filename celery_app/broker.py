@@ -6,10 +6,8 @@ length of a queue is what waits, and neither Redis' visibility timeout nor Rabbi
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from celery import Celery
 from kombu import compression
@@ -22,10 +20,12 @@ from kombu.messaging import Producer
 from ..errors import RunplaneError
 from .hint import TASK_NAMES, Hint, Message
 from .settings import HIGHEST, CelerySettings, scheme_of
+from .tls import checked_tls
 
 ANSWER_WITHIN_S = 5.0
 MAX_PRIORITY_DECLARED = 10
 """As Dagster declares its queues; a queue that is there with another number is refused by RabbitMQ."""
+DISTRUSTED = "Name who vouches for it in config_source: broker_use_ssl: {ssl_ca_certs: FILE} (Redis) or {ca_certs: FILE} (RabbitMQ)."
 T = TypeVar("T")
 
 
@@ -34,7 +34,7 @@ class BrokerUnavailableError(RunplaneError):
 
 
 def make_app(settings: CelerySettings) -> Celery:
-    """The Celery app of a configuration: JSON only, no results, no tasks of others."""
+    """The Celery app of a configuration: JSON only, no results, no tasks of others. Raises ConfigErrors: a file that TLS wants is not there."""
     app = Celery("runplane", broker=settings.broker, backend=None, set_as_current=False)
     options: dict[str, Any] = {
         "accept_content": ["json"],
@@ -48,8 +48,9 @@ def make_app(settings: CelerySettings) -> Celery:
         "broker_transport_options": _transport_options(settings),
     }
     given = {k.lower(): v for k, v in settings.options.items() if k.lower() != "broker_transport_options"}
-    if scheme_of(settings.broker) in ("rediss", "amqps"):
-        given["broker_use_ssl"] = _verified(settings, given.get("broker_use_ssl"))
+    if scheme_of(settings.broker) in ("rediss", "amqps") or given.get("broker_use_ssl"):
+        asked = given.get("broker_use_ssl")
+        given["broker_use_ssl"] = checked_tls(settings.broker, asked, is_redis=settings.is_redis)
     app.conf.update({**options, **given})
     return app
 
@@ -71,22 +72,6 @@ def _transport_options(settings: CelerySettings) -> dict[str, Any]:
         "write_timeout": ANSWER_WITHIN_S,
         **given,
     }
-
-
-def _verified(settings: CelerySettings, given: Any) -> dict[str, Any]:
-    """TLS whose certificate is checked, with what ``broker_use_ssl`` of the configuration says: a further authority does not end the check."""
-    asked = dict(given) if isinstance(given, Mapping) else {}
-    if settings.is_redis:
-        checked = {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_check_hostname": True, **asked}
-        return checked if _checks(checked["ssl_cert_reqs"]) else {**checked, "ssl_check_hostname": False}
-    host = urlsplit(settings.broker.split(";")[0]).hostname
-    paths = ssl.get_default_verify_paths()
-    checked = {"cert_reqs": ssl.CERT_REQUIRED, "ca_certs": paths.cafile, "server_hostname": host, **asked}
-    return checked if _checks(checked["cert_reqs"]) else {**checked, "cert_reqs": ssl.CERT_NONE}
-
-
-def _checks(required: Any) -> bool:
-    return str(required).lower() not in ("none", "cert_none", str(ssl.CERT_NONE).lower(), str(int(ssl.CERT_NONE)))
 
 
 def refuse_compression() -> None:
@@ -219,7 +204,8 @@ class Broker:
             self._drop()
             cause = e.__cause__ or e
             text = f"the broker does not answer: {type(cause).__name__}: {_first_line(cause)}"
-            raise BrokerUnavailableError(text, where=self._settings.shown) from e
+            hint = DISTRUSTED if "certificate verify failed" in text else None
+            raise BrokerUnavailableError(text, where=self._settings.shown, hint=hint) from e
 
     def _drop(self) -> None:
         """Close a connection that is of no more use, which may fail too."""

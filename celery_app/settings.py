@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 from ..config.schema import Text
 from ..errors import ConfigErrors, Problem, Problems, nearest
@@ -27,6 +27,15 @@ BROKER_HOST_ENV = "DAGSTER_CELERY_BROKER_HOST"
 DATABASE = "database"
 """The broker of who wants none: workers look for steps in the instance's database."""
 REDIS, RABBITMQ = ("redis", "rediss", "sentinel"), ("amqp", "amqps", "pyamqp")
+TLS_PATH = "config_source.broker_use_ssl"
+_TLS_OF_REDIS = (
+    "ssl_cert_reqs", "ssl_ca_certs", "ssl_ca_path", "ssl_ca_data", "ssl_certfile", "ssl_keyfile", "ssl_password",
+    "ssl_check_hostname", "ssl_ciphers",
+)  # fmt: skip
+"""Source: https://redis.readthedocs.io/en/stable/connections.html (``SSLConnection``)."""
+_TLS_OF_RABBITMQ = ("cert_reqs", "ca_certs", "certfile", "keyfile", "server_hostname", "ciphers")
+"""Source: https://docs.celeryq.dev/en/stable/userguide/configuration.html#broker-use-ssl."""
+_CHECKS = ("none", "optional", "required")
 _NEVER = {
     **dict.fromkeys(
         ("accept_content", "result_accept_content", "task_serializer", "result_serializer", "event_serializer"),
@@ -96,6 +105,8 @@ def celery_settings(config: Mapping[str, Any], env: Mapping[str, str] = os.envir
     options = dict(config.get("config_source") or {})
     problems += _problems_of_options(options)
     problems += _problems_of_sentinel(broker, options)
+    use_ssl = {k.lower(): v for k, v in options.items()}.get("broker_use_ssl")
+    problems += _problems_of_tls(broker, use_ssl, is_redis=scheme_of(broker) in REDIS)
     if problems:
         raise ConfigErrors(problems, where=where)
     return CelerySettings(broker, options)
@@ -149,6 +160,14 @@ def priority_of(run_tags: Mapping[str, str], op_tags: Mapping[str, str], *, wher
     return min(max(total, LOWEST), HIGHEST)
 
 
+def certificate_check(value: object) -> str | None:
+    """``required``, ``CERT_REQUIRED`` and its number alike; None: nothing of the kind."""
+    if isinstance(value, int):
+        return dict(enumerate(_CHECKS)).get(value)
+    name = str(value).lower().removeprefix("cert_")
+    return name if name in _CHECKS else None
+
+
 def _problems_of_broker(broker: str) -> list[Problem]:
     if broker == DATABASE:
         return []
@@ -194,4 +213,32 @@ def _problems_of_options(options: Mapping[str, Any]) -> list[Problem]:
     if queue_type != "classic":
         path = "config_source.broker_transport_options.queue_arguments.x-queue-type"
         found.append(Problem(path, "a quorum queue has no ten priorities", queue_type, "classic"))
+    return found
+
+
+def _problems_of_tls(broker: str, given: object, *, is_redis: bool) -> list[Problem]:
+    found = [] if is_redis else _problems_of_parameters(broker)
+    if given is None or isinstance(given, bool):
+        return found
+    if not isinstance(given, Mapping):
+        return [*found, Problem(TLS_PATH, "is neither true nor a map", repr(given), "for instance {ca_certs: FILE}")]
+    known = _TLS_OF_REDIS if is_redis else _TLS_OF_RABBITMQ
+    for name, value in given.items():
+        path = f"{TLS_PATH}.{name}"
+        if name not in known:
+            text = f"is not known to {'Redis' if is_redis else 'RabbitMQ'}"
+            found.append(Problem(path, text, str(name), f"one of {', '.join(known)}", nearest(str(name), known)))
+        elif name.endswith("cert_reqs") and certificate_check(value) is None:
+            found.append(Problem(path, "is not known", repr(value), f"one of {', '.join(_CHECKS)}"))
+    return found
+
+
+def _problems_of_parameters(broker: str) -> list[Problem]:
+    found = []
+    for url in broker.split(";"):
+        for name in parse_qs(urlsplit(url).query, keep_blank_values=True):
+            key = name.removeprefix("ssl_")
+            if key in _TLS_OF_RABBITMQ:
+                text = "has a parameter for TLS, which RabbitMQ's URLs do not know"
+                found.append(Problem("broker", text, name, f"{TLS_PATH}: {{{key}: ...}}"))
     return found

@@ -10,10 +10,19 @@ import subprocess
 import time
 from pathlib import Path
 
+from services.certificates import made_certificate
 from services.ports import free_port
 
 START_S = 90.0
 CONFIGURATION = "consumer_timeout = {timeout_ms}\nloopback_users = none\n"
+TLS = """
+listeners.ssl.default = 127.0.0.1:{port}
+ssl_options.cacertfile = {authority}
+ssl_options.certfile = {certificate}
+ssl_options.keyfile = {key}
+ssl_options.verify = verify_none
+ssl_options.fail_if_no_peer_cert = false
+"""
 ADVANCED = "[{{rabbit, [{{channel_tick_interval, {tick_ms}}}]}}].\n"
 """Channels look at what is not acknowledged at each tick."""
 
@@ -24,14 +33,24 @@ class RabbitServer:
     Args:
         folder: for its data and logs; the user `rabbitmq` may go there.
         consumer_timeout_s: a message that is not acknowledged for so long costs its consumer the channel.
+        with_tls: it speaks TLS too, on `tls_port`.
+
+    Attributes:
+        authority: file of the certificate of who vouches for it.
     """
 
-    def __init__(self, folder: Path, consumer_timeout_s: float = 60.0) -> None:
+    def __init__(self, folder: Path, consumer_timeout_s: float = 60.0, *, with_tls: bool = False) -> None:
         self._folder = folder
-        self.port, self._distribution = free_port(), free_port()
+        self.port, self.tls_port, self._distribution = free_port(), free_port(), free_port()
         self._process: subprocess.Popen[bytes] | None = None
         timeout_ms = int(1000 * consumer_timeout_s)
-        (folder / "rabbitmq.conf").write_text(CONFIGURATION.format(timeout_ms=timeout_ms), encoding="utf-8")
+        configuration = CONFIGURATION.format(timeout_ms=timeout_ms)
+        if with_tls:
+            made = made_certificate(folder)
+            self.authority = made.authority
+            files = {"authority": made.authority, "certificate": made.certificate, "key": made.key}
+            configuration += TLS.format(port=self.tls_port, **files)
+        (folder / "rabbitmq.conf").write_text(configuration, encoding="utf-8")
         (folder / "advanced.config").write_text(ADVANCED.format(tick_ms=min(timeout_ms, 60_000)), encoding="utf-8")
         (folder / "enabled_plugins").write_text("[].", encoding="utf-8")
         if os.geteuid() == 0:

@@ -10,6 +10,7 @@ from typing import Any
 
 import redis
 
+from services.certificates import made_certificate
 from services.ports import free_port
 
 START_S = 30.0
@@ -53,22 +54,16 @@ class TlsRedis(_Servers):
     """A server that speaks TLS only, with a certificate for ``localhost``.
 
     Attributes:
-        authority: file of the certificate that it is known by.
+        authority: file of the certificate of who vouches for it.
     """
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.port = free_port()
-        key, self.authority = folder / "tls.key", folder / "tls.crt"
-        subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
-        made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-        subprocess.run(
-            [*made, "-keyout", str(key), "-out", str(self.authority), "-days", "2", *subject],
-            check=True,
-            capture_output=True,
-        )
-        files = ["--tls-cert-file", str(self.authority), "--tls-key-file", str(key)]
-        trusts = ["--tls-ca-cert-file", str(self.authority), "--tls-auth-clients", "no"]
+        made = made_certificate(folder)
+        self.authority = made.authority
+        files = ["--tls-cert-file", str(made.certificate), "--tls-key-file", str(made.key)]
+        trusts = ["--tls-ca-cert-file", str(made.authority), "--tls-auth-clients", "no"]
         self.start(self.port, "--port", "0", "--tls-port", str(self.port), "--save", "", *files, *trusts)
         client = redis.Redis("localhost", self.port, ssl=True, ssl_ca_certs=str(self.authority))
         until("the server's word", lambda: bool(client.ping()))

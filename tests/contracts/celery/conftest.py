@@ -19,7 +19,7 @@ def rabbit_server(servers_folder: Path) -> Iterator[RabbitServer]:
         not_to_be_had("no program `rabbitmq-server`")
     folder = servers_folder / "rabbitmq"
     folder.mkdir()
-    server = RabbitServer(folder)
+    server = RabbitServer(folder, with_tls=True)
     yield server
     server.stop()
 

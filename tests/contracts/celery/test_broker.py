@@ -126,9 +126,16 @@ def test_certificates_are_checked_unless_somebody_says_otherwise(url: str, key: 
     checked = make_app(CelerySettings(url)).conf.broker_use_ssl
     said = make_app(CelerySettings(url, {"broker_use_ssl": {key: "none"}})).conf.broker_use_ssl
 
-    ours = make_app(CelerySettings(url, {"broker_use_ssl": {"ca": "a file"}})).conf.broker_use_ssl
-    assert (checked[key], ours[key], ours["ca"]) == (ssl.CERT_REQUIRED, ssl.CERT_REQUIRED, "a file")
-    assert said[key] in ("none", ssl.CERT_NONE)
+    assert (checked[key], said[key]) == (ssl.CERT_REQUIRED, ssl.CERT_NONE)
+
+
+@pytest.mark.parametrize(("url", "key"), [("redis://h:1/0", "ssl_cert_reqs"), ("pyamqp://h:1//", "cert_reqs")])
+def test_tls_that_is_asked_for_is_checked_with_any_kind_of_url(url: str, key: str) -> None:
+    asked = make_app(CelerySettings(url, {"broker_use_ssl": True})).conf.broker_use_ssl
+    plain = make_app(CelerySettings(url, {"broker_use_ssl": False})).conf.broker_use_ssl
+
+    assert asked[key] == ssl.CERT_REQUIRED
+    assert plain is False
 
 
 def test_only_json_is_accepted() -> None:

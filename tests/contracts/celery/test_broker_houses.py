@@ -1,9 +1,11 @@
-"""A Redis whose certificate is checked, and one that Sentinel fails over."""
+"""Brokers whose certificates are checked, and a Redis that Sentinel fails over."""
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,8 @@ from runplane.celery_app.settings import CelerySettings, celery_settings
 from runplane.errors import ConfigErrors
 from services import redis_server
 from services.fixtures import not_to_be_had
+from services.queue_workers import QueueSystem
+from services.rabbitmq import RabbitServer
 from services.redis_houses import SentinelRedis, TlsRedis
 
 HINT = Hint("i", "run", "a", 1, "q")
@@ -46,32 +50,84 @@ def goes_and_comes(broker: Broker) -> None:
     assert read(got.message, "i") == HINT
 
 
-def test_a_certificate_is_checked_against_the_authority_that_is_given(tls_redis: TlsRedis) -> None:
-    ours = {"broker_use_ssl": {"ssl_ca_certs": str(tls_redis.authority)}}
-    broker = Broker(CelerySettings(f"rediss://localhost:{tls_redis.port}/0", ours))
+@dataclass(frozen=True, slots=True)
+class TlsBroker:
+    """A server whose certificate is for ``localhost``. `url`: with the host left out; `prefix`: of the names of its TLS settings."""
+
+    url: str
+    authority: Path
+    prefix: str
+
+    def settings(self, host: str, **tls: object) -> CelerySettings:
+        options = {"broker_use_ssl": {f"{self.prefix}{name}": value for name, value in tls.items()}} if tls else {}
+        return CelerySettings(self.url.replace("HOST", host), options)
+
+
+@pytest.fixture(params=["redis", "rabbitmq"])
+def tls_broker(request: pytest.FixtureRequest) -> TlsBroker:
+    if request.param == "redis":
+        redis: TlsRedis = request.getfixturevalue("tls_redis")
+        return TlsBroker(f"rediss://HOST:{redis.port}/0", redis.authority, "ssl_")
+    rabbit: RabbitServer = request.getfixturevalue("rabbit_server")
+    return TlsBroker(f"amqps://guest:guest@HOST:{rabbit.tls_port}//", rabbit.authority, "")
+
+
+def test_a_certificate_is_checked_against_the_authority_that_is_given(tls_broker: TlsBroker) -> None:
+    broker = Broker(tls_broker.settings("localhost", ca_certs=str(tls_broker.authority)))
 
     goes_and_comes(broker)
 
     broker.close()
 
 
-@pytest.mark.parametrize(("host", "authority"), [("localhost", False), ("127.0.0.1", True)])
-def test_a_server_that_nobody_vouches_for_is_not_spoken_to(tls_redis: TlsRedis, host: str, authority: bool) -> None:
-    ours = {"broker_use_ssl": {"ssl_ca_certs": str(tls_redis.authority)}} if authority else {}
-    broker = Broker(CelerySettings(f"rediss://{host}:{tls_redis.port}/0", ours))
+@pytest.mark.parametrize(("host", "is_trusted"), [("localhost", False), ("127.0.0.1", True)])
+def test_a_server_that_nobody_vouches_for_is_not_spoken_to(tls_broker: TlsBroker, host: str, is_trusted: bool) -> None:
+    authority = {"ca_certs": str(tls_broker.authority)} if is_trusted else {}
+    broker = Broker(tls_broker.settings(host, **authority))
 
-    with pytest.raises(BrokerUnavailableError, match="(?i)certificate"):
+    with pytest.raises(BrokerUnavailableError, match="certificate verify failed") as raised:
         broker.publish(HINT, 5)
 
+    assert "broker_use_ssl" in str(raised.value)
 
-def test_the_check_is_left_out_when_somebody_says_so(tls_redis: TlsRedis) -> None:
-    broker = Broker(
-        CelerySettings(f"rediss://127.0.0.1:{tls_redis.port}/0", {"broker_use_ssl": {"ssl_cert_reqs": "none"}})
-    )
+
+def test_the_check_is_left_out_when_somebody_says_so(tls_broker: TlsBroker) -> None:
+    broker = Broker(tls_broker.settings("127.0.0.1", cert_reqs="none"))
 
     goes_and_comes(broker)
 
     broker.close()
+
+
+def test_the_url_of_redis_may_name_the_authority(tls_redis: TlsRedis) -> None:
+    broker = Broker(CelerySettings(f"rediss://localhost:{tls_redis.port}/0?ssl_ca_certs={tls_redis.authority}"))
+
+    goes_and_comes(broker)
+
+    broker.close()
+
+
+def test_a_worker_says_at_its_start_that_it_does_not_trust_the_broker_and_serves_when_it_does(
+    tls_broker: TlsBroker, tmp_path: Path
+) -> None:
+    (tmp_path / "system").mkdir()
+    trusting = tls_broker.settings("localhost", ca_certs=str(tls_broker.authority))
+    queues = QueueSystem(tmp_path / "system", trusting.broker, 0.0, config_source=trusting.options)
+    distrusting = tmp_path / "without.json"
+    distrusting.write_text(json.dumps({"execution": {"config": {"broker": trusting.broker}}}), encoding="utf-8")
+    try:
+        said = queues.cli("celery", "worker", "start", "-y", str(distrusting))
+        queues.queue_worker("-q", "work", "-c", "1")
+        run_id = queues.create("one")
+        ended = queues.run_to_end(run_id)
+    finally:
+        queues.close()
+
+    assert said.returncode != 0
+    assert "certificate verify failed" in said.stderr
+    assert "Traceback" not in said.stderr
+    assert ended == 0
+    assert queues.completed(run_id) == {"takes_no_time": 1}
 
 
 def test_sentinel_names_the_master_and_the_next_one(sentinel_redis: SentinelRedis) -> None:
