@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,26 +106,45 @@ def test_the_url_of_redis_may_name_the_authority(tls_redis: TlsRedis) -> None:
     broker.close()
 
 
-def test_a_worker_says_at_its_start_that_it_does_not_trust_the_broker_and_serves_when_it_does(
-    tls_broker: TlsBroker, tmp_path: Path
+@pytest.fixture
+def worked_by(tmp_path: Path) -> Iterator[Callable[[CelerySettings], QueueSystem]]:
+    """Makes a system with steps in queues of a broker."""
+    made: list[QueueSystem] = []
+
+    def make(settings: CelerySettings) -> QueueSystem:
+        folder = tmp_path / "system"
+        folder.mkdir()
+        made.append(QueueSystem(folder, settings.broker, 0.0, config_source=settings.options))
+        return made[-1]
+
+    yield make
+    for system in made:
+        system.close()
+
+
+def test_a_worker_says_at_its_start_that_it_does_not_trust_the_broker(
+    tls_broker: TlsBroker, worked_by: Callable[[CelerySettings], QueueSystem]
 ) -> None:
-    (tmp_path / "system").mkdir()
-    trusting = tls_broker.settings("localhost", ca_certs=str(tls_broker.authority))
-    queues = QueueSystem(tmp_path / "system", trusting.broker, 0.0, config_source=trusting.options)
-    distrusting = tmp_path / "without.json"
-    distrusting.write_text(json.dumps({"execution": {"config": {"broker": trusting.broker}}}), encoding="utf-8")
-    try:
-        said = queues.cli("celery", "worker", "start", "-y", str(distrusting))
-        queues.queue_worker("-q", "work", "-c", "1")
-        run_id = queues.create("one")
-        ended = queues.run_to_end(run_id)
-    finally:
-        queues.close()
+    queues = worked_by(tls_broker.settings("localhost"))
+
+    said = queues.cli("celery", "worker", "start", "-y", str(queues.settings))
 
     assert said.returncode != 0
     assert "certificate verify failed" in said.stderr
+    assert "broker_use_ssl: {" in said.stderr
     assert "Traceback" not in said.stderr
-    assert ended == 0
+
+
+def test_steps_are_run_by_way_of_a_broker_whose_authority_is_named(
+    rabbit_server: RabbitServer, worked_by: Callable[[CelerySettings], QueueSystem]
+) -> None:
+    trusting = {"broker_use_ssl": {"ca_certs": str(rabbit_server.authority)}}
+    queues = worked_by(CelerySettings(f"amqps://guest:guest@localhost:{rabbit_server.tls_port}//", trusting))
+    queues.queue_worker("-q", "work", "-c", "1")
+    run_id = queues.create("one")
+
+    assert queues.run_to_end(run_id) == 0
+
     assert queues.completed(run_id) == {"takes_no_time": 1}
 
 
