@@ -161,7 +161,9 @@ def priority_of(run_tags: Mapping[str, str], op_tags: Mapping[str, str], *, wher
 
 
 def certificate_check(value: object) -> str | None:
-    """``required``, ``CERT_REQUIRED`` and its number alike; None: nothing of the kind."""
+    """``required``, ``CERT_REQUIRED``, its number and true alike; None: nothing of the kind."""
+    if isinstance(value, bool):
+        return "required" if value else "none"
     if isinstance(value, int):
         return dict(enumerate(_CHECKS)).get(value)
     name = str(value).lower().removeprefix("cert_")
@@ -228,7 +230,7 @@ def _problems_of_tls(broker: str, given: object, *, is_redis: bool) -> list[Prob
         if name not in known:
             text = f"is not known to {'Redis' if is_redis else 'RabbitMQ'}"
             found.append(Problem(path, text, str(name), f"one of {', '.join(known)}", nearest(str(name), known)))
-        elif name.endswith("cert_reqs") and certificate_check(value) is None:
+        elif name.endswith("cert_reqs") and value is not None and certificate_check(value) is None:
             found.append(Problem(path, "is not known", repr(value), f"one of {', '.join(_CHECKS)}"))
     return found
 

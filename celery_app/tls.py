@@ -21,8 +21,8 @@ def checked_tls(broker: str, given: object, *, is_redis: bool) -> dict[str, Any]
     Raises:
         ConfigErrors: a file is not there.
     """
-    asked = dict(given) if isinstance(given, Mapping) else {}
-    missing = [name for name in _FILES if name in asked and not Path(asked[name]).is_file()]
+    asked = {k: v for k, v in given.items() if v is not None} if isinstance(given, Mapping) else {}
+    missing = [name for name in _FILES if name in asked and not Path(str(asked[name])).is_file()]
     if missing:
         problems = [Problem(f"{TLS_PATH}.{name}", "there is no such file here", str(asked[name])) for name in missing]
         raise ConfigErrors(problems, where="the broker's TLS")

@@ -42,6 +42,8 @@ def test_what_is_refused_at_load(broker: str, given: Any, said: str) -> None:
         ("CERT_NONE", ssl.CERT_NONE),
         ("optional", ssl.CERT_OPTIONAL),
         (0, ssl.CERT_NONE),
+        (True, ssl.CERT_REQUIRED),
+        (None, ssl.CERT_REQUIRED),
     ],
 )
 def test_how_the_check_is_named(name: str, value: object, mode: ssl.VerifyMode) -> None:
