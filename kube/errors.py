@@ -99,7 +99,8 @@ def _kind_and_hint(status: int, reason: str, message: str) -> tuple[type[KubeErr
         return KubeQuotaError, "Raise the quota, or let less run at a time (max_concurrent)."
     if status == 403:
         denied = "admission webhook" in message or "denied the request" in message or "violates PodSecurity" in message
-        return KubeForbiddenError, None if denied else "Give the service account this verb: `kubectl auth can-i` tells."
+        hint = "Give the service account this verb: `runplane doctor` lists what a role lacks, and `kubectl auth can-i` tells."
+        return KubeForbiddenError, None if denied else hint
     if status == 401:
         return (
             KubeRefusedError,

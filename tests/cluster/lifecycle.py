@@ -31,10 +31,7 @@ def up(settings: Settings, *, kept: bool) -> Path:
     Raises:
         ClusterUnavailableError: it can not run here; the message says why. Nothing is left of the try.
     """
-    if os.geteuid() != 0:
-        raise ClusterUnavailableError(
-            "only root can start a Kubernetes node (RUNPLANE_TEST_KUBECONFIG names a cluster to use)"
-        )
+    must_be_root(os.geteuid())
     with _lock(settings):
         if not is_up(settings):
             _down(settings)
@@ -49,6 +46,17 @@ def up(settings: Settings, *, kept: bool) -> Path:
         if kept:
             settings.run.joinpath("kept").touch()
     return settings.kubeconfig
+
+
+def must_be_root(uid: int) -> None:
+    """
+    Raises:
+        ClusterUnavailableError: this user can start no node.
+    """
+    if uid != 0:
+        raise ClusterUnavailableError(
+            f"only root can start a Kubernetes node, and this is the user with the id {uid}: call it as root (sudo), {programs.ELSE}"
+        )
 
 
 def down(settings: Settings, *, only_if_unused: bool = False) -> bool:
@@ -102,7 +110,7 @@ def kubectl_says(settings: Settings, *words: str) -> str | None:
 
 def _start(settings: Settings, built: Path) -> None:
     settings.logs.mkdir(parents=True)
-    sandbox.make_cgroups(settings)
+    sandbox.make_cgroups(settings, sandbox.cgroup_hierarchies())
     node = Sandbox.start(settings, built / "pause")
     certificates.make(settings)
     components.write_files(settings)

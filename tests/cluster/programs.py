@@ -55,8 +55,12 @@ CNI = Path("/usr/lib/cni")
 CNI_PACKAGE = "containernetworking-plugins"
 
 
+ELSE = "or name a cluster that runs by RUNPLANE_TEST_KUBECONFIG"
+"""How each message ends: what always helps."""
+
+
 class ClusterUnavailableError(Exception):
-    """There is no cluster and none can be started here. The message says why."""
+    """There is no cluster and none can be started here. The message says what is missing, what was found, and what to do."""
 
 
 def folder() -> Path:
@@ -67,7 +71,7 @@ def folder() -> Path:
     """
     named = os.environ.get("RUNPLANE_TEST_CLUSTER_PROGRAMS")
     if named:
-        return Path(named)
+        return _named(Path(named))
     sources = sorted(p for p in SOURCES.rglob("*") if p.is_file())
     made_from = [*(p.read_bytes() for p in sources), " ".join(FLAGS).encode()]
     digest = hashlib.sha256(b"\0".join(made_from)).hexdigest()[:12]
@@ -79,6 +83,16 @@ def folder() -> Path:
             for name in NAMES:
                 (place / name).symlink_to("kubernetes")
             (place / "ready").touch()
+    return place
+
+
+def _named(place: Path) -> Path:
+    missing = [name for name in NAMES if not (place / name).exists()]
+    if missing:
+        raise ClusterUnavailableError(
+            f"RUNPLANE_TEST_CLUSTER_PROGRAMS names {place}, where {', '.join(missing)} should be and {'is' if len(missing) == 1 else 'are'} "
+            "not: unset it, and the programs are built (10 minutes of CPU time)"
+        )
     return place
 
 
@@ -95,7 +109,7 @@ def install_packages() -> None:
     try:
         docker_daemon.install(*missing)
     except docker_daemon.DockerUnavailableError as error:
-        raise ClusterUnavailableError(str(error)) from error
+        raise ClusterUnavailableError(f"{error}; install them, {ELSE}") from error
 
 
 def _find(program: str) -> str | None:
@@ -115,4 +129,6 @@ def _build(place: Path) -> None:
         for target in (".", "./pause"):
             go_programs.run(["build", *FLAGS, "-o", f"{place}/", target], cwd=SOURCES, seconds=BUILD_SECONDS)
     except go_programs.BuildFailedError as error:
-        raise ClusterUnavailableError(f"Kubernetes can not be built: {error}") from error
+        raise ClusterUnavailableError(
+            f"Kubernetes can not be built: {error}; or name a folder with its programs by RUNPLANE_TEST_CLUSTER_PROGRAMS, {ELSE}"
+        ) from error

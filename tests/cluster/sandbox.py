@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
-from cluster.programs import ClusterUnavailableError
+from cluster.programs import ELSE, ClusterUnavailableError
 from cluster.settings import Settings
 
 HIERARCHIES = Path("/sys/fs/cgroup")
@@ -70,7 +70,10 @@ class Sandbox:
         children = Path(f"/proc/{outside.pid}/task/{outside.pid}/children")
         wait_for("the sandbox", lambda: outside.poll() is not None or _runs(children, pause), 20)
         if outside.poll() is not None:
-            raise ClusterUnavailableError(f"no namespaces for the node: {log.read_text(errors='replace')}")
+            raise ClusterUnavailableError(
+                f"this machine makes no namespaces for the node: {log.read_text(errors='replace').strip()}; in a container, start that "
+                f"one with --privileged, {ELSE}"
+            )
         made = cls(settings, int(children.read_text().split()[0]))
         made._started["the sandbox"] = outside
         noted = {"first": made.first, "program": str(pause), "folder": str(settings.folder)}
@@ -266,15 +269,17 @@ def clean_up(settings: Settings) -> None:
         settings.run.joinpath(name).unlink(missing_ok=True)
 
 
-def make_cgroups(settings: Settings) -> None:
+def make_cgroups(settings: Settings, hierarchies: Sequence[Path]) -> None:
     """The group that all pods are below, in every hierarchy.
 
     Raises:
         ClusterUnavailableError: control groups can not be made here.
     """
-    hierarchies = cgroup_hierarchies()
     if not hierarchies:
-        raise ClusterUnavailableError(f"no control groups are mounted at {HIERARCHIES}: kubelet can not run here")
+        raise ClusterUnavailableError(
+            f"kubelet needs control groups, and none are mounted below {HIERARCHIES}: mount -t cgroup2 none {HIERARCHIES} "
+            f"(in a container, start that one with --privileged), {ELSE}"
+        )
     try:
         for hierarchy in hierarchies:
             (hierarchy / settings.cgroup).mkdir(exist_ok=True)
@@ -282,13 +287,16 @@ def make_cgroups(settings: Settings) -> None:
                 if (hierarchy / name).exists() and (hierarchy / "cpuset.cpu_exclusive").exists():
                     (hierarchy / settings.cgroup / name).write_text((hierarchy / name).read_text())
     except OSError as error:
-        raise ClusterUnavailableError(f"control groups can not be made here: {error}") from error
+        raise ClusterUnavailableError(
+            f"kubelet needs control groups, and none can be made in {hierarchy}: {error}; mount it for writing (in a container, start "
+            f"that one with --privileged), {ELSE}"
+        ) from error
 
 
-def cgroup_hierarchies() -> list[Path]:
+def cgroup_hierarchies(mounts: Path = Path("/proc/mounts")) -> list[Path]:
     """The one of version 2, or each of version 1."""
-    mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
-    return [Path(m[1]) for m in mounts if m[2] in ("cgroup", "cgroup2") and Path(m[1]).is_relative_to(HIERARCHIES)]
+    lines = [line.split() for line in mounts.read_text().splitlines()]
+    return [Path(m[1]) for m in lines if m[2] in ("cgroup", "cgroup2") and Path(m[1]).is_relative_to(HIERARCHIES)]
 
 
 def wait_for(what: str, is_there: Callable[[], object], seconds: float) -> None:

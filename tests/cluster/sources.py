@@ -9,7 +9,8 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,6 +22,7 @@ from cluster.settings import ROOT, VERSION, Settings
 from services import docker_daemon
 from services import images as docker_images
 
+GIVEN = "RUNPLANE_TEST_KUBECONFIG"
 K3S = f"rancher/k3s:v{VERSION}-k3s1"
 
 
@@ -31,25 +33,30 @@ def cluster() -> Iterator[Cluster]:
     Raises:
         ClusterUnavailableError: none is to be had; the message says why.
     """
-    given = os.environ.get("RUNPLANE_TEST_KUBECONFIG")
-    if given:
-        opened: contextlib.AbstractContextManager[Cluster] = _given(Path(given))
-    elif _can_pull_k3s():
-        opened = _k3s()
-    else:
-        opened = _node()
-    with opened as made:
+    with source(os.environ, _can_pull_k3s)() as made:
         try:
             yield made
         finally:
             made.close()
 
 
+def source(
+    environ: Mapping[str, str], can_pull_k3s: Callable[[], bool]
+) -> Callable[[], contextlib.AbstractContextManager[Cluster]]:
+    """What is taken: a cluster that the environment names, else K3s where its image can be had, else the node of this folder."""
+    if environ.get(GIVEN):
+        return partial(given, Path(environ[GIVEN]))
+    return k3s if can_pull_k3s() else node
+
+
 @contextlib.contextmanager
-def _given(kubeconfig: Path) -> Iterator[Cluster]:
+def given(kubeconfig: Path) -> Iterator[Cluster]:
+    """A cluster that somebody else takes care of."""
     kubectl = shutil.which("kubectl")
     if kubectl is None:
-        raise ClusterUnavailableError("RUNPLANE_TEST_KUBECONFIG is set, and there is no kubectl to call")
+        raise ClusterUnavailableError(
+            f"{GIVEN} is set, and there is no kubectl on PATH to call: install it, or unset {GIVEN}"
+        )
     ask = [
         kubectl,
         f"--kubeconfig={kubeconfig}",
@@ -59,7 +66,13 @@ def _given(kubeconfig: Path) -> Iterator[Cluster]:
         "-o",
         "jsonpath={.clusters[0].cluster.server}",
     ]
-    server = urlsplit(subprocess.run(ask, check=True, capture_output=True, text=True).stdout)
+    asked = subprocess.run(ask, check=False, capture_output=True, text=True)
+    if asked.returncode or not asked.stdout:
+        said = asked.stderr.strip() or "no server is named in there"
+        raise ClusterUnavailableError(
+            f"{GIVEN} names {kubeconfig}, which kubectl can not use: {said}; correct it, or unset {GIVEN}"
+        )
+    server = urlsplit(asked.stdout)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as towards:  # nothing is sent
         towards.connect((server.hostname or "localhost", server.port or 443))
         host: str = towards.getsockname()[0]
@@ -78,7 +91,8 @@ def _can_pull_k3s() -> bool:
 
 
 @contextlib.contextmanager
-def _k3s() -> Iterator[Cluster]:
+def k3s() -> Iterator[Cluster]:
+    """Kubernetes in one container of the Docker daemon."""
     from testcontainers.community.k3s import K3SContainer
 
     kubectl = shutil.which("kubectl") or str(programs.folder() / "kubectl")
@@ -98,12 +112,10 @@ def _k3s() -> Iterator[Cluster]:
 
 
 @contextlib.contextmanager
-def _node() -> Iterator[Cluster]:
+def node() -> Iterator[Cluster]:
+    """The node that is built, for as long as a session uses it."""
     settings = Settings.from_environment()
-    if os.geteuid() != 0:
-        raise ClusterUnavailableError(
-            "no RUNPLANE_TEST_KUBECONFIG, no K3s from a registry, and only root can start a node"
-        )
+    lifecycle.must_be_root(os.geteuid())
     try:
         with lifecycle.used(settings):
             _call("up")

@@ -12,6 +12,10 @@ from services import docker_daemon
 
 OLDEST = (1, 21)
 """From here on Go fetches the newer Go that a module asks for by itself."""
+NEEDED = f"Go {OLDEST[0]}.{OLDEST[1]} or newer is needed"
+INSTALL = "install it from https://go.dev/dl"
+USUAL = Path("/usr/local/go/bin/go")
+"""Where its own installer puts it, which no PATH names by itself."""
 
 
 class BuildFailedError(Exception):
@@ -47,14 +51,14 @@ def _go() -> str:
             raise BuildFailedError(f"no Go: {error}") from error
         found = _find_go()
     if found is None:
-        raise BuildFailedError("no Go on PATH or in /usr/local/go (https://go.dev/dl)")
-    said = subprocess.run([found, "version"], check=True, capture_output=True, text=True).stdout
+        raise BuildFailedError(f"{NEEDED}, and there is none, neither on PATH nor as {USUAL}: {INSTALL}")
+    asked = subprocess.run([found, "version"], check=False, capture_output=True, text=True)
+    said = (asked.stdout or asked.stderr).strip()
     version = re.search(r"go(\d+)\.(\d+)", said)
-    if version is None or (int(version[1]), int(version[2])) < OLDEST:
-        raise BuildFailedError(f"Go {OLDEST[0]}.{OLDEST[1]} or newer is needed; {found} is {said.strip()}")
+    if asked.returncode or version is None or (int(version[1]), int(version[2])) < OLDEST:
+        raise BuildFailedError(f"{NEEDED}, and {found} says: {said}: {INSTALL}")
     return found
 
 
 def _find_go() -> str | None:
-    usual = Path("/usr/local/go/bin/go")
-    return shutil.which("go") or (str(usual) if usual.exists() else None)
+    return shutil.which("go") or (str(USUAL) if USUAL.exists() else None)

@@ -227,11 +227,14 @@ def test_a_namespace_that_is_not_there_and_a_role_without_the_verb(cluster: Fake
     with pytest.raises(KubeNotFoundError) as missing:
         make(job_namespace="nowhere").launch(request())
     cluster.fault(Fault("create", "jobs", status=403, reason="Forbidden"))
-    with pytest.raises(KubeForbiddenError):
+    with pytest.raises(KubeForbiddenError) as forbidden:
         make().launch(request())
 
     assert "nowhere" in str(missing.value)
     assert "--explain" in str(missing.value.hint)
+    assert "POST /apis/batch/v1/namespaces/default/jobs" in str(forbidden.value)
+    assert "runplane doctor" in str(forbidden.value.hint)
+    assert cluster.all_jobs() == []
 
 
 def test_a_cluster_that_is_too_old_is_refused_by_its_version(

@@ -23,7 +23,7 @@ def test_a_sandbox_that_is_killed_leaves_no_process_mount_interface_or_control_g
     )
     settings.run.mkdir()
     settings.logs.mkdir(parents=True)
-    sandbox.make_cgroups(settings)
+    sandbox.make_cgroups(settings, sandbox.cgroup_hierarchies())
     made = Sandbox.start(settings, programs.folder() / "pause")
     made.spawn("sleep", ["sleep", "600"])
     sandbox.wait_for("a process in there", lambda: made.pid_of("sleep"), 20)
@@ -52,3 +52,16 @@ def test_a_node_that_a_session_uses_is_not_taken_away(real_cluster: Cluster) -> 
     assert not lifecycle.down(settings, only_if_unused=True)
 
     assert lifecycle.is_up(settings)
+
+
+def test_a_node_that_is_up_is_not_started_again(real_cluster: Cluster) -> None:
+    if real_cluster.node is None:
+        not_to_be_had("the cluster is not a node of ours")
+    settings = Settings.from_environment()
+
+    kubeconfig = lifecycle.up(settings, kept=False)
+
+    running = Sandbox.running(settings)
+    assert running is not None
+    assert running.first == real_cluster.node.first
+    assert kubeconfig == real_cluster.kubeconfig
