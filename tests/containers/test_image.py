@@ -72,22 +72,40 @@ print(*[f for f in texts if ".zip/" in f or not os.path.exists(importlib.util.ca
     assert without == ""
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "from kubernetes.client import V1Job, BatchV1Api; V1Job(api_version='batch/v1').to_dict(); BatchV1Api()",
-        "from kubernetes import config, dynamic, stream, utils, watch",
-        "from rich.syntax import Syntax; from rich import print; print(Syntax('x = 1', 'python'))",
-        "from sqlalchemy.orm import declarative_base; import sqlalchemy.ext.hybrid, sqlalchemy.dialects.mysql",
-        "import pydantic; type('C', (pydantic.BaseModel,), {'__annotations__': {'n': int}})(n=1)",
-        "import ssl, requests; assert requests.certs.where().endswith('.pem')",
-        "import os, alembic.config; os.chdir('/dev/shm'); alembic.config.main(['init', 'migrations'])",
-        "from dateutil import tz; assert tz.gettz('Europe/Berlin')",
-        "from importlib.metadata import version; assert version('kubernetes') and version('rich')",
-    ],
-)
-def test_what_a_user_may_import_is_there(run: Any, statement: str) -> None:
-    run("python3", "-c", statement)
+def test_what_a_user_may_import_is_there(run: Any) -> None:
+    program = """
+from kubernetes.client import V1Job, BatchV1Api
+V1Job(api_version="batch/v1").to_dict(), BatchV1Api()
+from kubernetes import config, dynamic, stream, utils, watch
+
+from rich.syntax import Syntax
+from rich.console import Console
+Console().print(Syntax("x = 1", "kotlin"))
+
+from sqlalchemy.orm import declarative_base
+import sqlalchemy.ext.hybrid, sqlalchemy.dialects.mysql
+
+import pydantic.v1
+class Size(pydantic.BaseModel):
+    n: int
+assert Size(n="1").n == 1
+
+import inspect, ssl, requests
+assert ssl.create_default_context(cafile=requests.certs.where()).get_ca_certs()
+assert "def get" in inspect.getsource(requests.get), "tracebacks and debuggers show the text"
+
+import os, alembic.config
+os.chdir("/dev/shm")
+alembic.config.main(["init", "migrations"])
+
+from dateutil import tz
+assert tz.gettz("Europe/Berlin")
+
+from importlib.metadata import version
+assert version("kubernetes") and version("rich")
+"""
+
+    run("python3", "-c", program)
 
 
 def test_the_asynchronous_client_is_left_out_and_says_so(run: Any) -> None:
