@@ -117,26 +117,6 @@ def test_the_asynchronous_client_is_left_out_and_says_so(run: Any) -> None:
     assert "pip --python /opt/runplane/bin/python install --force-reinstall kubernetes" in said
 
 
-def test_no_other_package_misses_what_it_asks_for(run: Any) -> None:
-    program = r"""
-from importlib.metadata import PackageNotFoundError, distribution, distributions
-import re
-def is_there(name):
-    try:
-        return bool(distribution(name))
-    except PackageNotFoundError:
-        return False
-for one in distributions(path=[next(p for p in __import__("sys").path if "site-packages" in p)]):
-    for asked in one.requires or ():
-        name, _, condition = asked.partition(";")
-        name = re.match(r"[\w.-]+", name)[0]
-        if not condition.strip() and not is_there(name):
-            print(one.name, name)
-"""
-
-    assert set(run("python3", "-c", program).splitlines()) == {"kubernetes aiohttp", "kubernetes aiohttp-retry"}
-
-
 def test_dagster_is_a_name_for_the_command(run: Any) -> None:
     there = run("sh", "-c", "readlink -f $(command -v dagster); readlink -f $(command -v runplane)").split()
 
