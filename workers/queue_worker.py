@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
 from .. import __version__
@@ -26,8 +27,9 @@ from ..storage.liveness import this_process
 from ..storage.step_queues import HeldStep, NotTaken, StepQueues
 from ..storage.version import LEVEL
 from .queue_hints import HintSource, Pointed
-from .queue_steps import WatchedStep, end_step, kill_overdue, start_step
+from .queue_steps import WatchedStep, start_step
 from .rounds import Rounds
+from .step_templates import StepTemplates
 
 BUSY_S, IDLE_S = 0.05, 0.25
 """Between two looks for steps: while something happens, and when nothing does."""
@@ -129,6 +131,7 @@ class QueueWorker:
         self._adopt_at = 0.0
         self._was_away = False
         self._beaten_at = time.monotonic()
+        self._templates = StepTemplates((type(instance.database).__module__,), say, self._wake)
         self._steps: dict[Key, WatchedStep] = {}
         self._ended: dict[Key, Mapping[str, Any]] = {}
         self._given_back: list[Key] = []
@@ -139,7 +142,8 @@ class QueueWorker:
         self._answers: Counter[str] = Counter()
         self._levels_left: set[str] = set()
         self._lock = threading.Lock()
-        self._leaving = threading.Event()
+        self._is_leaving = False
+        self._woken: SimpleQueue[None] = SimpleQueue()
         self._done = threading.Event()
         self._since = time.time()
         self._beat_s = min(BEAT_S, instance.lease_ttl_s / 6)
@@ -159,19 +163,20 @@ class QueueWorker:
         self._supervisor.start()
         self._teller.start()
         pause_s = IDLE_S
-        while not self._leaving.is_set():
+        while not self._is_leaving:
             happened = self._turn(takes=True)
             pause_s = BUSY_S if happened else min(pause_s * 1.5, IDLE_S)
-            self._leaving.wait(pause_s)
+            self._pause(pause_s)
         self._leave()
 
     def leave(self) -> None:
         """Have ``run`` end; may be called from a signal handler."""
-        self._leaving.set()
+        self._is_leaving = True
+        self._wake()
 
     def state(self) -> dict[str, Any]:
         """How this worker is: in its rows, in the local file."""
-        goes_on = "leaving" if self._leaving.is_set() else "takes steps"
+        goes_on = "leaving" if self._is_leaving else "takes steps"
         return {
             "pid": self.me.pid,
             **self._body(),
@@ -202,8 +207,18 @@ class QueueWorker:
         except StorageUnavailableError:
             # Said by the instance. What has ended is told, and what was pointed at is asked for, when it is back.
             self._was_away = True
-            self._leaving.wait(IDLE_S)
+            self._pause(IDLE_S)
         return happened
+
+    def _wake(self) -> None:
+        """End a pause. A queue, as its ``put`` may come from any thread and from a signal handler."""
+        self._woken.put(None)
+
+    def _pause(self, seconds: float) -> None:
+        with suppress(Empty):
+            self._woken.get(timeout=seconds)
+            while True:
+                self._woken.get_nowait()
 
     def _used(self) -> int:
         return len(self._steps) + (0 if self._pods is None else len(self._pods))
@@ -276,8 +291,8 @@ class QueueWorker:
             return
         try:
             with self._lock:
-                self._steps[key] = started = start_step(*key, body, self._instance.ref)
-                self._source.began(pointed, started.process.pid)
+                self._steps[key] = started = start_step(*key, body, self._instance.ref, self._templates)
+                self._source.began(pointed, started.process.pid or self.me.pid)
                 self._shown[key] = pointed
         except (RunplaneError, OSError) as e:
             self._say(f"Step {pointed.ref.step} of run {pointed.run_id} could not be started: {e}")
@@ -295,23 +310,24 @@ class QueueWorker:
         for key, held in to_end.items():
             step = self._steps.get(key)
             if step is not None:
-                end_step(step, held.grace_s)
+                step.process.end(held.grace_s)
             elif self._pods is not None and key in self._pods:
                 self._pods.end(key, held.grace_s)
             elif key not in self._ended and not held.is_apart:
                 self._ended[key] = {"text": "its worker has no process for it"}
-        ended = [(key, step) for key, step in self._steps.items() if step.process.poll() is not None]
-        for key, step in ended:
-            if step.is_run and self._leaving.is_set():
+        looked = [(key, step, step.evidence()) for key, step in self._steps.items()]
+        ended = [(key, step, evidence) for key, step, evidence in looked if evidence is not None]
+        for key, step, evidence in ended:
+            if step.is_run and self._is_leaving:
                 self._given_back.append(key)
             else:
-                self._ended[key] = step.evidence()
-            evidence = step.evidence()
+                self._ended[key] = evidence
             self._source.ended(self._shown.pop(key), None if evidence.get("code") == 0 else str(evidence["text"]))
             with self._lock:
                 del self._steps[key]
         for step in self._steps.values():
-            kill_overdue(step)
+            step.process.kill_overdue()
+        self._templates.tidy()
         return self._reap_pods() or bool(ended)
 
     def _reap_pods(self) -> bool:
@@ -351,15 +367,16 @@ class QueueWorker:
             self._say(f"Leaving: {len(self._steps)} steps and runs have {self._grace_s:g} s to end.")
         for step in self._steps.values():
             if step.is_run:
-                end_step(step, self._grace_s)
+                step.process.end(self._grace_s)
         deadline = time.monotonic() + self._grace_s
         while self._steps:
             self._turn(takes=False)
             if time.monotonic() >= deadline:
                 for step in self._steps.values():
                     step.left = True
-                    end_step(step, 0.0)
+                    step.process.end(0.0)
             time.sleep(BUSY_S)
+        self._templates.close()
         self._done.set()
         self._teller.join()
         self._supervisor.join(PATIENCE_S + BEAT_S)
@@ -384,7 +401,7 @@ class QueueWorker:
             while not self._done.is_set():
                 self._beats.begin_one()
                 try:
-                    slots = 0 if self._leaving.is_set() else self._slots
+                    slots = 0 if self._is_leaving else self._slots
                     held = queues.beat(self.me, self._listens, slots, self._body())
                     now = time.monotonic()
                     # Others may have thought that it is gone.

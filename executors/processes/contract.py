@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from ...events.event import NewEvent
 from ...serdes.record import record
 from ...storage.contract import AttemptRef
-from ..template.wire import Task
+from ..template.wire import Order
 
 READY_AHEAD = 4
 """How many children wait for an order, at most."""
@@ -47,7 +47,7 @@ class Job:
         began: called with the pid once it has a process, before anything that the process writes is heard.
     """
 
-    task: Task
+    task: Order
     open_output: Callable[[], tuple[int, int]]
     began: Callable[[int], None]
 

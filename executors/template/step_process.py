@@ -25,11 +25,12 @@ from ...definitions.user_errors import error_info
 from ...events.causes import ErrorInfo
 from ...events.event import NewEvent
 from ..standard_streams import by_line, flush
-from .wire import OUTCOMES, Receiver, Task, told, told_event
+from .wire import OUTCOMES, Order, Receiver, told, told_event
 
 Emit = Callable[[NewEvent], None]
 Ask = Callable[[str, Any], "bytes | None"]
-Perform = Callable[[Task, Emit, Ask], None]
+Perform = Callable[[Any, Emit, Ask], None]
+"""Carries out an order."""
 Load = Callable[[Any], Perform]
 """A program: from its argument (user code is imported here) to what runs one attempt."""
 
@@ -52,7 +53,7 @@ def live(receiver: Receiver, ready: Callable[[], Perform]) -> NoReturn:
     message = receiver.receive()
     if message is None:
         _leave(0)
-    task: Task = message[1]
+    task: Order = message[1]
     _print_to(receiver.fds.popleft(), receiver.fds.popleft())
     _leave(_attempt(receiver, task, perform))
 
@@ -70,7 +71,7 @@ class Voice:
         task: whose events they are.
     """
 
-    def __init__(self, receiver: Receiver, task: Task) -> None:
+    def __init__(self, receiver: Receiver, task: Order) -> None:
         self._receiver = receiver
         self._sock = sock = receiver.sock
         self._task = task
@@ -150,7 +151,7 @@ class Voice:
             raise DagsterExecutionInterruptedError
 
 
-def _attempt(receiver: Receiver, task: Task, perform: Perform) -> int:
+def _attempt(receiver: Receiver, task: Order, perform: Perform) -> int:
     """Run one attempt; the exit code."""
     voice = Voice(receiver, task)
     signal.signal(signal.SIGTERM, voice.interrupt)

@@ -16,7 +16,7 @@ import struct
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
-from typing import Any
+from typing import Any, Protocol
 
 from ...engine.snapshot import StepPlan, StoredOutput
 from ...errors import DocumentError
@@ -45,6 +45,14 @@ class Hello:
     argument: Any
     import_here: bool = True
     preload: tuple[str, ...] = ()
+
+
+class Order(Protocol):
+    """What a step's process is told to do: ``Task``, or what else its program understands."""
+
+    @property
+    def ref(self) -> AttemptRef:
+        """The attempt. Among those of one program's processes no two have the same."""
 
 
 @record

@@ -60,18 +60,25 @@ class HiddenWorker:
         self.process.wait()
 
 
+class StartsAnew:
+    """In place of templates: a forked process shows the environment of its template, and none that it was given."""
+
+    def start(self, *_: Any) -> None:
+        """None is forked."""
+
+
 def with_variables(start_step: Callable[..., Any], file: Path) -> Callable[..., Any]:
     """The worker's way to start a process, with the variables of the file."""
     from runplane.testing.crashing import CRASH_AT_ENV, STEP_CRASH_ENV
 
-    def start(run_id: str, ref: Any, body: Mapping[str, Any], instance: Any) -> Any:
+    def start(run_id: str, ref: Any, body: Mapping[str, Any], instance: Any, _: Any) -> Any:
         variables = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
         step, _, point = variables.get(STEP_CRASH_ENV, "").rpartition(":")
         dies = {CRASH_AT_ENV: point} if step and (step, 1) == (ref.step, ref.n) else {}
         # The kernel goes on showing the environment that this process was started with.
         os.environ.update({**variables, **dies})
         try:
-            return start_step(run_id, ref, body, instance)
+            return start_step(run_id, ref, body, instance, StartsAnew())
         finally:
             os.environ.pop(CRASH_AT_ENV, None)
 

@@ -21,10 +21,15 @@ QUEUE, PRIORITY = "dagster-celery/queue", "dagster-celery/priority"
 NAP = float(os.environ.get("NAP", "0.3"))
 WIDTH = 1
 ON = celery_executor.configured({"broker": "THE BROKER"})
+IMPORTED_IN, AT_IMPORT = os.getpid(), os.environ.get("AT_IMPORT")
+if AT_IMPORT == "a thread":
+    threading.Thread(target=_time.sleep, args=(600,), name="forgotten", daemon=True).start()
+if AT_IMPORT == "an error":
+    raise ValueError("not today")
 
 
 def nap(context, seconds=NAP):
-    say(context, "start")
+    say(context, "start", imported_in=IMPORTED_IN)
     _time.sleep(seconds)
     say(context, "end")
 
@@ -197,7 +202,7 @@ class QueueSystem(System):
         self._logs: dict[int, Path] = {}
 
     def queue_worker(
-        self, *words: str, level: str | None = None, hangs_after_s: float | None = None
+        self, *words: str, level: str | None = None, hangs_after_s: float | None = None, **env: str
     ) -> subprocess.Popen[bytes]:
         """A worker, when it has beaten. `level`: it is of a version of this protocol level. `hangs_after_s`: it has less patience with itself."""
         program = other_versions.command(level) if hangs_after_s is None else impatient_worker(hangs_after_s)
@@ -206,7 +211,7 @@ class QueueSystem(System):
         with log.open("wb") as out:
             worker = subprocess.Popen(
                 [*program, "celery", "worker", "start", "-y", str(self.settings), *words],
-                env=self.environment(RUNPLANE_CELERY_WORKER_FILE=str(file)),
+                env=self.environment(RUNPLANE_CELERY_WORKER_FILE=str(file), **env),
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=out,

@@ -38,6 +38,8 @@ from runplane.workers.authority import acquire
 MARK_ENV = "RUNPLANE_TEST_SYSTEM"
 """In the environment of everything that is started here, so that what is left over can be found."""
 PATIENCE_S = 90.0
+TEMPLATES = {"runplane.executors.template", "runplane.cli.step_template"}
+"""Programs that import code and fork."""
 OUTCOMES = frozenset({EventKind.STEP_SUCCESS, EventKind.STEP_FAILURE, EventKind.STEP_UP_FOR_RETRY})
 ENDS = frozenset({EventKind.RUN_SUCCESS, EventKind.RUN_FAILURE, EventKind.RUN_CANCELED})
 
@@ -225,7 +227,7 @@ class System:
             except (psutil.NoSuchProcess, psutil.AccessDenied):
                 continue
             forked = parent is not None and parent.pid in {f.pid for f in found}
-            if "runplane.executors.template" in words and "template" in words and not forked:
+            if TEMPLATES & set(words) and "template" in words and not forked:
                 found.append(process)
         return found
 
