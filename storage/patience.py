@@ -43,6 +43,11 @@ class PatientDatabase:
         return self._inner.dialect
 
     @property
+    def module(self) -> str:
+        """Of the class behind it: what a process loads to use this database."""
+        return type(self._inner).__module__
+
+    @property
     def where(self) -> str:
         """See ``Database``."""
         return self._inner.where

@@ -131,7 +131,7 @@ class QueueWorker:
         self._adopt_at = 0.0
         self._was_away = False
         self._beaten_at = time.monotonic()
-        self._templates = StepTemplates((type(instance.database).__module__,), say, self._wake)
+        self._templates = StepTemplates((instance.database.module,), say, self._wake)
         self._steps: dict[Key, WatchedStep] = {}
         self._ended: dict[Key, Mapping[str, Any]] = {}
         self._given_back: list[Key] = []

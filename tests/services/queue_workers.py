@@ -14,7 +14,7 @@ from services import other_versions
 from services.system import System
 
 CODE = """
-import ctypes, os, threading
+import ctypes, os, sys, threading
 from runplane import DynamicOut, DynamicOutput, celery_executor, in_process_executor, job, op
 
 QUEUE, PRIORITY = "dagster-celery/queue", "dagster-celery/priority"
@@ -22,6 +22,7 @@ NAP = float(os.environ.get("NAP", "0.3"))
 WIDTH = 1
 ON = celery_executor.configured({"broker": "THE BROKER"})
 IMPORTED_IN, AT_IMPORT = os.getpid(), os.environ.get("AT_IMPORT")
+HAD_DRIVER = "runplane.storage.sqlite" in sys.modules
 if AT_IMPORT == "a thread":
     threading.Thread(target=_time.sleep, args=(600,), name="forgotten", daemon=True).start()
 if AT_IMPORT == "an error":
@@ -29,7 +30,7 @@ if AT_IMPORT == "an error":
 
 
 def nap(context, seconds=NAP):
-    say(context, "start", imported_in=IMPORTED_IN)
+    say(context, "start", imported_in=IMPORTED_IN, had_driver=HAD_DRIVER)
     _time.sleep(seconds)
     say(context, "end")
 

@@ -23,6 +23,7 @@ def test_code_is_imported_once_for_the_steps_of_all_runs(queues: QueueSystem) ->
     bodies = [body for run_id in runs for body in queues.bodies(run_id, "start")]
     [template] = queues.templates()
     assert {body["imported_in"] for body in bodies} == {template.pid}
+    assert {body["had_driver"] for body in bodies} == {True}, "no step imports the database's driver"
     assert len({body["pid"] for body in bodies}) == 8
 
 
