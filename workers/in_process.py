@@ -124,10 +124,20 @@ def _drive(
             if driver.follows_log:
                 instance.journal.put_steps(context.plan)
             if not instance.is_ephemeral:
-                stack.enter_context(
-                    Heartbeat(instance.journal, run.run_id, claim.epoch, driver.tell, beat_s=BEAT_S, room=driver.room)
+                beats = Heartbeat(
+                    instance.journal,
+                    run.run_id,
+                    claim.epoch,
+                    driver.tell,
+                    beat_s=min(BEAT_S, instance.lease_ttl_s / 6),
+                    follow=driver.follows_log,
+                    room=driver.room,
                 )
+                stack.enter_context(beats)
             driver.drive()
+            if driver.follows_log:
+                # Its attempts say themselves that their logs are complete; those that were killed did not.
+                instance.complete_logs(run.run_id)
         except Exception as e:  # noqa: BLE001 - ends the run with its cause, and is raised by the caller
             fail_with_exception(instance, run, claim, e)
             users = None if isinstance(e, DagsterResourceFunctionError) else e.__cause__
