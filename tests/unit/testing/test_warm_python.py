@@ -20,7 +20,7 @@ import json, os, signal, sys, time
 
 def tells():
     print(json.dumps({"argv": sys.argv[1:], "environment": dict(os.environ), "cwd": os.getcwd(), "stdin": sys.stdin.read(),
-                      "loaded": "decimal" in sys.modules, "ours": [name for name in sys.modules if name.startswith("runplane")]}))
+                      "loaded": "decimal" in sys.modules, "ours": [name for name in sys.modules if name.startswith("runplane")]}), flush=True)
     print("to stderr", file=sys.stderr)
 
 def exits():
