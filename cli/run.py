@@ -18,6 +18,7 @@ from .job import say, submit
 from .reading import read_story
 from .removing import delete, purge, wipe
 from .report import as_json, at, coloured, print_end, seconds, short, step_to_json
+from .step_queues import step_queue_lines, step_queues
 from .verb import Verb, Verbs
 
 _STATUSES = [status.value for status in RunStatus]
@@ -101,7 +102,9 @@ def show(run_id: str, as_document: bool) -> None:
         if as_document:
             steps = [step_to_json(story, step) for step in story.steps.values()]
             queue = {"queue": waits} if (waits := _queued(instance, found)) else {}
-            document = {**_to_json(found), "run_config": found.run_config, "steps": steps, "end": story.end, **queue}
+            standing = {"step_queues": queues} if (queues := step_queues(instance, found)) else {}
+            document = {**_to_json(found), "run_config": found.run_config, "steps": steps, "end": story.end}
+            document |= {**queue, **standing}
             click.echo(as_json(document))
             return
         click.echo(f"{found.run_id}  {found.job_name}  created {at(found.created_at)}")
@@ -112,6 +115,8 @@ def show(run_id: str, as_document: bool) -> None:
 
             for line in why_lines(waits):
                 click.echo(line)
+        for line in step_queue_lines(step_queues(instance, found)):
+            click.echo(line)
         print_end(instance, found, story)
 
 

@@ -89,9 +89,14 @@ def test_hints_that_nobody_takes_are_not_heaped_up(make_queues: MakeQueues, redi
     waiting = int(redis_broker.client().llen(_list("work", 5)))
 
     assert waiting == 4, "each is there once, after several looks"
+    shown = queues.cli("run", "show", run_id).stdout
+    assert "queue work: 4 (work_0, work_1, work_2, work_3) waiting. No worker listens to it" in shown
+    [told] = json.loads(queues.cli("run", "show", run_id, "--json").stdout)["step_queues"]
+    assert told == {"queue": "work", "waiting": sorted(FOUR), "running": [], "has_workers": False}
     queues.queue_worker("-q", "work", "-c", "4")
     assert coordinator.wait(END_S) == 0
     assert queues.completed(run_id) == FOUR
+    assert "queue work" not in queues.cli("run", "show", run_id).stdout
 
 
 def test_a_broker_that_goes_away_again_and_again(make_queues: MakeQueues, redis_broker: RedisServer) -> None:
