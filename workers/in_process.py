@@ -19,7 +19,6 @@ from ..events.kinds import EventKind
 from ..events.run import Run
 from ..executors.database_values import DatabaseValues
 from ..executors.driver import Driver
-from ..executors.heartbeat import BEAT_S, Heartbeat
 from ..executors.in_process import InProcessExecutor
 from ..executors.resource_scope import ResourceScope
 from ..executors.settings import Executor, ExecutorContext, driver_settings
@@ -29,6 +28,7 @@ from ..plan.compile import compile_plan
 from ..storage.contract import RunClaim
 from ..storage.liveness import this_process
 from .authority import acquire
+from .beats import beats_for
 from .executed_again import executed_again
 from .python_logs import log_settings_of
 from .run import fail_with_exception
@@ -124,16 +124,7 @@ def _drive(
             if driver.follows_log:
                 instance.journal.put_steps(context.plan)
             if not instance.is_ephemeral:
-                beats = Heartbeat(
-                    instance.journal,
-                    run.run_id,
-                    claim.epoch,
-                    driver.tell,
-                    beat_s=min(BEAT_S, instance.lease_ttl_s / 6),
-                    follow=driver.follows_log,
-                    room=driver.room,
-                )
-                stack.enter_context(beats)
+                stack.enter_context(beats_for(instance, run.run_id, claim, driver, driver.tell))
             driver.drive()
             if driver.follows_log:
                 # Its attempts say themselves that their logs are complete; those that were killed did not.

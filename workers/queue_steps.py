@@ -127,6 +127,11 @@ def ended_with(pid: int | None, code: int) -> dict[str, Any]:
     return {"code": code, "text": f"its process {pid} ended with code {code}"}
 
 
+def not_started(error: Exception) -> dict[str, Any]:
+    """What is told of a process that could not be made."""
+    return {"code": 1, "text": f"its worker could not start it: {type(error).__name__}: {error}"}
+
+
 def start_step(
     run_id: str, ref: AttemptRef, body: Mapping[str, Any], instance: InstanceRef, templates: ForksSteps
 ) -> WatchedStep:

@@ -27,7 +27,7 @@ from ..storage.liveness import this_process
 from ..storage.step_queues import HeldStep, NotTaken, StepQueues
 from ..storage.version import LEVEL
 from .queue_hints import HintSource, Pointed
-from .queue_steps import WatchedStep, start_step
+from .queue_steps import WatchedStep, not_started, start_step
 from .rounds import Rounds
 from .step_templates import StepTemplates
 
@@ -296,7 +296,7 @@ class QueueWorker:
                 self._shown[key] = pointed
         except (RunplaneError, OSError) as e:
             self._say(f"Step {pointed.ref.step} of run {pointed.run_id} could not be started: {e}")
-            self._ended[key] = {"code": 1, "text": f"its worker could not start it: {type(e).__name__}: {e}"}
+            self._ended[key] = not_started(e)
 
     def _hold(self, key: Key, body: Mapping[str, Any], *, may_create: bool, waited_s: float = 0.0) -> None:
         if self._pods is None:

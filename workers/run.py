@@ -23,7 +23,6 @@ from ..events.status import RunStatus
 from ..executors.contract import Interruptible, PartFailed, StepRunner
 from ..executors.driver import ControlSeen, Driver, EndAsked, LeaveAsked
 from ..executors.failure import CodeLoadError
-from ..executors.heartbeat import BEAT_S, Heartbeat
 from ..executors.settings import Executor, ExecutorContext
 from ..executors.user_function import ExecutorFunctionError
 from ..instance.instance import Instance
@@ -35,6 +34,7 @@ from ..serdes.record import record
 from ..storage.contract import RunClaim
 from ..storage.liveness import this_process
 from .authority import BudgetSpent, Denied, acquire
+from .beats import beats_for
 from .python_logs import log_settings_of
 from .run_executor import made_executor
 from .signals import ToldToLeave, handled, wake_main_thread
@@ -177,18 +177,9 @@ def _drive(instance: Instance, run: Run, plan: PlanSnapshot, claim: RunClaim, ex
         driver.tell(seen)
         wake_main_thread()
 
-    beat_s = min(BEAT_S, instance.lease_ttl_s / 6)
     with (
         handled(leave, cancel, lambda: _interrupt(runners[0])),
-        Heartbeat(
-            instance.journal,
-            run.run_id,
-            claim.epoch,
-            hear,
-            beat_s=beat_s,
-            follow=driver.follows_log,
-            room=driver.room,
-        ),
+        beats_for(instance, run.run_id, claim, driver, hear),
         _deadline_felt(driver, runners[0], run, max_runtime_s),
     ):
         status = driver.drive()

@@ -21,7 +21,7 @@ from ..executors.processes.contract import End, Job, ProcessSettings
 from ..executors.processes.ends import exit_code
 from ..executors.processes.step_processes import StepProcesses
 from ..storage.contract import AttemptRef
-from .queue_steps import NewProcess, ended_with
+from .queue_steps import NewProcess, ended_with, not_started
 from .step_order import StepDocument
 
 PROGRAM = "runplane.cli.step_template"
@@ -40,11 +40,10 @@ class ForkedStep:
     """The process of a step, asked for of a template. Where there is none to be had, ``evidence`` starts one anew.
 
     Args:
-        order: what it is told. stop: has it stopped, given the seconds of its grace period. anew: starts a process for it.
+        stop: has it stopped, given the seconds of its grace period. anew: starts a process for it.
     """
 
-    def __init__(self, order: StepDocument, stop: Callable[[float], None], anew: Callable[[], NewProcess]) -> None:
-        self.order = order
+    def __init__(self, stop: Callable[[float], None], anew: Callable[[], NewProcess]) -> None:
         self.pid: int | None = None
         self._stop = stop
         self._anew = anew
@@ -93,7 +92,7 @@ class ForkedStep:
             self._new = self._anew()
             self.pid = self._new.pid
         except OSError as e:
-            self._told = {"code": 1, "text": f"its worker could not start it: {type(e).__name__}: {e}"}
+            self._told = not_started(e)
 
 
 class StepTemplates:
@@ -177,7 +176,7 @@ class _Template:
         self._processes.attach(self)
 
     def start(self, order: StepDocument, anew: Callable[[], NewProcess]) -> ForkedStep:
-        step = ForkedStep(order, lambda grace_s: self._processes.stop(order.ref, grace_s), anew)
+        step = ForkedStep(lambda grace_s: self._processes.stop(order.ref, grace_s), anew)
         self.steps[order.ref] = step
         self.used_at = time.monotonic()
         self._processes.submit(Job(order, _own_output, lambda pid: setattr(step, "pid", pid)))

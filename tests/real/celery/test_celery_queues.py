@@ -7,6 +7,7 @@ import json
 import pickle
 import random
 import signal
+import subprocess
 import time
 import zlib
 from collections import Counter
@@ -130,6 +131,15 @@ def test_a_broker_that_goes_away_again_and_again(make_queues: MakeQueues, redis_
     assert max(resumed) < TAKES_AGAIN_WITHIN_S, resumed
 
 
+def check_that_it_ends_canceled(queues: QueueSystem, run_id: str, coordinator: subprocess.Popen[bytes]) -> None:
+    """A run of which one step ran, and did not come to its end."""
+    assert coordinator.wait(END_S) == 0
+    assert queues.status(run_id) is RunStatus.CANCELED, queues.story(run_id)
+    [body] = queues.bodies(run_id, "start")
+    assert queues.completed(run_id) == {}
+    queues.wait_for("the end of the step", lambda: body["pid"] not in [p.pid for p in queues.processes()])
+
+
 def test_a_cancel_takes_back_what_waits_and_ends_what_runs(make_queues: MakeQueues, redis_broker: RedisServer) -> None:
     queues = make_queues(redis_broker.url, nap_s=60.0)
     queues.queue_worker("-q", "work", "-c", "1")
@@ -139,11 +149,7 @@ def test_a_cancel_takes_back_what_waits_and_ends_what_runs(make_queues: MakeQueu
 
     queues.instance.cancel(run_id)
 
-    assert coordinator.wait(END_S) == 0
-    assert queues.status(run_id) is RunStatus.CANCELED, queues.story(run_id)
-    [body] = queues.bodies(run_id, "start")
-    assert queues.completed(run_id) == {}
-    queues.wait_for("the end of the step", lambda: body["pid"] not in [p.pid for p in queues.processes()])
+    check_that_it_ends_canceled(queues, run_id, coordinator)
     queues.wait_for("the end of all rows", lambda: queues.queued() == 0)
 
 
@@ -158,10 +164,7 @@ def test_a_cancel_while_the_broker_is_away_ends_the_run(make_queues: MakeQueues,
 
     queues.instance.cancel(run_id)
 
-    assert coordinator.wait(END_S) == 0
-    assert queues.status(run_id) is RunStatus.CANCELED, queues.story(run_id)
-    [body] = queues.bodies(run_id, "start")
-    queues.wait_for("the end of the step", lambda: body["pid"] not in [p.pid for p in queues.processes()])
+    check_that_it_ends_canceled(queues, run_id, coordinator)
 
 
 def test_a_worker_that_is_told_to_leave_ends_its_step_first(make_queues: MakeQueues, redis_broker: RedisServer) -> None:
