@@ -13,6 +13,7 @@ from ..errors import FencedError, StorageUnavailableError
 from ..instance.instance import Instance
 from ..storage.contract import Owner
 from ..storage.leases import LOOKS_PER_TTL, Lease, Leases
+from ..storage.own_time import OwnTime
 from .bell import Bell
 from .contract import DaemonLoop, LoopContext, LoopReport, PassWatch
 
@@ -67,7 +68,7 @@ class LoopThread:
         self._bell = Bell()
         self._thread = threading.Thread(target=self._run, name=f"loop {loop.name}", daemon=True)
         self._lease: Lease | None = None
-        self._began: float | None = None
+        self._pass: OwnTime | None = None
         self._errors: deque[LoopError] = deque(maxlen=ERRORS_KEPT)
         self.passes = 0
         self.done = 0
@@ -120,9 +121,9 @@ class LoopThread:
 
     @property
     def hangs(self) -> bool:
-        """Whether the pass that is under way takes longer than it may."""
-        began = self._began
-        return began is not None and time.monotonic() - began > self.loop.budget_s
+        """Whether the pass that is under way takes longer than it may, for whatever reason."""
+        under_way = self._pass
+        return under_way is not None and under_way.all_s > self.loop.budget_s
 
     @property
     def lag_s(self) -> float:
@@ -149,7 +150,7 @@ class LoopThread:
     def state(self) -> dict[str, Any]:
         """How it is, for people and programs."""
         now = time.time()
-        began, ended = self._began, self._last_ended
+        under_way, ended = self._pass, self._last_ended
         return {
             "state": self._state(),
             "fence": self._lease.fence if self._lease else None,
@@ -158,18 +159,19 @@ class LoopThread:
             "problems": self.problems,
             "lag_s": round(self.lag_s, 3),
             "leases_lost": self.leases_lost,
-            "busy_s": round(time.monotonic() - began, 3) if began is not None else None,
+            "busy_s": round(under_way.all_s, 3) if under_way is not None else None,
             "last_took_s": self._last_took_s,
             "idle_s": round(time.monotonic() - ended, 3) if ended is not None else None,
             "errors": [{"at": e.at, "text": e.text} for e in tuple(self._errors) if now - e.at < ERRORS_SHOWN_S],
         }
 
     def _state(self) -> str:
-        if self.hangs:
+        under_way = self._pass
+        if under_way is not None and under_way.own_s > self.loop.budget_s:
             return "hangs"
         if not self.is_alive:
             return "ended"
-        if self._is_away:
+        if self._is_away or self.hangs:
             return "database away"
         return "active" if self._may_pass else "standby"
 
@@ -187,7 +189,7 @@ class LoopThread:
     def _one(self, leases: Leases) -> float:
         """One pass, if it is this daemon's to make; how long to rest then."""
         try:
-            self._began = time.monotonic()
+            self._pass = OwnTime(self._instance.database)
             if self.loop.is_leased:
                 self._lease = leases.acquire(self.loop.name)
                 if self._lease is None:
@@ -209,7 +211,7 @@ class LoopThread:
             self._note(f"{type(e).__name__}: {e}")
             return self._after_error_s
         finally:
-            self._began = None
+            self._pass = None
 
     def _take(self, report: LoopReport) -> None:
         self._is_away = False
@@ -217,8 +219,8 @@ class LoopThread:
         self.done += report.done
         self._last_ended = time.monotonic()
         self._due = self._last_ended + self.loop.interval_s
-        if self._began is not None:
-            took_s = self._last_ended - self._began
+        if self._pass is not None:
+            took_s = self._pass.all_s
             self._last_took_s = round(took_s, 4)
             if self._watch is not None:
                 self._watch.passed(self.loop.name, took_s, report)

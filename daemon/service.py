@@ -1,4 +1,4 @@
-"""The daemon's process: a thread per loop, and one that beats, renews leases, writes the local file and passes news on."""
+"""The daemon's process: a thread per loop; one that beats and renews leases, one that passes news on, and one that writes the local file."""
 
 from __future__ import annotations
 
@@ -55,27 +55,30 @@ class Service:
         self._say = say
         self._stopping = threading.Event()
         self._news = threading.Thread(target=self._listen, name="news", daemon=True)
+        self._teller = threading.Thread(target=self._tell_state, name="state", daemon=True)
         self._listening = instance.sibling()
         self.threads = [
             LoopThread(loop, instance.sibling(), self.me, ttl_s=ttl_s, say=say, watch=watch) for loop in loops
         ]
+        self._beat_s = ttl_s / (2 * LOOKS_PER_TTL)
         self._since = time.time()
         self._is_away = False
 
     def run(self) -> None:
-        """Until ``stop`` is called. A database that is away is waited for, at the start too."""
+        """Until ``stop`` is called. A database that is away is waited for, at the start too.
+
+        Raises:
+            OSError: the local file can not be written at the start.
+        """
+        local_file.write(self._file, self.state())
         daemons, leases = Daemons(self._instance.database), Leases(self._instance.database, self.me, ttl_s=self._ttl_s)
         for thread in self.threads:
             thread.start()
         self._news.start()
-        beat_s = self._ttl_s / (2 * LOOKS_PER_TTL)
-        next_beat = 0.0
+        self._teller.start()
         while not self._stopping.is_set():
-            local_file.write(self._file, self.state())
-            if time.monotonic() >= next_beat:
-                next_beat = time.monotonic() + beat_s
-                self._beat(daemons, leases)
-            self._stopping.wait(min(TICK_S, beat_s))
+            self._beat(daemons, leases)
+            self._stopping.wait(self._beat_s)
         self._end(daemons)
 
     def stop(self) -> None:
@@ -115,6 +118,18 @@ class Service:
                 self._say(f"{e.message} Nothing new is started until it answers.")
             self._is_away = True
 
+    def _tell_state(self) -> None:
+        """Write the local file. A thread of its own, since a beat takes as long as the database is silent."""
+        is_said = False
+        while not self._stopping.wait(min(TICK_S, self._beat_s)):
+            try:
+                local_file.write(self._file, self.state())
+                is_said = False
+            except OSError as e:
+                if not is_said:
+                    self._say(f"{self._file} can not be written, and liveness checks fail by and by: {e.strerror}")
+                is_said = True
+
     def _listen(self) -> None:
         """Pass news on. A connection of its own, since waiting keeps it busy."""
         tick_s = min(TICK_S, self._ttl_s / (4 * LOOKS_PER_TTL))
@@ -135,6 +150,7 @@ class Service:
             if not thread.join(max(0.0, end - time.monotonic())):
                 self._say(f"{thread.loop.name}: does not end; its lease lapses by itself")
         self._news.join(2 * TICK_S)
+        self._teller.join(2 * TICK_S)
         try:
             daemons.forget(self.me.worker_id)
         except StorageUnavailableError as e:

@@ -35,7 +35,8 @@ class PatientDatabase:
         self._given_up = threading.Event()
         self._lock = threading.Lock()
         self._under_way = 0
-        self._returned_at = time.monotonic()
+        self._asked_at = 0.0
+        self._waited_s = 0.0
 
     @property
     def dialect(self) -> Dialect:
@@ -58,10 +59,10 @@ class PatientDatabase:
         return self._inner.connections
 
     @property
-    def waited_until(self) -> float:
-        """Until when somebody last waited for it, on the monotonic clock: now, while a call is under way."""
+    def waited_s(self) -> float:
+        """Seconds in which somebody waited for it so far, those of a call that is under way among them."""
         with self._lock:
-            return time.monotonic() if self._under_way else self._returned_at
+            return self._waited_s + (time.monotonic() - self._asked_at if self._under_way else 0.0)
 
     def set_patience(self, patience_s: float | None) -> None:
         """Change how long later calls may wait."""
@@ -93,13 +94,16 @@ class PatientDatabase:
 
     def _patiently(self, call: Callable[[], T]) -> T:
         with self._lock:
+            if not self._under_way:
+                self._asked_at = time.monotonic()
             self._under_way += 1
         try:
             return self._until_it_answers(call)
         finally:
             with self._lock:
                 self._under_way -= 1
-                self._returned_at = time.monotonic()
+                if not self._under_way:
+                    self._waited_s += time.monotonic() - self._asked_at
 
     def _until_it_answers(self, call: Callable[[], T]) -> T:
         began: float | None = None

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-
+from ..storage.own_time import OwnTime
 from ..storage.patience import PatientDatabase
 
 HANG_S = 30.0
@@ -18,14 +17,13 @@ class Rounds:
     """
 
     def __init__(self, database: PatientDatabase) -> None:
-        self._database = database
-        self._began = time.monotonic()
+        self._round = OwnTime(database)
 
     def begin_one(self) -> None:
         """It comes round."""
-        self._began = time.monotonic()
+        self._round.begin()
 
     @property
     def hang(self) -> bool:
-        """Whether it has neither come round nor waited for its database for too long."""
-        return time.monotonic() - max(self._began, self._database.waited_until) > HANG_S
+        """Whether its round takes too long, without what it waits for its database."""
+        return self._round.own_s > HANG_S

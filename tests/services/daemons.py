@@ -58,6 +58,22 @@ TTL_S = 3.0
 PATIENCE_S = 60.0
 
 
+_HASTY = """
+import runpy, sys
+import runplane.daemon.loops as loops
+every_s, loops_of = float(sys.argv.pop(1)), loops.loops_of
+
+def hasty(*words, **more):
+    found = loops_of(*words, **more)
+    for loop in found:
+        loop.interval_s = every_s
+    return found
+
+loops.loops_of = hasty
+runpy.run_module("runplane", run_name="__main__", alter_sys=True)
+"""
+
+
 def start_event() -> NewEvent:
     return NewEvent(EventKind.RUN_START, None, None, {}, time.time())
 
@@ -97,13 +113,14 @@ class DaemonRoom:
         }
         return {**os.environ, **mine, **more}
 
-    def start(self, *words: str, **env: str) -> subprocess.Popen[bytes]:
-        """One more daemon."""
+    def start(self, *words: str, every_s: float | None = None, **env: str) -> subprocess.Popen[bytes]:
+        """One more daemon. `every_s`: each of its loops is called so often, in place of its own interval."""
+        program = ["-m", "runplane"] if every_s is None else ["-c", _HASTY, str(every_s)]
         name = f"daemon-{len(self.daemons)}"
         file = self.folder / f"{name}.json"
         with (self.folder / f"{name}.log").open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "runplane", "daemon", "run", *words],
+                [sys.executable, *program, "daemon", "run", *words],
                 env=self.environment(**{FILE_ENV: str(file)}, **env),
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,

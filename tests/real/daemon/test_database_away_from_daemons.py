@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from runplane.daemon import local_file
 from runplane.events.status import RunStatus
 from scale import scaled
 from services.daemons import DaemonRoom
@@ -15,6 +17,8 @@ from services.postgres import GivenPostgres
 
 AWAY_S = scaled(8, long=60)
 TTL_S = 3.0
+STALE_S = scaled(5, long=30)
+"""After which a probe says that a daemon hangs; 30 s in earnest."""
 MONITORED = "run_monitoring: {enabled: true, poll_interval_seconds: 1}\n"
 MakeRoom = Callable[..., DaemonRoom]
 
@@ -67,6 +71,32 @@ def test_a_daemon_that_starts_while_the_database_is_away_waits_for_it(
 
     room.wait_for("the launch", lambda: run_id in dict(room.launches()))
     assert daemon.poll() is None
+
+
+def test_a_database_that_is_silent_is_no_failure_of_a_daemons_probe(
+    postgres_room: MakeRoom, postgres_server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if isinstance(postgres_server, GivenPostgres):
+        pytest.skip("the server that was given is not ours to stop")
+    room = postgres_room(max_concurrent_runs=3, more=MONITORED, ttl_s=TTL_S)
+    room.start()
+    file = room.folder / "daemon-0.json"
+    room.wait_until_live(1)
+    monkeypatch.setenv(local_file.DAEMON.variable, str(file))
+
+    postgres_server.pause()
+    since = json.loads(file.read_text())["at"]
+
+    def is_silent_for_longer_than_the_limit() -> bool:
+        found = local_file.check(STALE_S)
+        assert found.is_live, found.text
+        return bool(json.loads(file.read_text())["at"] - since > 1.5 * STALE_S)
+
+    room.wait_for("the end of the silence", is_silent_for_longer_than_the_limit, 20 * STALE_S)
+    postgres_server.start()
+
+    run_id = room.submit()
+    room.wait_for("a launch", lambda: run_id in dict(room.launches()))
 
 
 def test_runs_that_were_launched_need_no_daemon(make_room: MakeRoom) -> None:

@@ -138,6 +138,25 @@ def test_a_pass_that_takes_too_long_hangs_and_its_lease_is_not_renewed(run: Call
     assert thread.lease is not None
 
 
+def test_a_pass_that_waits_for_a_silent_database_does_not_hang(
+    run: Callable[[Scripted], LoopThread], instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = threading.Event()
+    monkeypatch.setattr(instance.database, "_until_it_answers", lambda call: go_on.wait(30) and call())
+    loop = Scripted(lambda context: context.instance.database.read("SELECT 1", {}))
+    loop.budget_s = 0.05
+
+    thread = run(loop)
+    wait_for("a pass that takes too long", lambda: thread.hangs)
+    lease, state = thread.lease, thread.state()["state"]
+    go_on.set()
+
+    assert lease is None, "who hangs keeps its lease"
+    assert state == "database away"
+    wait_for("the next pass", lambda: thread.passes >= 2)
+    assert thread.state()["state"] == "active"
+
+
 def test_one_that_ends_lets_go_of_its_lease(run: Callable[[Scripted], LoopThread], instance: Instance) -> None:
     loop = Scripted()
     thread = run(loop)
