@@ -1,4 +1,7 @@
-"""``python runplane_engine.py wide|chain OPS``: time per op of the engine alone, events in and commands out, everything succeeds."""
+"""``python runplane_engine.py wide|chain OPS...``: time per op of the engine alone, events in and commands out, everything succeeds.
+
+Plans of several sizes take turns, each so often that all have as many ops: what the machine does meanwhile meets all of them.
+"""
 
 import gc
 import json
@@ -13,8 +16,9 @@ from runplane.engine.engine import Engine
 from runplane.events.kinds import EventKind
 from runplane.plan.compile import compile_plan
 
-shape, ops = sys.argv[1], int(sys.argv[2])
-plan = compile_plan(getattr(jobs, f"{shape}_of")(ops))
+TURNS = 5
+shape, sizes = sys.argv[1], [int(ops) for ops in sys.argv[2:]]
+plans = {ops: compile_plan(getattr(jobs, f"{shape}_of")(ops)) for ops in sizes}
 
 
 def answers(command):
@@ -30,18 +34,27 @@ def answers(command):
         yield Happened(command.kind, command.step, command.n, command.body, 0.0)
 
 
+def drive(plan):
+    """A whole run of it; the processor time that it took."""
+    began = time.process_time()
+    engine = Engine(plan)
+    commands = deque(engine.start())
+    finished = None
+    while commands:
+        command = commands.popleft()
+        if isinstance(command, FinishRun):
+            finished = command.kind
+        for answer in answers(command):
+            commands += engine.handle(answer)
+    assert finished == EventKind.RUN_SUCCESS, finished
+    return time.process_time() - began
+
+
 gc.collect()
 gc.freeze()  # how often Python looks through what was there before is not the engine's doing
-began, cpu_began = time.perf_counter(), time.process_time()
-engine = Engine(plan)
-commands = deque(engine.start())
-finished = None
-while commands:
-    command = commands.popleft()
-    if isinstance(command, FinishRun):
-        finished = command.kind
-    for answer in answers(command):
-        commands += engine.handle(answer)
-took, cpu = time.perf_counter() - began, time.process_time() - cpu_began
-assert finished == EventKind.RUN_SUCCESS, finished
-print(json.dumps({"total_s": took, "cpu_s": cpu, "per_op_ms": 1000 * took / ops}))
+took = {ops: [] for ops in sizes}
+for _ in range(TURNS):
+    for ops in sizes:
+        took[ops] += [drive(plans[ops]) for _ in range(max(sizes) // ops)]
+per_op_ms = {ops: 1000 * sum(took[ops]) / len(took[ops]) / ops for ops in sizes}
+print(json.dumps({f"per_op_ms_of_{ops}": found for ops, found in per_op_ms.items()}))
