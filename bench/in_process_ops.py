@@ -21,7 +21,9 @@ def rows(bench: Bench) -> Iterator[Row]:
         alone_figure = Figure("per_op_ms", f"the engine alone, per {what}", "ms", aim=0.1, ours_only=True)
 
         def engine(side: Side, _: int, shape: str = shape, ops: int = ops) -> Mapping[str, float]:
-            return {"per_op_ms": bench.run(side, "runplane_engine.py", shape, str(ops)).figures()[f"per_op_ms_of_{ops}"]}
+            return {
+                "per_op_ms": bench.run(side, "runplane_engine.py", shape, str(ops)).figures()[f"per_op_ms_of_{ops}"]
+            }
 
         yield from bench.rows([alone_figure], engine, (5, 0))
         for storage, kept in STORAGES.items():

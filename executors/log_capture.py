@@ -39,11 +39,11 @@ class LogCapture:
             message = f"What the steps print is not captured: {e}"
             return NewEvent(EventKind.ENGINE_EVENT, step, n, {"message": message, "metadata": {}}, time.time())
         flush()
-        self._restore = by_line()
         self._before = [os.dup(fd) for fd in STANDARD]
         for file, fd in zip(files, STANDARD, strict=True):
             os.dup2(file, fd)
             os.close(file)
+        self._restore = by_line()
         body = {
             "message": f"Capturing logs for process (pid: {os.getpid()}).",
             "log_key": list(self._key),

@@ -8,22 +8,51 @@ import sys
 from collections.abc import Callable
 from typing import TextIO
 
+from ..storage import memory_spool
+
 STANDARD = (1, 2)
 """The descriptors of standard output and standard error."""
+_NAMES = ("stdout", "stderr")
+ERRORS = "backslashreplace"
 
 
 def by_line() -> Callable[[], None]:
     """From now on; call what is returned to have it as before. A character that the encoding lacks fails nobody; nor does a stream that
-    user code has closed."""
-    streams = [s for s in (sys.stdout, sys.stderr) if isinstance(s, io.TextIOWrapper) and not s.closed]
-    before = [(stream, stream.line_buffering, stream.errors) for stream in streams]
-    for stream in streams:
-        stream.reconfigure(line_buffering=True, errors="backslashreplace")
+    user code has closed. A stream whose descriptor leads to a file in memory waits for room there."""
+    undo = [_made_by_line(name, descriptor) for name, descriptor in zip(_NAMES, STANDARD, strict=True)]
 
     def restore() -> None:
-        for stream, line_buffering, errors in before:
-            if not stream.closed:
-                stream.reconfigure(line_buffering=line_buffering, errors=errors)
+        for one in undo:
+            one()
+
+    return restore
+
+
+def _made_by_line(name: str, descriptor: int) -> Callable[[], None]:
+    stream = getattr(sys, name)
+    if not isinstance(stream, io.TextIOWrapper) or stream.closed:
+        return lambda: None
+    if memory_spool.holds(descriptor):
+        return _replaced(name, stream, descriptor)
+    line_buffering, errors = stream.line_buffering, stream.errors
+    stream.reconfigure(line_buffering=True, errors=ERRORS)
+
+    def restore() -> None:
+        if not stream.closed:
+            stream.reconfigure(line_buffering=line_buffering, errors=errors)
+
+    return restore
+
+
+def _replaced(name: str, stream: TextIO, descriptor: int) -> Callable[[], None]:
+    waiting = io.TextIOWrapper(
+        io.BufferedWriter(memory_spool.Spooled(descriptor)), stream.encoding, errors=ERRORS, line_buffering=True
+    )
+    setattr(sys, name, waiting)
+
+    def restore() -> None:
+        if getattr(sys, name) is waiting:
+            setattr(sys, name, stream)
 
     return restore
 

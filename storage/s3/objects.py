@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -58,16 +58,15 @@ class Objects:
         with self._failures(path):
             obstore.put(self._store, path, data, use_multipart=False, **self._written_with())
 
-    def put_file(self, path: str, fd: int, size: int, sent: Callable[[], None]) -> None:
-        """Store the first `size` bytes of a file, in parts, a few of them in memory; `sent` is called as they leave. Raises LogsUnavailableError."""
-        part = max(PART_BYTES, -(-size // MOST_PARTS))
+    def put_parts(self, path: str, size: int, parts: Iterator[bytes]) -> None:
+        """Store an object of `size` bytes in parts, a few of them in memory. Raises LogsUnavailableError."""
         with self._failures(path):
             obstore.put(
                 self._store,
                 path,
-                _parts(fd, size, part, sent),
+                parts,
                 use_multipart=True,
-                chunk_size=part,
+                chunk_size=max(PART_BYTES, -(-size // MOST_PARTS)),
                 max_concurrency=PARTS_AT_ONCE,
                 **self._written_with(),
             )
@@ -132,17 +131,6 @@ def _in_short(text: str) -> str:
     """What the client says, without what is another text each time (durations, request ids) and without its inner workings."""
     said = _ANSWER.sub(r"\1: \2", _DURATION.sub("", text.partition("\n\nDebug source")[0]))
     return said if len(said) <= _LONGEST_MESSAGE else f"{said[:_LONGEST_MESSAGE]} ..."
-
-
-def _parts(fd: int, size: int, part: int, sent: Callable[[], None]) -> Iterator[bytes]:
-    at = 0
-    while at < size:
-        data = os.pread(fd, min(part, size - at), at)
-        if not data:
-            return
-        at += len(data)
-        yield data
-        sent()
 
 
 def _credentials(settings: S3Settings) -> Any:

@@ -23,6 +23,7 @@ from typing import Any
 
 from ...config.pointer import ClassPointer, load_class
 from ...errors import UnsupportedError
+from .. import memory_spool
 from ..compute_logs import Chunk, LocalComputeLogStore, LogsUnavailableError, Stream
 from .layout import Layout
 from .settings import S3Settings
@@ -34,8 +35,6 @@ SILENT_S = 20.0
 CLOSE_PATIENCE_S = 5.0
 _MOST_TOLD = 20
 """Of so many logs that are missing each is named, of more their number."""
-MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of this user's own in there
-"""A file system in memory, which pods have too whose root can not be written to. Its size is its limit (64 MiB in pods)."""
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _FORGET_FROM = 1000
 """From so many logs on, those that are stored are forgotten."""
@@ -64,6 +63,7 @@ class S3ComputeLogStore:
             )
         self.settings = settings
         self._local = LocalComputeLogStore(local_dir)
+        self._in_memory = False
         self._turn = threading.Lock()
         self._uploader: _Uploader | None = None
         self._complete: dict[tuple[str, ...], bool] = {}
@@ -98,9 +98,9 @@ class S3ComputeLogStore:
         try:
             descriptors = self._local.open(log_key)
         except OSError as error:
-            if error.errno not in _REFUSED or not MEMORY.is_dir():
+            if error.errno not in _REFUSED or not memory_spool.MEMORY.is_dir():
                 raise
-            self._local = LocalComputeLogStore(_own_folder_in_memory())
+            self._local, self._in_memory = LocalComputeLogStore(memory_spool.own_folder()), True
             descriptors = self._local.open(log_key)
         self._tell(tuple(log_key), complete=False)
         return descriptors
@@ -168,7 +168,7 @@ class S3ComputeLogStore:
     def _introduce(self, uploader: _Uploader, key: tuple[str, ...]) -> bool:
         """Tell an uploader all about a log."""
         paths = {stream: str(self._local.path(key, stream).absolute()) for stream in ("out", "err")}
-        told = uploader.tell({"open": key, "paths": paths})
+        told = uploader.tell({"open": key, "paths": paths, "in_memory": self._in_memory})
         return told and (not self._complete[key] or uploader.tell(_finished(key)))
 
     def _started(self) -> _Uploader | None:
@@ -193,7 +193,8 @@ class S3ComputeLogStore:
         Raises:
             LogsUnavailableError: the service does not answer, or refuses.
         """
-        if self._local.path(log_key, stream).exists():
+        # What waits in memory has holes where it is stored.
+        if not self._in_memory and self._local.path(log_key, stream).exists():
             chunk = self._local.read(log_key, stream, offset, max_bytes)
             # Removed between the two looks: it is in the bucket by now.
             if chunk.data or self._local.path(log_key, stream).exists():
@@ -286,14 +287,6 @@ class _Uploader:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-
-
-def _own_folder_in_memory() -> Path:
-    folder = MEMORY / f"runplane-logs-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    if folder.lstat().st_uid != os.getuid():
-        raise PermissionError(errno.EACCES, "somebody else's folder", str(folder))
-    return folder
 
 
 def _finished(key: tuple[str, ...]) -> Mapping[str, Any]:

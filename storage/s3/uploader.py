@@ -39,7 +39,7 @@ def main() -> None:
     uploads = Uploads(settings, lambda: Objects(settings))
     for message in messages:
         if "open" in message:
-            uploads.open(message["open"], message["paths"])
+            uploads.open(message["open"], message["paths"], in_memory=message["in_memory"])
         elif "finish" in message:
             uploads.finish(message["finish"])
         else:

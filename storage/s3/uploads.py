@@ -11,20 +11,24 @@ import itertools
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from ...serdes.record import record
-from ..compute_logs import Stream
+from ..compute_logs import LogsUnavailableError, Stream
+from . import room
 from .layout import PIECE_BYTES, Layout
 from .settings import S3Settings
 
 LONGEST_PAUSE_S = 30.0
 FIRST_PAUSE_S = 0.5
 WHOLE_AT_ONCE_BYTES = PIECE_BYTES
+ROOM_LOOK_S = 0.1
+"""How often a log in memory is looked at: somebody may wait for room."""
 STREAMS: tuple[Stream, Stream] = ("out", "err")
 
 
@@ -34,8 +38,11 @@ class Bucket(Protocol):
     def put(self, path: str, data: bytes) -> None:
         """Store an object whole."""
 
-    def put_file(self, path: str, fd: int, size: int, sent: Callable[[], None]) -> None:
-        """Store the beginning of a file as an object."""
+    def put_parts(self, path: str, size: int, parts: Iterator[bytes]) -> None:
+        """Store an object of so many bytes."""
+
+    def get(self, path: str, offset: int, max_bytes: int) -> tuple[bytes, int] | None:
+        """Bytes of an object, and its size; None when it is not there."""
 
     def delete(self, paths: list[str]) -> None:
         """Remove objects."""
@@ -64,8 +71,11 @@ class _Capture:
 
     Attributes:
         files: the local files, opened: who removes them does no harm.
+        in_memory: what is stored is freed.
         complete: nothing more will be printed.
         done_to: per stream, how many bytes are in pieces.
+        freed_to: per stream, how many of these are in pieces only.
+        streamed_at: when its last bytes were stored, on the monotonic clock.
         whole: the streams that are stored whole.
         stored: all of it is, and marked as complete.
         due: when it is looked at next.
@@ -76,8 +86,11 @@ class _Capture:
     layout: Layout
     paths: dict[Stream, str]
     files: dict[Stream, int]
+    in_memory: bool = False
     complete: bool = False
     done_to: dict[Stream, int] = field(default_factory=lambda: dict.fromkeys(STREAMS, 0))
+    freed_to: dict[Stream, int] = field(default_factory=lambda: dict.fromkeys(STREAMS, 0))
+    streamed_at: float = field(default_factory=time.monotonic)
     whole: set[Stream] = field(default_factory=set)
     stored: bool = False
     due: float = 0.0
@@ -116,8 +129,12 @@ class Uploads:
         for long_work_too in (True, False):
             threading.Thread(target=self._work, args=(long_work_too,), daemon=True).start()
 
-    def open(self, log_key: Sequence[str], paths: dict[Stream, str]) -> None:
-        """Follow two files. Of files that are not on this machine (any more) only the mark is stored, at the end."""
+    def open(self, log_key: Sequence[str], paths: dict[Stream, str], *, in_memory: bool = False) -> None:
+        """Follow two files. Of files that are not on this machine (any more) only the mark is stored, at the end.
+
+        Args:
+            in_memory: they are in ``memory_spool``: what is stored is freed, and who prints waits for that.
+        """
         key = tuple(log_key)
         with self._changed:
             if key in self._captures:
@@ -125,10 +142,16 @@ class Uploads:
             files: dict[Stream, int] = {}
             for stream, path in paths.items():
                 with suppress(FileNotFoundError):
-                    files[stream] = os.open(path, os.O_RDONLY)
-            capture = _Capture(Layout(self._settings.folder, key), paths, files)
+                    files[stream] = os.open(path, os.O_RDWR if in_memory else os.O_RDONLY)
+            capture = _Capture(Layout(self._settings.folder, key), paths, files, in_memory)
+            if in_memory:
+                for stream, fd in files.items():
+                    room.attend(fd)
+                    # Another uploader may have been here before.
+                    freed_to = room.freed_to(fd) // PIECE_BYTES * PIECE_BYTES
+                    capture.done_to[stream] = capture.freed_to[stream] = freed_to
             self._captures[key] = capture
-            self._put_off(capture, self._settings.upload_every_s)
+            self._put_off(capture, self._look_s(capture))
 
     def finish(self, log_key: Sequence[str]) -> None:
         """Nothing more comes: store it whole, at once."""
@@ -207,9 +230,12 @@ class Uploads:
     def _step(self, capture: _Capture) -> float | None:
         """Do what is due; seconds until the next time, or None when all is done."""
         if not capture.complete:
+            is_due = time.monotonic() - capture.streamed_at >= self._settings.upload_every_s
             for stream in STREAMS:
-                self._stream(capture, stream)
-            return self._settings.upload_every_s
+                self._stream(capture, stream, is_due=is_due or not capture.in_memory)
+            if is_due:
+                capture.streamed_at = time.monotonic()
+            return self._look_s(capture)
         if not capture.stored:
             for stream in STREAMS:
                 self._store_whole(capture, stream)
@@ -221,15 +247,25 @@ class Uploads:
         self._remove_pieces(capture)
         return None
 
-    def _stream(self, capture: _Capture, stream: Stream) -> None:
-        """Store what is new: the rest of the piece that was begun, and further pieces."""
+    def _look_s(self, capture: _Capture) -> float:
+        """How long what is printed now may stay unseen: of a log in memory somebody may wait for room."""
+        every_s = self._settings.upload_every_s
+        return min(every_s, ROOM_LOOK_S) if capture.in_memory else every_s
+
+    def _stream(self, capture: _Capture, stream: Stream, *, is_due: bool) -> None:
+        """Store what is new: the rest of the piece that was begun, and further pieces; as long as it is not due, full pieces only."""
         size = capture.size(stream)
+        if not is_due:
+            size = size // PIECE_BYTES * PIECE_BYTES
         while capture.done_to[stream] < size and not capture.complete:
             begin = capture.done_to[stream] // PIECE_BYTES * PIECE_BYTES
             data = os.pread(capture.files[stream], PIECE_BYTES, begin)
             self._objects().put(capture.layout.piece(stream, begin), data)
             capture.done_to[stream] = begin + len(data)
             self._advanced()
+            if capture.in_memory and len(data) == PIECE_BYTES:
+                room.free(capture.files[stream], begin, PIECE_BYTES)
+                capture.freed_to[stream] = begin + PIECE_BYTES
 
     def _store_whole(self, capture: _Capture, stream: Stream) -> None:
         if stream in capture.whole or stream not in capture.files:
@@ -238,12 +274,37 @@ class Uploads:
         if size == 0 and self._settings.skip_empty:
             return
         path = capture.layout.whole(stream)
-        if size <= WHOLE_AT_ONCE_BYTES:
+        if size <= WHOLE_AT_ONCE_BYTES and not capture.freed_to[stream]:
             self._objects().put(path, os.pread(fd, size, 0))
         else:
-            self._objects().put_file(path, fd, size, self._advanced)
+            with closing(self._parts(capture, stream, size)) as parts:
+                self._objects().put_parts(path, size, parts)
         capture.whole.add(stream)
         self._advanced()
+
+    def _parts(self, capture: _Capture, stream: Stream, size: int) -> Generator[bytes, None, None]:
+        """A whole log: from its pieces what was freed, the rest from its file."""
+        freed_to = capture.freed_to[stream]
+        # The client can not be asked from within one of its own calls, so that is done by another thread, a piece ahead.
+        with ThreadPoolExecutor(1) as reader:
+            coming: Future[bytes] | None = None
+            for at in range(0, freed_to, PIECE_BYTES):
+                before, coming = coming, reader.submit(self._piece, capture.layout.piece(stream, at))
+                if before is not None:
+                    yield before.result()
+                    self._advanced()
+            if coming is not None:
+                yield coming.result()
+                self._advanced()
+        for at in range(freed_to, size, PIECE_BYTES):
+            yield os.pread(capture.files[stream], min(PIECE_BYTES, size - at), at)
+            self._advanced()
+
+    def _piece(self, name: str) -> bytes:
+        found = self._objects().get(name, 0, PIECE_BYTES)
+        if found is None or len(found[0]) != PIECE_BYTES:
+            raise LogsUnavailableError("a piece that was stored is not there any more", where=name)
+        return found[0]
 
     def _remove_pieces(self, capture: _Capture) -> None:
         layout = capture.layout

@@ -19,10 +19,12 @@ import pytest
 from obstore.store import S3Store
 
 from runplane.instance.instance import Instance
+from runplane.storage import memory_spool
 from runplane.storage.compute_logs import Chunk, LogsUnavailableError, Stream, new_log_key
 from runplane.storage.s3.layout import PIECE_BYTES
 from runplane.storage.s3.settings import S3Settings
 from runplane.storage.s3.store import S3ComputeLogStore
+from scale import scaled
 from services import s3
 
 WITHIN_S = 60
@@ -93,7 +95,7 @@ def test_where_no_path_can_be_written_to_logs_wait_in_memory(
 ) -> None:
     """As in a pod with a read-only root."""
     (tmp_path / "memory").mkdir()
-    monkeypatch.setattr("runplane.storage.s3.store.MEMORY", tmp_path / "memory")
+    monkeypatch.setattr("runplane.storage.memory_spool.MEMORY", tmp_path / "memory")
     here, there = machine(local_dir="/sys/nobody/may/write/here"), machine()
     key = new_log_key("r1")
 
@@ -107,6 +109,63 @@ def test_where_no_path_can_be_written_to_logs_wait_in_memory(
     assert read_all(there, key) == (b"printed\n", True)
     assert waits.is_relative_to(tmp_path / "memory")
     assert not list(waits.rglob(f"{key[-1]}.*"))
+
+
+PRINTS = """
+import json, os, sys
+from pathlib import Path
+from runplane.executors.log_capture import LogCapture
+from runplane.storage import memory_spool
+from runplane.storage.s3.settings import S3Settings
+from runplane.storage.s3.store import S3ComputeLogStore
+settings, memory, megabytes = json.loads(sys.argv[1])
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # a small pod
+memory_spool.MEMORY = Path(memory)
+store = S3ComputeLogStore(S3Settings(**settings), Path("/sys/nobody/may/write/here"))
+capture, told = LogCapture(store, "run", ["a"]), os.dup(1)
+os.write(told, json.dumps(capture.begin().body["log_key"]).encode() + b"\\n")
+for n in range(megabytes):
+    print(("%07d\\n" % n) * (1 << 17), end="")
+capture.end()
+os.write(told, json.dumps(store.drain(60)).encode())
+"""
+
+
+def test_a_log_in_memory_is_bounded_and_who_prints_waits_through_an_outage(
+    machine: Make, s3_server: s3.S3Server, tmp_path: Path
+) -> None:
+    elsewhere, megabytes = machine(timeout="5s"), scaled(48, long=256)
+    (tmp_path / "memory").mkdir()
+    argument = json.dumps([elsewhere.settings.to_json(), str(tmp_path / "memory"), megabytes])
+    most = 0
+    s3_server.stop()
+
+    def waits() -> int:
+        nonlocal most
+        seen = file.stat()
+        most = max(most, 512 * seen.st_blocks)
+        return seen.st_size if 512 * seen.st_blocks > memory_spool.MOST_BYTES else 0
+
+    with subprocess.Popen([sys.executable, "-c", PRINTS, argument], stdout=subprocess.PIPE) as worker:
+        assert worker.stdout is not None
+        key = tuple(json.loads(worker.stdout.readline()))
+        (file,) = (tmp_path / "memory").rglob(f"{key[-1]}.out")
+        printed = until(waits, "a file that is full")
+        time.sleep(1)
+        assert file.stat().st_size == printed, "nothing is printed as long as it is full"
+        s3_server.start()
+        while worker.poll() is None:
+            with contextlib.suppress(FileNotFoundError):
+                waits()
+            time.sleep(0.01)
+        missing = json.loads(worker.stdout.read())
+
+    assert (worker.returncode, missing) == (0, [])
+    assert most <= memory_spool.MOST_BYTES + (2 << 20)
+    text, is_complete = read_all(elsewhere, key)
+    assert is_complete
+    assert text == b"".join(b"%07d\n" % n * (1 << 17) for n in range(megabytes))
+    assert not list((tmp_path / "memory").rglob(f"{key[-1]}.*"))
 
 
 def test_a_log_is_read_on_another_machine_while_it_grows_and_lies_where_dagster_has_it(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -32,9 +32,14 @@ class Memory:
         self._do("put", path)
         self.objects[path] = data
 
-    def put_file(self, path: str, fd: int, size: int, sent: Callable[[], None]) -> None:
+    def put_parts(self, path: str, size: int, parts: Iterator[bytes]) -> None:
         self._do("put", path)
-        self.objects[path] = os.pread(fd, size, 0)
+        self.objects[path] = b"".join(parts)
+        assert len(self.objects[path]) == size
+
+    def get(self, path: str, offset: int, max_bytes: int) -> tuple[bytes, int] | None:
+        found = self.objects.get(path)
+        return found and (found[offset : offset + max_bytes], len(found))
 
     def delete(self, paths: list[str]) -> None:
         for path in paths:
@@ -62,12 +67,15 @@ class Logs:
         self.local = LocalComputeLogStore(folder)
         self.uploads = Uploads(settings, lambda: bucket)
 
-    def open(self) -> tuple[Key, int]:
+    def open(self, *, in_memory: bool = False) -> tuple[Key, int]:
         key = new_log_key("run")
         out, err = self.local.open(key)
         os.close(err)
-        self.uploads.open(key, {s: str(self.local.path(key, s)) for s in ("out", "err")})
+        self.follow(key, in_memory=in_memory)
         return key, out
+
+    def follow(self, key: Key, *, in_memory: bool) -> None:
+        self.uploads.open(key, {s: str(self.local.path(key, s)) for s in ("out", "err")}, in_memory=in_memory)
 
     def finish(self, key: Key, out: int) -> None:
         os.close(out)
@@ -208,3 +216,51 @@ def test_a_log_whose_files_are_not_here_is_marked_only(logs: Logs, bucket: Memor
 
     assert logs.uploads.end(30) == []
     assert bucket.objects == {Layout("logs", key).mark: b""}
+
+
+def test_of_a_log_in_memory_what_is_stored_is_freed_and_the_whole_log_is_put_together(
+    logs: Logs, bucket: Memory
+) -> None:
+    key, out = logs.open(in_memory=True)
+    at = Layout("logs", key)
+    text = os.urandom(PIECE_BYTES) + bytes(PIECE_BYTES) + b"the rest"
+    os.write(out, text)
+    bucket.until(lambda: at.piece("out", 2 * PIECE_BYTES) in bucket.objects)
+
+    assert os.fstat(out).st_blocks * 512 < PIECE_BYTES, "its full pieces hold no memory any more"
+    logs.finish(key, out)
+
+    assert logs.uploads.end(30) == []
+    assert bucket.objects == {at.whole("out"): text, at.whole("err"): b"", at.mark: b""}
+
+
+@pytest.mark.parametrize("rest", [b"", b"the rest"])
+def test_an_uploader_in_place_of_a_killed_one_knows_what_was_freed(logs: Logs, bucket: Memory, rest: bytes) -> None:
+    key, out = logs.open(in_memory=True)
+    at = Layout("logs", key)
+    text = b"x" * PIECE_BYTES + bytes(PIECE_BYTES)
+    os.write(out, text)
+    bucket.until(lambda: at.piece("out", PIECE_BYTES) in bucket.objects)
+    bucket.refuses = lambda verb, path: True
+    os.write(out, rest)
+    left, logs.uploads = logs.uploads, Uploads(SETTINGS, lambda: bucket)
+
+    logs.follow(key, in_memory=True)
+    bucket.refuses = lambda verb, path: False
+    logs.finish(key, out)
+
+    assert logs.uploads.end(30) == []
+    assert bucket.objects[at.whole("out")] == text + rest
+    del left
+
+
+def test_a_full_log_in_memory_is_stored_before_its_time(tmp_path: Path, bucket: Memory) -> None:
+    logs = Logs(tmp_path, bucket, S3Settings("bucket", "logs", upload_every_s=3600))
+    key, out = logs.open(in_memory=True)
+
+    os.write(out, b"x" * (PIECE_BYTES + 1))
+
+    bucket.until(lambda: Layout("logs", key).piece("out", 0) in bucket.objects)
+    assert Layout("logs", key).piece("out", PIECE_BYTES) not in bucket.objects, "the rest has time"
+    logs.finish(key, out)
+    assert logs.uploads.end(30) == []
