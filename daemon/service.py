@@ -70,11 +70,11 @@ class Service:
         Raises:
             OSError: the local file can not be written at the start.
         """
-        local_file.write(self._file, self.state())
         daemons, leases = Daemons(self._instance.database), Leases(self._instance.database, self.me, ttl_s=self._ttl_s)
         for thread in self.threads:
             thread.start()
         self._news.start()
+        local_file.write(self._file, self.state())
         self._teller.start()
         while not self._stopping.is_set():
             self._beat(daemons, leases)
