@@ -150,6 +150,8 @@ def deaths():
 def hungry():
     eats_memory()
 
+hungry_k8s = job(name="hungry_k8s", executor_def=k8s_job_executor)(lambda: eats_memory())
+
 powerless = {"pod_spec_config": {"service_account_name": "powerless", "automount_service_account_token": False}}
 @op
 def converts(context):
@@ -169,7 +171,7 @@ def foreign():
 
 two = job(name="two", **as_processes)(two_steps)
 two_k8s = job(name="two_k8s", **as_jobs)(two_steps)
-defs = Definitions(jobs=[process_numbers, process_numbers_k8s, two, two_k8s, as_another_role, foreign, deaths, hungry])
+defs = Definitions(jobs=[process_numbers, process_numbers_k8s, two, two_k8s, as_another_role, foreign, deaths, hungry, hungry_k8s])
 '''
 
 
