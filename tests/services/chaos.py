@@ -1,4 +1,4 @@
-"""What became of runs that met an accident, one line a case, in the JUnit file of the test."""
+"""What became of runs that met an accident, one line a case, in the JUnit file of their suite."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Notes:
     """Takes down when a run meets its accident, and what its log says of it when it is over.
 
     Args:
-        record: pytest's `record_property`.
+        record: pytest's `record_testsuite_property`.
     """
 
     def __init__(self, record: RecordProperty) -> None:

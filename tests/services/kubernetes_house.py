@@ -76,6 +76,11 @@ def generate_numbers(context):
     return list(range(1, 11))
 
 @op
+def refuse_numbers(context, numbers):
+    print(f"{sum(numbers)} is too much")
+    raise ValueError("so it ends here")
+
+@op
 def filter_even(context, numbers):
     body(context)
     return [n for n in numbers if n % 2 == 0]
@@ -150,8 +155,6 @@ def deaths():
 def hungry():
     eats_memory()
 
-hungry_k8s = job(name="hungry_k8s", executor_def=k8s_job_executor)(lambda: eats_memory())
-
 powerless = {"pod_spec_config": {"service_account_name": "powerless", "automount_service_account_token": False}}
 @op
 def converts(context):
@@ -161,6 +164,14 @@ as_processes = {"executor_def": multiprocess_executor, "tags": {"dagster-k8s/con
 as_jobs = {"executor_def": k8s_job_executor.configured({"runplane": {"step_service_account": "powerless"}})}
 process_numbers = job(name="process_numbers", **as_processes)(six_steps)
 process_numbers_k8s = job(name="process_numbers_k8s", **as_jobs)(six_steps)
+@job(**as_jobs)
+def refused_k8s():
+    refuse_numbers(generate_numbers())
+
+@job(**as_jobs)
+def hungry_k8s():
+    eats_memory()
+
 as_a_role = {"step_service_account": "powerless", "step_postgres_secret": "step-postgresql-secret"}
 limited = k8s_job_executor.configured({"runplane": as_a_role, "env_vars": ["DAGSTER_PG_USERNAME=runplane_step"]})
 as_another_role = job(name="as_another_role", executor_def=limited)(two_steps)
@@ -171,7 +182,9 @@ def foreign():
 
 two = job(name="two", **as_processes)(two_steps)
 two_k8s = job(name="two_k8s", **as_jobs)(two_steps)
-defs = Definitions(jobs=[process_numbers, process_numbers_k8s, two, two_k8s, as_another_role, foreign, deaths, hungry, hungry_k8s])
+defs = Definitions(jobs=[
+    process_numbers, process_numbers_k8s, refused_k8s, two, two_k8s, as_another_role, foreign, deaths, hungry, hungry_k8s
+])
 '''
 
 

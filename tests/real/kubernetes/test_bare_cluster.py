@@ -39,13 +39,13 @@ def test_a_run_whose_steps_are_processes_is_resumed_and_loads_what_its_first_pod
     assert not house.started("sum_even", 2)
 
 
-def test_what_steps_in_pods_print_is_in_their_pods_logs_and_nowhere_else(
+def test_what_steps_in_pods_print_is_in_their_pods_logs_and_the_last_of_a_failed_one_in_the_runs(
     bare_house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     house = bare_house
-    run_id = house.submit("process_numbers_k8s")
+    run_id = house.submit("refused_k8s")
 
-    assert house.wait_for_end(run_id) is RunStatus.SUCCESS, house.story()
+    assert house.wait_for_end(run_id) is RunStatus.FAILURE, house.story()
 
     job = house.job_of_step("generate_numbers")
     assert printed(house, job).splitlines() == ["ten numbers"]
@@ -53,5 +53,8 @@ def test_what_steps_in_pods_print_is_in_their_pods_logs_and_nowhere_else(
     told = CliRunner().invoke(root, ["run", "logs", run_id, "--step", "generate_numbers"])
     pod = house.pod_of(job)["metadata"]["name"]
     assert f"kubectl logs {pod}" in told.output, told.output
-    captured = [e for e in house.check(run_id) if e.kind == EventKind.LOGS_CAPTURED]
-    assert pod in {e.body["pod"] for e in captured}
+    events = house.check(run_id)
+    assert pod in {e.body["pod"] for e in events if e.kind == EventKind.LOGS_CAPTURED}
+    kept = {e.step: e.body["evidence"] for e in events if e.kind == EventKind.ENGINE_EVENT and "evidence" in e.body}
+    assert kept.keys() == {"refuse_numbers"}, house.story()
+    assert "55 is too much" in kept["refuse_numbers"].splitlines()

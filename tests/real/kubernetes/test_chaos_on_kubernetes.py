@@ -94,9 +94,9 @@ COMBINATIONS = list(itertools.product(JOBS, BUDGETS))
 
 
 @pytest.fixture
-def notes(record_property: RecordProperty) -> Notes:
+def notes(record_testsuite_property: RecordProperty) -> Notes:
     """What becomes of each case, for the test's report."""
-    return Notes(record_property)
+    return Notes(record_testsuite_property)
 
 
 def chosen() -> list[Case]:
