@@ -147,10 +147,12 @@ class Sandbox:
     def killed(self, *names: str) -> Iterator[None]:
         """Servers that are not there, as long as this lasts: SIGKILL, and the same command lines again, in this order."""
         lines: dict[str, list[str]] = {}
+        logs: dict[str, str] = {}
         for name in names:
             pid = self.pid_of(name)
             assert pid is not None, f"{name} does not run"
             lines[name] = Path(f"/proc/{pid}/cmdline").read_text().split("\0")[:-1]
+            logs[name] = os.readlink(f"/proc/{pid}/fd/1")  # another clone may have started it
             os.kill(pid, signal.SIGKILL)
         for name in names:
             wait_for(f"the end of {name}", partial(self._has_ended, name), 20)
@@ -158,7 +160,7 @@ class Sandbox:
             yield
         finally:
             for name, line in lines.items():
-                with (self._settings.logs / name).open("ab") as log:
+                with Path(logs[name]).open("ab") as log:
                     # By a process of nobody's: the node outlives this session.
                     words = ["setsid", "--fork", *self.inside(line)]
                     subprocess.run(words, check=True, stdin=subprocess.DEVNULL, stdout=log, stderr=log)

@@ -83,8 +83,8 @@ def kill_container(house: House, pod: str) -> None:
 TOLD = ("gave the run up", "was told to end, and the run may not be resumed again")
 """Of a worker that had the time to leave in order: with a budget, without."""
 ACCIDENTS: dict[str, tuple[Callable[[House, str], None], Sequence[str]]] = {
-    # Who is deleted at once may hear of it or not.
-    "its pod is deleted": (delete_pod, ("not been heard of", *TOLD)),
+    # Who is deleted at once may hear of it or not; and its Job may fail before it is missed.
+    "its pod is deleted": (delete_pod, ("not been heard of", "its Job failed: BackoffLimitExceeded", *TOLD)),
     "its Job is deleted": (delete_job, TOLD),
     "its pod is evicted": (evict, TOLD),
     "its container is killed": (kill_container, ("137",)),
