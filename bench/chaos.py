@@ -42,15 +42,12 @@ OUTAGE_S = 20
 
 def words(said: Sequence[str]) -> str:
     """What was said, each thing once; without the names that are another run's next time."""
-    found: dict[str, int] = {}
-    for text in said:
-        short = _SENTENCE.split(_NAMES.sub("...", text), maxsplit=1)[0].replace("|", "/").replace("\n", " ")
-        found[short] = found.get(short, 0) + 1
-    return "; ".join(text if times == 1 else f"{text} ({times} times)" for text, times in found.items()) or "nothing"
+    short = [_END.split(_NAMES.sub("", text), maxsplit=1)[0].replace("|", "/") for text in said]
+    return "; ".join(dict.fromkeys(short)) or "nothing"
 
 
-_NAMES = re.compile(r"(?<![\w-])(?:[\w-]*[0-9a-f]{8}-[0-9a-f]{4}-[\w-]+|dagster-step-[0-9a-f]+[\w-]*)")
-_SENTENCE = re.compile(r"\. |\.$|\n|: It printed")
+_NAMES = re.compile(r" (?:dagster-(?:run|step)-[\w-]+|in namespace [\w-]+)(?=[\s:.,])")
+_END = re.compile(r"\. |\.?$|\n|: It printed")
 
 
 def row(case: Mapping[str, Any]) -> str:

@@ -58,7 +58,7 @@ def _said_of_a_loss(event: Event) -> str:
     message = str(event.body.get("message"))
     if event.kind == EventKind.STEP_SEALED:
         return f"step: {event.body['cause']}"
-    if event.kind == EventKind.ENGINE_EVENT and LOST in message:
+    if event.kind in (EventKind.ENGINE_EVENT, EventKind.RUN_FAILURE) and LOST in message:
         return f"worker: {message.partition(LOST)[2]}"
     if event.kind == EventKind.RUN_FAILURE and TOLD_TO_END in message:
         return "worker: told to end, and may not be resumed"
