@@ -32,6 +32,8 @@ the two taking turns. Medians. The ratio says how many times better runplane is,
 A row is measured by the script of `bench/` named in its section, which also runs alone: `python bench/start_up.py`. The job of a row does
 nothing: what is measured is the machinery. Where a row says "CPU", it is the processor time of the process and of all that it
 started; it depends less on what else the machine does.
+
+On a real cluster: [whole runs](benchmarks-on-kubernetes.md), and [what becomes of them when something goes away](chaos-on-kubernetes.md).
 """
 VERSION = "import sys, importlib.metadata as m; print(m.version('dagster'), sys.version.split()[0])"
 
