@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import textwrap
 import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping, Sequence
@@ -30,20 +31,22 @@ Written by `bench/chaos.py` of the report of `tests/real/kubernetes/test_chaos_o
 that runs beside the test ({machine}). Each run has an accident in mid-run. It is right when it ends as it should, says why, runs nothing twice
 that had succeeded, and leaves no pod: the test checks that of each row. {passed} of {tests} tests passed.
 
-*Budget* is `max_resume_run_attempts`. *Seen* is the time from the accident to the first event that says what was lost; *over* the time to the run's end. In most
-cases many runs are on their way at once, and the test holds their steps until all of them have been seen to: the times say how long one waits at most, not how fast it can be.
-An outage lasts {outage} s, and is in *over*.
+*Budget* is `max_resume_run_attempts`. *Seen* is the time from the accident (of what the cluster does not give: from the launch) to the first event that says what was lost; *over* the time to the run's
+end. Four to eight runs are on their way at once, their steps wait for the test until all second workers are there, and a worker is missed after 15 s: these are no figures of speed. An outage lasts
+{outage} s and is in *over*, but for runs that ended before it did.
 
 | accident | executor | budget | end | workers | what the run's log says was lost | seen (s) | over (s) |
 |---|---|---|---|---|---|---|---|
 """
 OUTAGE_S = 20
+LIMIT = 140
+"""Characters of one saying."""
 
 
 def words(said: Sequence[str]) -> str:
     """What was said, each thing once; without the names that are another run's next time."""
-    short = [_END.split(_NAMES.sub("", text), maxsplit=1)[0].replace("|", "/") for text in said]
-    return "; ".join(dict.fromkeys(short)) or "nothing"
+    short = [textwrap.shorten(_END.split(_NAMES.sub("", text), maxsplit=1)[0], LIMIT) for text in said]
+    return "; ".join(dict.fromkeys(short)).replace("|", "/") or "nothing"
 
 
 _NAMES = re.compile(r" (?:dagster-(?:run|step)-[\w-]+|in namespace [\w-]+)(?=[\s:.,])")
