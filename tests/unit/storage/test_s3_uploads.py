@@ -235,23 +235,24 @@ def test_of_a_log_in_memory_what_is_stored_is_freed_and_the_whole_log_is_put_tog
 
 
 @pytest.mark.parametrize("rest", [b"", b"the rest"])
-def test_an_uploader_in_place_of_a_killed_one_knows_what_was_freed(logs: Logs, bucket: Memory, rest: bytes) -> None:
+def test_an_uploader_in_place_of_a_killed_one_knows_what_was_freed(
+    logs: Logs, bucket: Memory, rest: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     key, out = logs.open(in_memory=True)
     at = Layout("logs", key)
     text = b"x" * PIECE_BYTES + bytes(PIECE_BYTES)
     os.write(out, text)
     bucket.until(lambda: at.piece("out", PIECE_BYTES) in bucket.objects)
-    bucket.refuses = lambda verb, path: True
+    monkeypatch.setattr(logs.uploads, "_step", lambda capture: None)
+    assert logs.uploads.end(30) == [], "it lets go of the log as it is"
     os.write(out, rest)
-    left, logs.uploads = logs.uploads, Uploads(SETTINGS, lambda: bucket)
+    logs.uploads = Uploads(SETTINGS, lambda: bucket)
 
     logs.follow(key, in_memory=True)
-    bucket.refuses = lambda verb, path: False
     logs.finish(key, out)
 
     assert logs.uploads.end(30) == []
     assert bucket.objects[at.whole("out")] == text + rest
-    del left
 
 
 def test_a_full_log_in_memory_is_stored_before_its_time(tmp_path: Path, bucket: Memory) -> None:
