@@ -6,23 +6,26 @@ length of a queue is what waits, and neither Redis' visibility timeout nor Rabbi
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from celery import Celery
 from kombu import compression
 from kombu.connection import Connection
-from kombu.entity import Exchange, Queue
+from kombu.entity import PERSISTENT_DELIVERY_MODE, TRANSIENT_DELIVERY_MODE, Exchange, Queue
 from kombu.exceptions import OperationalError
 from kombu.message import Message as KombuMessage
 from kombu.messaging import Producer
 
 from ..errors import RunplaneError
-from .hint import TASK_NAMES, Hint, Message
+from .hint import Hint, Message
 from .settings import HIGHEST, CelerySettings, scheme_of
+from .task_message import SENT_EVENT, body_of, headers_of, sent_event
 from .tls import checked_tls
 
 ANSWER_WITHIN_S = 5.0
+EVENTS = "celeryev"
+"""The exchange of Celery's events."""
 MAX_PRIORITY_DECLARED = 10
 """As Dagster declares its queues; a queue that is there with another number is refused by RabbitMQ."""
 DISTRUSTED = "Name who vouches for it in config_source: broker_use_ssl: {ssl_ca_certs: FILE} (Redis) or {ca_certs: FILE} (RabbitMQ)."
@@ -33,30 +36,30 @@ class BrokerUnavailableError(RunplaneError):
     """The broker did not answer, or does not let us in."""
 
 
-def make_app(settings: CelerySettings) -> Celery:
-    """The Celery app of a configuration: JSON only, no results, no tasks of others. Raises ConfigErrors: a file that TLS wants is not there."""
-    app = Celery("runplane", broker=settings.broker, backend=None, set_as_current=False)
-    options: dict[str, Any] = {
-        "accept_content": ["json"],
-        "task_serializer": "json",
-        "event_serializer": "json",
-        "task_ignore_result": True,
-        "task_send_sent_event": True,
-        "task_create_missing_queues": False,
-        "broker_connection_timeout": ANSWER_WITHIN_S,
-        "broker_connection_retry_on_startup": True,
-        "broker_transport_options": _transport_options(settings),
-    }
-    given = {k.lower(): v for k, v in settings.options.items() if k.lower() != "broker_transport_options"}
-    if scheme_of(settings.broker) in ("rediss", "amqps") or given.get("broker_use_ssl"):
-        asked = given.get("broker_use_ssl")
-        given["broker_use_ssl"] = checked_tls(settings.broker, asked, is_redis=settings.is_redis)
-    app.conf.update({**options, **given})
-    return app
+def open_connection(settings: CelerySettings) -> Connection:
+    """A connection that opens when it is used. Raises ConfigErrors: a file that TLS wants is not there."""
+    given = settings.lower_options
+    ways = {key: given[f"broker_{key}"] for key in ("login_method", "failover_strategy") if f"broker_{key}" in given}
+    return Connection(
+        settings.broker,
+        ssl=tls_of(settings),
+        connect_timeout=given.get("broker_connection_timeout", ANSWER_WITHIN_S),
+        transport_options=transport_options(settings),
+        **ways,
+    )
 
 
-def _transport_options(settings: CelerySettings) -> dict[str, Any]:
-    given = {k.lower(): v for k, v in settings.options.items()}.get("broker_transport_options") or {}
+def tls_of(settings: CelerySettings) -> dict[str, Any] | None:
+    """What is set for TLS; None: there is none. Raises ConfigErrors: a file is not there."""
+    asked = settings.lower_options.get("broker_use_ssl")
+    if scheme_of(settings.broker) not in ("rediss", "amqps") and not asked:
+        return None
+    return checked_tls(settings.broker, asked, is_redis=settings.is_redis)
+
+
+def transport_options(settings: CelerySettings) -> dict[str, Any]:
+    """What kombu's transport is told."""
+    given = settings.lower_options.get("broker_transport_options") or {}
     if settings.is_redis:
         steps = list(range(HIGHEST + 1))
         asked = {
@@ -102,7 +105,9 @@ class Broker:
 
     def __init__(self, settings: CelerySettings) -> None:
         self._settings = settings
-        self._app = make_app(settings)
+        self._tells = bool(settings.lower_options.get("task_send_sent_event", True))
+        self._clock = itertools.count(1)
+        tls_of(settings)  # a file that is missing is told now
         self._connection: Connection | None = None
 
     def publish(self, hint: Hint, priority: int) -> None:
@@ -113,18 +118,22 @@ class Broker:
         """
 
         def publish(connection: Connection) -> None:
-            self._app.send_task(
-                hint.task_name,
-                kwargs=hint.to_kwargs(),
-                task_id=hint.task_id,
-                queue=self._queue(hint.queue),
+            producer = Producer(connection.default_channel, auto_declare=False)
+            producer.publish(
+                body_of(hint),
+                exchange="",
+                routing_key=hint.queue,
+                declare=[self._queue(hint.queue)],
+                headers=headers_of(hint),
+                correlation_id=hint.task_id,
                 priority=self._on_the_wire(priority),
-                producer=Producer(connection.default_channel, auto_declare=False),
-                ignore_result=True,
-                retry=False,
+                serializer="json",
+                delivery_mode=PERSISTENT_DELIVERY_MODE,
             )
+            if self._tells:
+                self._tell_sent(producer, hint)
 
-        self._ask(publish)
+        self.ask(publish)
 
     def get(self, queue: str) -> Got | None:
         """The first message of a queue, or None. It is either acknowledged or given back. Raises BrokerUnavailableError."""
@@ -139,15 +148,15 @@ class Broker:
             raw = to_python(raw) if raw is not None and to_python is not None else raw
             return Got(raw, _as_it_came(queue, raw)) if raw is not None else None
 
-        return self._ask(get)
+        return self.ask(get)
 
     def acknowledge(self, got: Got) -> None:
         """It is ours now. Raises BrokerUnavailableError: it may come again."""
-        self._ask(lambda _: got.raw.ack())
+        self.ask(lambda _: got.raw.ack())
 
     def give_back(self, got: Got) -> None:
         """Put it back for somebody else. Raises BrokerUnavailableError: the broker does that by itself."""
-        self._ask(lambda _: got.raw.requeue())
+        self.ask(lambda _: got.raw.requeue())
 
     def depth(self, queue: str) -> int:
         """How many messages wait in a queue. Raises BrokerUnavailableError."""
@@ -160,23 +169,7 @@ class Broker:
                 self.close()
                 return 0
 
-        return self._ask(size)
-
-    def tasks_of_others(self, queues: list[str]) -> dict[str, list[str]]:
-        """Workers of Celery that listen to one of these queues, with their tasks that are not ours. Raises BrokerUnavailableError."""
-
-        def ask(connection: Connection) -> dict[str, list[str]]:
-            inspect = self._app.control.inspect(timeout=1.0, connection=connection)
-            listening = {
-                name
-                for name, found in (inspect.active_queues() or {}).items()
-                if any(q["name"] in queues for q in found)
-            }
-            registered = inspect.registered() or {}
-            ours = set(TASK_NAMES.values())
-            return {name: tasks for name, tasks in registered.items() if name in listening and not ours & {*tasks}}
-
-        return self._ask(ask)
+        return self.ask(size)
 
     def close(self) -> None:
         """Give the connection up; the next call opens one."""
@@ -189,13 +182,26 @@ class Broker:
         # The exchange without a name leads to the queue of the routing key, and needs no binding.
         return Queue(name, Exchange(""), routing_key=name, queue_arguments=arguments)
 
+    def _tell_sent(self, producer: Producer, hint: Hint) -> None:
+        kind = "fanout" if self._settings.is_redis else "topic"
+        producer.publish(
+            sent_event(hint, next(self._clock)),
+            exchange=EVENTS,
+            routing_key=SENT_EVENT.replace("-", "."),
+            declare=[Exchange(EVENTS, type=kind)],
+            headers={"hostname": headers_of(hint)["origin"]},
+            serializer="json",
+            delivery_mode=TRANSIENT_DELIVERY_MODE,
+        )
+
     def _on_the_wire(self, priority: int) -> int:
         """Redis' first list is that of 0: it counts the other way round."""
         return HIGHEST - priority if self._settings.is_redis else priority
 
-    def _ask(self, call: Callable[[Connection], T]) -> T:
+    def ask(self, call: Callable[[Connection], T]) -> T:
+        """Do something with the connection. Raises BrokerUnavailableError."""
         if self._connection is None:
-            self._connection = self._app.connection_for_write()
+            self._connection = open_connection(self._settings)
         connection = self._connection
         try:
             connection.ensure_connection(max_retries=1, interval_start=0, timeout=ANSWER_WITHIN_S)

@@ -25,7 +25,8 @@ from kombu.exceptions import OperationalError
 from kombu.message import Message
 from kombu.pidbox import Node
 
-from .broker import ANSWER_WITHIN_S, make_app
+from .app import make_app
+from .broker import ANSWER_WITHIN_S
 from .hint import TASK_NAMES, Hint
 from .settings import CelerySettings
 

@@ -72,6 +72,11 @@ class CelerySettings:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def lower_options(self) -> dict[str, Any]:
+        """The further settings under their names in lower case."""
+        return {key.lower(): value for key, value in self.options.items()}
+
+    @property
     def uses_database(self) -> bool:
         """Whether there is no broker: workers take from the database."""
         return self.broker == DATABASE

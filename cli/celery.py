@@ -140,7 +140,7 @@ def _check_celery() -> None:
     from ..errors import UnsupportedError
 
     try:
-        from ..celery_app import broker as _  # noqa: F401 - whether it can be imported
+        from ..celery_app import app as _  # noqa: F401 - whether it can be imported
     except ModuleNotFoundError as e:
         raise UnsupportedError(
             f"a worker needs the package {e.name!r}, which is not installed",
@@ -179,6 +179,7 @@ def _source(instance: Any, settings: Any, queues: list[str], name: str, slots: i
         RunplaneError: the broker does not answer, or workers of somebody else listen to the same queues.
     """
     from .. import __version__
+    from ..celery_app.app import tasks_of_others
     from ..celery_app.broker import Broker
     from ..celery_app.presence import Presence
     from ..errors import ConflictError
@@ -188,10 +189,8 @@ def _source(instance: Any, settings: Any, queues: list[str], name: str, slots: i
     stored = StepQueues(instance.database, ttl_s=instance.lease_ttl_s)
     if settings.uses_database:
         return FromDatabase(stored)
-    broker = Broker(settings)
-    others = broker.tasks_of_others(queues)
+    others = tasks_of_others(settings, queues)
     if others:
-        broker.close()
         name, tasks = next(iter(others.items()))
         raise ConflictError(
             "workers of somebody else listen to the same queues of this broker, and each would take the other's messages",
@@ -200,7 +199,7 @@ def _source(instance: Any, settings: Any, queues: list[str], name: str, slots: i
             hint="Use another vhost (RabbitMQ), another database number or `global_keyprefix` in broker_transport_options (Redis), or other queues.",
         )
     presence = Presence(settings, name, queues, slots, version=__version__)
-    return FromBroker(broker, presence, stored, instance.instance_id, say)
+    return FromBroker(Broker(settings), presence, stored, instance.instance_id, say)
 
 
 def _leave_on_signals(made: Any) -> None:

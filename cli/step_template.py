@@ -16,7 +16,7 @@ from ..events.origin import CodePointer
 from ..executors.template.host import serve
 from ..executors.template.step_process import Ask, Emit, Perform
 from ..workers.step_order import StepDocument
-from .main import main
+from .api import execute_step
 
 
 def load(argument: Any) -> Perform:
@@ -36,7 +36,7 @@ def _execute(order: StepDocument, emit: Emit, ask: Ask) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.environ[STEP_ARGS_ENV] = order.document
     sys.argv = ["runplane", "api", "execute_step"]
-    main()
+    execute_step.main([], "runplane api execute_step")
 
 
 if __name__ == "__main__":

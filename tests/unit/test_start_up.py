@@ -112,6 +112,11 @@ def test_an_import_loads_little(statement: str, most: int, bare: set[str]) -> No
     few(imported(statement), bare, most, what=statement)
 
 
+@pytest.mark.parametrize(("module", "most"), [("executors.celery", 320), ("launchers.celery", 300)])
+def test_what_puts_messages_into_queues_loads_no_celery(module: str, most: int, bare: set[str]) -> None:
+    few(imported(f"import runplane.{module}"), bare, most, what=module)
+
+
 @pytest.mark.parametrize("job", ["here", "in_pods"])
 def test_execute_step_loads_little(system: System, bare: set[str], job: str) -> None:
     run_id = system.create(job)

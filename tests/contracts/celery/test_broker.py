@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import secrets
 import ssl
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from kombu import Exchange, Queue
 
-from runplane.celery_app.broker import Broker, BrokerUnavailableError, make_app
+from runplane.celery_app.app import make_app, tasks_of_others
+from runplane.celery_app.broker import Broker, BrokerUnavailableError
 from runplane.celery_app.hint import Hint, Refusal, read
 from runplane.celery_app.settings import CelerySettings, without_password
 from services import redis_server
@@ -53,6 +57,105 @@ def test_a_hint_comes_out_as_it_went_in(broker: Broker, queue: str) -> None:
     assert broker.get(queue) is None
 
 
+def sent_by_celery(app: Any, hint: Hint, priority: int, *, is_redis: bool) -> None:
+    """What Celery itself sends for a hint."""
+    arguments = None if is_redis else {"x-max-priority": 10}
+    to = Queue(hint.queue, Exchange(""), routing_key=hint.queue, queue_arguments=arguments)
+    app.send_task(
+        hint.task_name, kwargs=hint.to_kwargs(), task_id=hint.task_id, queue=to, priority=priority, ignore_result=True
+    )
+
+
+def test_a_message_is_what_celery_sends(broker: Broker, broker_url: str, queue: str, app: Any) -> None:
+    is_redis = CelerySettings(broker_url).is_redis
+    sent_by_celery(app, hint(queue), 4 if is_redis else 5, is_redis=is_redis)
+    broker.publish(hint(queue), 5)
+
+    theirs, ours = broker.get(queue), broker.get(queue)
+
+    assert theirs is not None
+    assert ours is not None
+    assert ours.message == theirs.message
+    of_the_sender = ("reply_to", "delivery_tag")
+    properties = [{k: v for k, v in got.raw.properties.items() if k not in of_the_sender} for got in (theirs, ours)]
+    assert properties[1] == properties[0]
+    for got in (theirs, ours):
+        broker.acknowledge(got)
+
+
+class Tool:
+    """A tool that hears of messages.
+
+    Attributes:
+        heard: the events of a queue.
+        listening: the connection that it hears by.
+    """
+
+    listening: Any
+
+    def __init__(self, app: Any, connection: Any) -> None:
+        self.heard: dict[str, list[dict[str, Any]]] = {}
+        self.receiver = app.events.Receiver(connection, handlers={"task-sent": self._hear})
+
+    def _hear(self, event: dict[str, Any]) -> None:
+        self.heard.setdefault(event["queue"], []).append(event)
+
+    def wait_for(self, queue: str, events: int, again: Callable[[], None] | None = None) -> list[dict[str, Any]]:
+        """The events of a queue, when there are so many. `again`: called whenever there was nothing to hear."""
+        end = time.monotonic() + 60
+        while len(self.heard.get(queue, ())) < events:
+            assert time.monotonic() < end, self.heard
+            try:
+                self.listening.drain_events(timeout=0.2)
+            except TimeoutError:
+                if again is not None:
+                    again()
+        return self.heard[queue]
+
+
+@pytest.fixture
+def app(broker_url: str) -> Iterator[Any]:
+    with make_app(CelerySettings(broker_url)) as made:
+        yield made
+
+
+@pytest.fixture
+def tool(app: Any, broker_url: str, queue: str) -> Iterator[Tool]:
+    """One that hears already."""
+    is_redis = CelerySettings(broker_url).is_redis
+    with app.connection_for_read() as connection:
+        made = Tool(app, connection)
+        with made.receiver.consumer_context() as (made.listening, _, _):
+            first = f"{queue}-first"
+            made.wait_for(first, 1, lambda: sent_by_celery(app, hint(first), 5, is_redis=is_redis))
+            yield made
+
+
+def test_tools_are_told_of_a_message_as_by_celery(
+    broker: Broker, broker_url: str, queue: str, app: Any, tool: Tool
+) -> None:
+    sent_by_celery(app, hint(queue), 5, is_redis=CelerySettings(broker_url).is_redis)
+    broker.publish(hint(queue), 5)
+
+    heard = tool.wait_for(queue, 2)
+
+    of_the_moment = ("timestamp", "local_received", "clock")
+    theirs, ours = ({k: v for k, v in one.items() if k not in of_the_moment} for one in heard)
+    assert ours == theirs
+    assert 0 <= heard[1]["timestamp"] - heard[0]["timestamp"] < 60
+
+
+def test_tools_are_not_told_where_that_is_not_wanted(broker: Broker, broker_url: str, queue: str, tool: Tool) -> None:
+    quiet = Broker(CelerySettings(broker_url, {"task_send_sent_event": False}))
+
+    quiet.publish(hint(queue), 5)
+    broker.publish(hint(f"{queue}-after"), 5)
+
+    tool.wait_for(f"{queue}-after", 1)
+    assert queue not in tool.heard
+    quiet.close()
+
+
 def test_the_highest_priority_comes_first(broker: Broker, queue: str) -> None:
     for priority in (1, 9, 5, 3):
         broker.publish(hint(queue, str(priority)), priority)
@@ -92,8 +195,8 @@ def test_a_queue_that_nobody_made_is_empty(broker: Broker, queue: str) -> None:
     assert broker.depth(queue) == 1
 
 
-def test_nobody_else_listens(broker: Broker, queue: str) -> None:
-    assert broker.tasks_of_others([queue]) == {}
+def test_nobody_else_listens(broker_url: str, queue: str) -> None:
+    assert tasks_of_others(CelerySettings(broker_url), [queue]) == {}
 
 
 def test_a_broker_that_is_not_there_is_named_without_its_password() -> None:

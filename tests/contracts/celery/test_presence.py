@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from runplane.celery_app.broker import make_app
+from runplane.celery_app.app import make_app
 from runplane.celery_app.hint import Hint
 from runplane.celery_app.presence import Presence
 from runplane.celery_app.settings import CelerySettings

@@ -6,7 +6,8 @@ import json
 import signal
 from collections.abc import Callable
 
-from runplane.celery_app.broker import Broker, make_app
+from runplane.celery_app.app import make_app
+from runplane.celery_app.broker import Broker
 from runplane.celery_app.hint import Hint
 from runplane.celery_app.settings import CelerySettings
 from runplane.events.kinds import EventKind as K

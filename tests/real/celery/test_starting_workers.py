@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from runplane.celery_app.broker import make_app
+from runplane.celery_app.app import make_app
 from runplane.celery_app.settings import CelerySettings
 from services.queue_workers import QueueSystem
 from services.redis_server import RedisServer
