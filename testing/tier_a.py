@@ -114,6 +114,10 @@ class Place:
         """The instance, in this process."""
         return Instance.from_home(self.home)
 
+    def others_running(self) -> list[int]:
+        """Process ids of what was started for this place, still lives and shows no variable of it (it was forked). A subclass knows."""
+        return []
+
     def environment(self, **more: str) -> dict[str, str]:
         """A worker's environment."""
         return {
@@ -200,6 +204,7 @@ class Runs:
                 continue
         # What was forked shows the environment that its parent was started with.
         found += [worker.pid for worker in self._workers if worker.pid is not None and worker.runs]
+        found += self.place.others_running()
         return [pid for pid in found if pid != os.getpid()]
 
     def close(self) -> None:

@@ -87,6 +87,7 @@ class TierAStepWorkers:
             run_id = runs.create()
             coordinator = runs.worker(run_id)
             runs.wait_for("the first body", lambda: bool(runs.bodies(run_id)), WORKER_TIMEOUT_S)
+            assert {b["pid"] for b in runs.bodies(run_id)} <= set(runs.left_running()), "what runs is not seen"
 
             runs.instance.cancel(run_id)
 

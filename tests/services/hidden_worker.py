@@ -1,7 +1,8 @@
-"""``celery worker start`` for suites that look for what was left running by a variable in its environment: only what the worker starts has it.
+"""``celery worker start`` for suites that look for what was left running: what the worker starts has variables that it has not itself.
 
-``python hidden_worker.py FILE WORDS...``: FILE holds variables for what is started, as JSON, read anew each time. Of the step that
-``RUNPLANE_STEP_CRASH_AT`` names there, the first attempt dies at its point. The rest is the command's.
+``python hidden_worker.py FILE WORDS...``: FILE holds variables for what is started, as JSON, read anew each time. A run's process is found
+by them. A step is forked (``hidden_step.py``), and shows the environment of its template: it is found by the session that it leads.
+Of the step that ``RUNPLANE_STEP_CRASH_AT`` names there, the first attempt dies at its point. The rest is the command's.
 """
 
 from __future__ import annotations
@@ -15,7 +16,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
+
+from services.hidden_step import SESSIONS_ENV, VARIABLES_ENV
+
 START_S = 60.0
+TESTS = Path(__file__).resolve().parents[1]
 
 
 class HiddenWorker:
@@ -27,12 +33,17 @@ class HiddenWorker:
 
     Attributes:
         variables: the file with variables for what it starts.
+        sessions: the file that its steps note their sessions in.
     """
 
     def __init__(self, folder: Path, home: Path, words: Sequence[str] = ()) -> None:
         self.variables = folder / "variables.json"
+        self.sessions = folder / "sessions"
+        self.sessions.touch()
         file, log = folder / "queue-worker.json", folder / "queue-worker.log"
-        env = {**os.environ, "DAGSTER_HOME": str(home), "RUNPLANE_CELERY_WORKER_FILE": str(file)}
+        path = os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])
+        env = {**os.environ, "DAGSTER_HOME": str(home), "RUNPLANE_CELERY_WORKER_FILE": str(file), "PYTHONPATH": path}
+        env |= {VARIABLES_ENV: str(self.variables), SESSIONS_ENV: str(self.sessions)}
         with log.open("ab") as out:
             self.process = subprocess.Popen(
                 [sys.executable, __file__, str(self.variables), "celery", "worker", "start", *words],
@@ -54,41 +65,48 @@ class HiddenWorker:
         beside.write_text(json.dumps(dict(variables)), encoding="utf-8")
         beside.replace(self.variables)
 
+    def steps_running(self) -> list[int]:
+        """Process ids of its steps, and of whatever these have started in their sessions."""
+        noted = {int(line) for line in self.sessions.read_text(encoding="utf-8").split()}
+        return [pid for pid in psutil.pids() if _session_of(pid) in noted]
+
     def close(self) -> None:
         """End it; what it started is killed with it."""
         self.process.kill()
         self.process.wait()
 
 
-class StartsAnew:
-    """In place of templates: a forked process shows the environment of its template, and none that it was given."""
-
-    def start(self, *_: Any) -> None:
-        """None is forked."""
+def _session_of(pid: int) -> int | None:
+    """None: it is gone, or waits to be reaped."""
+    try:
+        is_over = psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+        return None if is_over else os.getsid(pid)
+    except (psutil.NoSuchProcess, ProcessLookupError):
+        return None
 
 
 def with_variables(start_step: Callable[..., Any], file: Path) -> Callable[..., Any]:
-    """The worker's way to start a process, with the variables of the file."""
-    from runplane.testing.crashing import CRASH_AT_ENV, STEP_CRASH_ENV
+    """The worker's way to start a process. The process of a run is given the variables of the file."""
 
-    def start(run_id: str, ref: Any, body: Mapping[str, Any], instance: Any, _: Any) -> Any:
-        variables = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-        step, _, point = variables.get(STEP_CRASH_ENV, "").rpartition(":")
-        dies = {CRASH_AT_ENV: point} if step and (step, 1) == (ref.step, ref.n) else {}
-        # The kernel goes on showing the environment that this process was started with.
-        os.environ.update({**variables, **dies})
+    def start(run_id: str, ref: Any, body: Mapping[str, Any], instance: Any, templates: Any) -> Any:
+        if body["kind"] not in ("execute_run", "resume_run"):
+            return start_step(run_id, ref, body, instance, templates)
+        before = dict(os.environ)
+        os.environ.update(json.loads(file.read_text(encoding="utf-8")) if file.exists() else {})
         try:
-            return start_step(run_id, ref, body, instance, StartsAnew())
+            return start_step(run_id, ref, body, instance, templates)
         finally:
-            os.environ.pop(CRASH_AT_ENV, None)
+            os.environ.clear()
+            os.environ.update(before)
 
     return start
 
 
 if __name__ == "__main__":
     from runplane.cli.main import main
-    from runplane.workers import queue_steps, queue_worker
+    from runplane.workers import queue_steps, queue_worker, step_templates
 
+    vars(step_templates)["PROGRAM"] = "services.hidden_step"
     vars(queue_worker)["start_step"] = with_variables(queue_steps.start_step, Path(sys.argv[1]))
     sys.argv = ["runplane", *sys.argv[2:]]
     main()

@@ -41,6 +41,9 @@ class QueuePlace(Place):
 
     worker: HiddenWorker | None = None
 
+    def others_running(self) -> list[int]:
+        return [] if self.worker is None else self.worker.steps_running()
+
     def environment(self, **more: str) -> dict[str, str]:
         env = super().environment(**more)
         if self.worker is not None:

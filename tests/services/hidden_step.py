@@ -1,0 +1,38 @@
+"""The program of a hidden worker's templates (``hidden_worker.py``): each step notes its session, and gets the variables of a file."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from runplane.cli import step_template
+from runplane.executors.template.host import serve
+from runplane.executors.template.step_process import Ask, Emit, Perform
+from runplane.testing.crashing import CRASH_AT_ENV, STEP_CRASH_ENV
+from runplane.workers.step_order import StepDocument
+
+VARIABLES_ENV, SESSIONS_ENV = "HIDDEN_WORKER_VARIABLES", "HIDDEN_WORKER_SESSIONS"
+"""Names of files."""
+
+
+def load(argument: Any) -> Perform:
+    """As the real program."""
+    execute = step_template.load(argument)
+
+    def perform(order: StepDocument, emit: Emit, ask: Ask) -> None:
+        with Path(os.environ[SESSIONS_ENV]).open("a", encoding="utf-8") as sessions:
+            sessions.write(f"{os.getsid(0)}\n")
+        variables = json.loads(Path(os.environ[VARIABLES_ENV]).read_text(encoding="utf-8"))
+        os.environ.update(variables)
+        step, _, point = variables.get(STEP_CRASH_ENV, "").rpartition(":")
+        if step and order.ref.n == 1 and order.ref.step.partition(" ")[2] == step:
+            os.environ[CRASH_AT_ENV] = point
+        execute(order, emit, ask)
+
+    return perform
+
+
+if __name__ == "__main__":
+    serve(load)
