@@ -7,7 +7,7 @@ from typing import Any
 
 from ..events.run import Run
 from ..instance.instance import Instance
-from ..storage.step_queues import StepQueues
+from ..storage.step_queues import StepQueues, nobody_listens
 
 MOST_NAMED = 5
 
@@ -24,7 +24,8 @@ def step_queues(instance: Instance, found: Run) -> list[dict[str, Any]]:
             "queue": queue,
             "waiting": [row.ref.step for row in rows if row.queue == queue and row.watcher is None],
             "running": [row.ref.step for row in rows if row.queue == queue and row.watcher is not None],
-            "has_workers": queue in listening,
+            "has_workers": nobody_listens(queue, listening) is None,
+            "worker_levels": sorted(listening.get(queue, ())),
         }
         for queue in sorted({row.queue for row in rows})
     ]
@@ -35,11 +36,8 @@ def step_queue_lines(queues: Sequence[dict[str, Any]]) -> Iterator[str]:
     for one in queues:
         counts = [f"{_steps(one[key])} {key}" for key in ("waiting", "running") if one[key]]
         line = f"  queue {one['queue']}: {', '.join(counts)}"
-        yield (
-            line
-            if one["has_workers"]
-            else f"{line}. No worker listens to it: runplane celery worker start -q {one['queue']}"
-        )
+        nobody = nobody_listens(one["queue"], {one["queue"]: set(one["worker_levels"])})
+        yield f"{line}. {nobody}: runplane celery worker start -q {one['queue']}" if nobody else line
 
 
 def _steps(keys: Sequence[str]) -> str:

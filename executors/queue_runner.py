@@ -19,8 +19,7 @@ from ..events.event import NewEvent
 from ..events.wire import to_text
 from ..storage.contract import AttemptRef
 from ..storage.leases import LOOKS_PER_TTL, BeatWatch
-from ..storage.step_queues import QueuedStep, StepQueues, watcher_gone
-from ..storage.version import LEVEL, major
+from ..storage.step_queues import QueuedStep, StepQueues, nobody_listens, watcher_gone
 from .contract import PartFailed, RunnerNote, RunnerSignal, StepGone, StepOrder, StepRefused, engine_event
 from .settings import ExecutorContext
 from .step_arguments import step_arguments
@@ -286,21 +285,15 @@ class QueueRunner:
         if not late and not self._unheard:
             return
         listening = self._queues.listening()
-        heard = {queue for queue, levels in listening.items() if any(major(one) == major(LEVEL) for one in levels)}
-        self._unheard -= heard
-        for queue in sorted(late - heard - self._unheard):
+        nobody = {queue: nobody_listens(queue, listening) for queue in late | self._unheard}
+        self._unheard -= {queue for queue, said in nobody.items() if said is None}
+        for queue in sorted(queue for queue in late - self._unheard if nobody[queue] is not None):
             self._unheard.add(queue)
             steps = [row.ref.step for row in waiting if row.queue == queue]
             alone = sum(row.queue == queue for row in unwatched)
             what = f"{len(steps)} steps wait there ({', '.join(steps[:5])})" if steps else "no step waits there"
-            others = " and ".join(sorted(listening.get(queue, ())))
-            nobody = (
-                f"No worker of protocol {LEVEL} listens to queue {queue}, only of {others}"
-                if others
-                else f"No worker listens to queue {queue}"
-            )
             text = (
-                f"{nobody}: {what}{f', and nobody watches {alone} pods' if alone else ''}."
+                f"{nobody[queue]}: {what}{f', and nobody watches {alone} pods' if alone else ''}."
                 f" Start one: runplane celery worker start -q {queue}"
             )
             self._report(RunnerNote([engine_event(text)]))

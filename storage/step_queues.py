@@ -70,6 +70,20 @@ def watcher_gone(step: QueuedStep) -> str | None:
     return None if gone is None else f"its worker: {gone}"
 
 
+def nobody_listens(queue: str, listening: Mapping[str, set[str]]) -> str | None:
+    """In words, that no worker that serves runs of this version listens to a queue; None: one does.
+
+    Args:
+        listening: see ``StepQueues.listening``.
+    """
+    levels = listening.get(queue, set())
+    if any(major(one) == major(LEVEL) for one in levels):
+        return None
+    if levels:
+        return f"No worker of protocol {LEVEL} listens to queue {queue}, only of {' and '.join(sorted(levels))}"
+    return f"No worker listens to queue {queue}"
+
+
 def run_process(n: int) -> AttemptRef:
     """The n-th process that is to coordinate a run, as it stands in a queue; from 1."""
     return AttemptRef(RUN_STEP, n)

@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
@@ -24,7 +24,7 @@ from ..executors.queue_runner import POD
 from ..instance.instance import Instance
 from ..storage.contract import AttemptRef
 from ..storage.liveness import this_process
-from ..storage.step_queues import HeldStep, NotTaken, StepQueues
+from ..storage.step_queues import HeldStep, NotTaken, QueueFigures, StepQueues
 from ..storage.version import LEVEL
 from .queue_hints import HintSource, Pointed
 from .queue_steps import WatchedStep, not_started, start_step
@@ -34,6 +34,8 @@ from .step_templates import StepTemplates
 BUSY_S, IDLE_S = 0.05, 0.25
 """Between two looks for steps: while something happens, and when nothing does."""
 BEAT_S = 1.0
+FIGURES_S = 5.0
+"""Between two looks at what waits in all queues, for ``celery worker status --json``."""
 PATIENCE_S = 2.0
 FULL_AGAIN_S = 0.5
 ADOPT_S, CAN_NOT_ADOPT_S = 1.0, 30.0
@@ -147,6 +149,7 @@ class QueueWorker:
         self._done = threading.Event()
         self._since = time.time()
         self._beat_s = min(BEAT_S, instance.lease_ttl_s / 6)
+        self._figures: list[QueueFigures] = []
         self._sibling = instance.sibling()
         self._turns, self._beats = Rounds(instance.database), Rounds(self._sibling.database)
         self._supervisor = threading.Thread(target=self._supervise, name="supervisor", daemon=True)
@@ -188,6 +191,7 @@ class QueueWorker:
                 "steps": {"state": "hangs" if self._turns.hang else goes_on},
                 "beats": {"state": "hangs" if self._beats.hang else "beats"},
             },
+            "step_queues": [asdict(one) for one in self._figures],
             "refused": dict(self._source.refused),
             "answers": dict(self._answers),
         }
@@ -398,6 +402,7 @@ class QueueWorker:
         with self._sibling as instance:
             instance.wait_at_most(PATIENCE_S)
             queues = StepQueues(instance.database, ttl_s=self._instance.lease_ttl_s)
+            figures_at = 0.0
             while not self._done.is_set():
                 self._beats.begin_one()
                 try:
@@ -407,6 +412,8 @@ class QueueWorker:
                     # Others may have thought that it is gone.
                     self._was_away = self._was_away or now - self._beaten_at > self._instance.lease_ttl_s / 2
                     self._beaten_at = now
+                    if now >= figures_at:
+                        self._figures, figures_at = queues.figures(), now + FIGURES_S
                 except StorageUnavailableError:
                     held = []
                 with self._lock:

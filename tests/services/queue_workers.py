@@ -183,7 +183,10 @@ def impatient_worker(hangs_after_s: float) -> list[str]:
 
 
 class QueueSystem(System):
-    """A system whose steps stand in queues of `broker`. `width`: of ``turns`` and of each half of ``many``."""
+    """A system whose steps stand in queues of `broker`. `width`: of ``turns`` and of each half of ``many``.
+
+    Its result backend answers nobody: none is asked for.
+    """
 
     def __init__(
         self,
@@ -194,7 +197,11 @@ class QueueSystem(System):
         config_source: Mapping[str, Any] | None = None,
         width: int = 1,
     ) -> None:
-        config = {"broker": broker, **({"config_source": dict(config_source)} if config_source else {})}
+        config = {
+            "broker": broker,
+            "backend": "redis://127.0.0.1:1/0",
+            **({"config_source": dict(config_source)} if config_source else {}),
+        }
         self._gate = folder / "gate"
         env = {"NAP": str(nap_s), "GATE": str(self._gate)}
         super().__init__(folder, code(repr(config), width), yaml, env)
@@ -246,9 +253,9 @@ class QueueSystem(System):
         found: dict[str, Any] = json.loads(self.file_of(worker).read_text(encoding="utf-8"))
         return found
 
-    def probe(self, worker: subprocess.Popen[bytes]) -> subprocess.CompletedProcess[str]:
+    def probe(self, worker: subprocess.Popen[bytes], *words: str) -> subprocess.CompletedProcess[str]:
         """``celery worker status`` of that worker."""
-        return self.cli("celery", "worker", "status", RUNPLANE_CELERY_WORKER_FILE=str(self.file_of(worker)))
+        return self.cli("celery", "worker", "status", *words, RUNPLANE_CELERY_WORKER_FILE=str(self.file_of(worker)))
 
     def most_at_once(self, run_id: str, begins: str) -> int:
         """How many bodies of these steps ran at the same time, as they say themselves."""

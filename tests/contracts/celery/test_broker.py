@@ -244,4 +244,5 @@ def test_tls_that_is_asked_for_is_checked_with_any_kind_of_url(url: str, key: st
 def test_only_json_is_accepted() -> None:
     conf = make_app(CelerySettings("redis://h")).conf
 
+    assert conf.result_backend is None
     assert (list(conf.accept_content), conf.task_serializer, conf.event_serializer) == (["json"], "json", "json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -43,12 +44,16 @@ def test_hints_that_a_worker_can_not_serve_go_back_and_are_served_by_one_that_ca
         )
 
     queues.wait_for("that the queue has workers of other versions only", said, 60)
+    [shown] = json.loads(queues.cli("run", "show", run_id, "--json").stdout)["step_queues"]
+    in_words = queues.cli("run", "show", run_id).stdout
     looks = [queues.state(one)["answers"] for one in (older, newer)]
     minor = queues.queue_worker("-q", "work", "-c", "4", level="1.7")
 
     assert coordinator.wait(END_S) == 0
     done_at_once(queues, run_id)
     assert all(set(one) == {"other_level"} and one["other_level"] <= 40 for one in looks), looks
+    assert (shown["has_workers"], shown["worker_levels"]) == (False, ["0.9", "2.0"])
+    assert "waiting. No worker of protocol 1.0 listens to queue work, only of 0.9 and 2.0: runplane celery" in in_words
     queues.wait_for("the worker's own count", lambda: queues.state(minor)["answers"].get("taken") == 4)
 
 
