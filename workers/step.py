@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -38,6 +40,8 @@ from .python_logs import log_settings_of
 from .step_logs import store_logs, usable_logs
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+AGAIN_S = 0.05
+"""Until an interrupt is raised again that Python has dropped: it should be elsewhere by then."""
 
 
 @record
@@ -231,10 +235,38 @@ def _interruptible() -> Iterator[None]:
     for number in _SIGNALS:
         signal.signal(number, _raise)
     try:
-        yield
+        with _raised_again_if_dropped():
+            yield
     finally:
         for number in _SIGNALS:
             signal.signal(number, signal.SIG_IGN)
+
+
+@contextmanager
+def _raised_again_if_dropped() -> Iterator[None]:
+    """A handler runs wherever the main thread is. In a finalizer or a callback of a weak reference Python drops what it raises, and user code
+    would run on until SIGKILL."""
+    before = sys.unraisablehook
+    main = threading.get_ident()
+    is_over = threading.Event()
+
+    def again() -> None:
+        if not is_over.wait(AGAIN_S):
+            signal.pthread_kill(main, signal.SIGTERM)
+
+    def dropped(unraisable: sys.UnraisableHookArgs) -> None:
+        if isinstance(unraisable.exc_value, DagsterExecutionInterruptedError):
+            threading.Thread(target=again, name="runplane-interrupt", daemon=True).start()
+        else:
+            before(unraisable)
+
+    sys.unraisablehook = dropped
+    try:
+        yield
+    finally:
+        is_over.set()
+        if sys.unraisablehook is dropped:  # else user code has one of its own by now
+            sys.unraisablehook = before
 
 
 @contextmanager

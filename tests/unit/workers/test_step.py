@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,6 +150,29 @@ def test_sigterm_is_an_outcome_only_if_the_run_is_canceled(
 
     assert outcome.code is (ExitCode.OK if is_canceled else ExitCode.TERMINATED)
     assert (K.STEP_FAILURE in here.kinds()) is is_canceled
+
+
+def test_sigterm_is_heard_though_it_comes_where_python_drops_what_is_raised(
+    room: Callable[..., Room], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = room(op="import surroundings; surroundings.work()")
+
+    class Dying:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def work() -> None:
+        Dying()
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            time.sleep(0.01)
+
+    monkeypatch.setitem(sys.modules, "surroundings", SimpleNamespace(work=work))  # type: ignore[arg-type]
+
+    outcome = execute_step(here.instance, here.issue(1, "one"))
+
+    assert outcome.code is ExitCode.TERMINATED
+    assert K.STEP_SUCCESS not in here.kinds()
 
 
 def test_the_plan_of_a_run_that_has_none_is_made_and_kept(room: Callable[..., Room]) -> None:
