@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from kombu import compression
@@ -118,8 +119,7 @@ class Broker:
         """
 
         def publish(connection: Connection) -> None:
-            producer = Producer(connection.default_channel, auto_declare=False)
-            producer.publish(
+            Producer(connection.default_channel, auto_declare=False).publish(
                 body_of(hint),
                 exchange="",
                 routing_key=hint.queue,
@@ -130,10 +130,12 @@ class Broker:
                 serializer="json",
                 delivery_mode=PERSISTENT_DELIVERY_MODE,
             )
-            if self._tells:
-                self._tell_sent(producer, hint)
 
         self.ask(publish)
+        if self._tells:
+            # What tools show is not worth a second hint: it may fail by itself, as where this user may not use that exchange.
+            with suppress(BrokerUnavailableError):
+                self.ask(lambda connection: self._tell_sent(connection, hint))
 
     def get(self, queue: str) -> Got | None:
         """The first message of a queue, or None. It is either acknowledged or given back. Raises BrokerUnavailableError."""
@@ -182,9 +184,9 @@ class Broker:
         # The exchange without a name leads to the queue of the routing key, and needs no binding.
         return Queue(name, Exchange(""), routing_key=name, queue_arguments=arguments)
 
-    def _tell_sent(self, producer: Producer, hint: Hint) -> None:
+    def _tell_sent(self, connection: Connection, hint: Hint) -> None:
         kind = "fanout" if self._settings.is_redis else "topic"
-        producer.publish(
+        Producer(connection.default_channel, auto_declare=False).publish(
             sent_event(hint, next(self._clock)),
             exchange=EVENTS,
             routing_key=SENT_EVENT.replace("-", "."),

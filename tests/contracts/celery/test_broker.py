@@ -156,6 +156,21 @@ def test_tools_are_not_told_where_that_is_not_wanted(broker: Broker, broker_url:
     quiet.close()
 
 
+def test_a_hint_is_there_though_nobody_may_be_told_of_it(
+    broker: Broker, queue: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise ConnectionResetError("no access to the exchange")
+
+    monkeypatch.setattr(broker, "_tell_sent", refuse)
+
+    for step in ("a", "b"):
+        broker.publish(hint(queue, step), 5)
+
+    assert broker.depth(queue) == 2
+    assert [taken(broker, queue), taken(broker, queue)] == [hint(queue, "a"), hint(queue, "b")]
+
+
 def test_the_highest_priority_comes_first(broker: Broker, queue: str) -> None:
     for priority in (1, 9, 5, 3):
         broker.publish(hint(queue, str(priority)), priority)
