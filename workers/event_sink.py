@@ -1,5 +1,4 @@
-"""How a step process that stands for itself talks to storage: claim, append, close. Short connections, none held in between, but that a
-step which ends at once writes over the connection of its claim.
+"""How a step process that stands for itself talks to storage: claim, append, close. Short connections, none held in between.
 
 What the step writes waits here and travels with the outcome; a step that takes long has it flushed by a thread of its own, and an
 output is sent soon after it is there, since others may wait for it.
@@ -16,8 +15,6 @@ from ..events.kinds import EventKind
 from ..storage.contract import AttemptRef, Claimed
 from ..storage.journal import Journal
 
-KEEP_S = 0.25
-"""How long the claim's connection is kept: to make one with a password costs both sides as much as a short step."""
 FLUSH_S = 5.0
 OUTPUT_FLUSH_S = 0.25
 MOST_WAITING = 2000
@@ -30,7 +27,7 @@ class EventSink:
     """Writes the events of one attempt.
 
     Args:
-        journal: the storage, its connection open since the claim; `release` closes it, after each use too.
+        journal: the storage; `release` closes its connection after each use.
         run_id, ref: the attempt. claimed: its claim.
     """
 
@@ -82,9 +79,6 @@ class EventSink:
 
     def _flush_now_and_then(self) -> None:
         with self._lock:
-            if self._due.wait_for(lambda: self._closed, KEEP_S):
-                return
-            self._release()
             while not self._closed:
                 woken = self._due.wait(self._flush_in)
                 if self._closed:

@@ -104,6 +104,7 @@ def _execute_one(
         raise NotFoundError(f"the plan of job {run.job_name!r} has no step {key!r}.", where=f"run {run.run_id}")
     inputs = _inputs(instance, claimed.brief, planned, key)
     values = ClaimedValues(instance.journal.values, inputs, instance.disconnect, early=planned.starts_early)
+    instance.disconnect()
     instance.wait_for_ever()
     sink = EventSink(instance.journal, run.run_id, ref, claimed, instance.disconnect)
     printed = workers.printed_events.PrintedEvents(run, sink) if args.print_serialized_events else None

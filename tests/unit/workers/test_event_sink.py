@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -38,24 +37,3 @@ def test_a_step_that_writes_much_stores_it_on_the_way() -> None:
 
     assert max(len(batch) for batch in journal.batches) <= MOST_WAITING
     assert [e.body["i"] for batch in journal.batches for e in batch] == list(range(3 * MOST_WAITING))
-
-
-def test_a_step_that_ends_at_once_writes_over_the_connection_of_its_claim() -> None:
-    journal, released = Stored(), list[int]()
-    sink = EventSink(journal, "r", REF, CLAIMED, lambda: released.append(len(journal.batches)))  # type: ignore[arg-type]
-
-    sink.take(NewEvent(EventKind.STEP_SUCCESS, "a", 1, {}, time.time()))
-    sink.close()
-
-    assert released == [1], "closed once, after the outcome was stored"
-
-
-def test_a_step_that_takes_longer_holds_no_connection() -> None:
-    journal, released = Stored(), threading.Event()
-    sink = EventSink(journal, "r", REF, CLAIMED, released.set)  # type: ignore[arg-type]
-
-    was_released = released.wait(60)
-    sink.close()
-
-    assert was_released
-    assert journal.batches == []
