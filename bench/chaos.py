@@ -27,9 +27,9 @@ PROPERTY = "chaos"
 HEAD = """\
 # Chaos on a Kubernetes cluster
 
-Written by `bench/chaos.py` of the report of `tests/real/kubernetes/test_chaos_on_kubernetes.py` ({when}): runplane {version} on one node of Kubernetes 1.34
+Written by `bench/chaos.py` of {reports} of `tests/real/kubernetes/test_chaos_on_kubernetes.py` ({when}): runplane {version} on one node of Kubernetes 1.34
 that runs beside the test ({machine}). Each run has an accident in mid-run. It is right when it ends as it should, says why, runs nothing twice
-that had succeeded, and leaves no pod: the test checks that of each row. {passed} of {tests} tests passed.
+that had succeeded, and leaves no pod: the test checks that of each row. {passed} of {tests} tests passed, each as it was run last.
 
 *Budget* is `max_resume_run_attempts`. *Seen* is the time from the accident (of what the cluster does not give: from the launch) to the first event that says what was lost; *over* the time to the run's
 end. Four to eight runs are on their way at once, their steps wait for the test until all second workers are there, and a worker is missed after 15 s: these are no figures of speed. An outage lasts
@@ -77,6 +77,7 @@ def page(reports: Sequence[ElementTree.ElementTree[Any]]) -> str:
         machine=machine(),
         passed=sum(passed.values()),
         tests=len(passed),
+        reports="the report" if len(reports) == 1 else f"{len(reports)} reports",
         outage=OUTAGE_S,
     )
     return head + "".join(f"{row(case)}\n" for _, case in sorted(cases.items()))
