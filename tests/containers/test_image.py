@@ -11,7 +11,7 @@ from services import images
 
 MEGABYTE = 1_000_000
 LIMIT = 60 * MEGABYTE
-OPTIONAL = {"celery", "fsspec", "obstore", "opentelemetry", "prometheus_client", "psutil", "pytest"}
+OPTIONAL = {"celery", "fsspec", "kombu", "obstore", "opentelemetry", "prometheus_client", "psutil", "pytest"}
 
 
 @pytest.fixture

@@ -146,6 +146,7 @@ def test_a_log_is_complete_after_kill_9_of_the_runs_worker(machines: Machines, j
     run_id = system.create(job)
     worker = system.worker(run_id)
     system.wait_for("the step", lambda: system.bodies(run_id, "start"))
+    system.wait_for("where its log is", lambda: system.kinds(run_id)["LOGS_CAPTURED"])
 
     os.kill(worker.pid, signal.SIGKILL)
 
