@@ -219,17 +219,16 @@ class System:
 
     def templates(self) -> list[psutil.Process]:
         """Processes that import the code and fork the steps."""
-        found: list[psutil.Process] = []
+        found: dict[int, tuple[psutil.Process, int]] = {}
         for process in self.processes():
             try:
-                words = process.cmdline()
-                parent = process.parent()
+                words, parent = process.cmdline(), process.ppid()
             except (psutil.NoSuchProcess, psutil.AccessDenied):
                 continue
-            forked = parent is not None and parent.pid in {f.pid for f in found}
-            if TEMPLATES & set(words) and "template" in words and not forked:
-                found.append(process)
-        return found
+            if TEMPLATES & set(words) and "template" in words:
+                found[process.pid] = process, parent
+        # What is forked has the words of its parent. It may have the smaller number: numbers begin anew.
+        return [process for process, parent in found.values() if parent not in found]
 
     def slots_held(self) -> int:
         """Pool slots that are taken, over all runs."""
