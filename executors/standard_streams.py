@@ -8,7 +8,8 @@ import sys
 from collections.abc import Callable
 from typing import TextIO
 
-from ..storage import memory_spool
+from .. import executors
+from ..storage import MEMORY_FOLDER
 
 STANDARD = (1, 2)
 """The descriptors of standard output and standard error."""
@@ -32,8 +33,9 @@ def _made_by_line(name: str, descriptor: int) -> Callable[[], None]:
     stream = getattr(sys, name)
     if not isinstance(stream, io.TextIOWrapper) or stream.closed:
         return lambda: None
-    if memory_spool.holds(descriptor):
-        return _replaced(name, stream, descriptor)
+    if _may_be_in_memory(descriptor) and executors.spooled_streams.holds(descriptor):
+        undo: Callable[[], None] = executors.spooled_streams.replaced(name, stream, descriptor)
+        return undo
     line_buffering, errors = stream.line_buffering, stream.errors
     stream.reconfigure(line_buffering=True, errors=ERRORS)
 
@@ -44,17 +46,11 @@ def _made_by_line(name: str, descriptor: int) -> Callable[[], None]:
     return restore
 
 
-def _replaced(name: str, stream: TextIO, descriptor: int) -> Callable[[], None]:
-    waiting = io.TextIOWrapper(
-        io.BufferedWriter(memory_spool.Spooled(descriptor)), stream.encoding, errors=ERRORS, line_buffering=True
-    )
-    setattr(sys, name, waiting)
-
-    def restore() -> None:
-        if getattr(sys, name) is waiting:
-            setattr(sys, name, stream)
-
-    return restore
+def _may_be_in_memory(descriptor: int) -> bool:
+    try:
+        return f"/{MEMORY_FOLDER}" in os.readlink(f"/proc/self/fd/{descriptor}")
+    except OSError:
+        return False
 
 
 def flush() -> None:

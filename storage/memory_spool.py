@@ -14,6 +14,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from . import MEMORY_FOLDER
+
 MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of this user's own in there
 """A file system in memory, which pods have too whose root can not be written to. Its size is its limit (64 MiB in pods)."""
 MOST_BYTES = 16 << 20
@@ -93,4 +95,4 @@ class Spooled(io.RawIOBase):
 
 
 def _folder() -> Path:
-    return MEMORY / f"runplane-logs-{os.getuid()}"
+    return MEMORY / f"{MEMORY_FOLDER}{os.getuid()}"

@@ -7,14 +7,21 @@ import sys
 
 import pytest
 
-TOO_HEAVY = {"celery", "kubernetes", "grpc", "rich", "pydantic", "alembic"}
+HEAVY = {"kubernetes", "celery", "grpc", "rich", "pydantic", "alembic", "sqlalchemy"}
 
 
-@pytest.mark.parametrize("module", ["executors.celery", "launchers.celery", "celery_app.broker"])
-def test_what_puts_messages_into_queues_loads_no_celery(module: str) -> None:
-    code = f"import runplane.{module}\nimport sys; print(' '.join(sys.modules))"
+def loaded_by(statement: str) -> set[str]:
+    """What a fresh interpreter has loaded after a statement."""
+    code = f"{statement}\nimport sys; print(' '.join(sys.modules))"
+    return set(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split())
 
-    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
 
-    assert {name.partition(".")[0] for name in loaded} & TOO_HEAVY == set()
-    assert "kombu" in loaded
+@pytest.mark.parametrize(("module", "most"), [("executors.celery", 320), ("launchers.celery", 300)])
+def test_what_puts_messages_into_queues_loads_no_celery(module: str, most: int) -> None:
+    new = loaded_by(f"import runplane.{module}") - loaded_by("pass")
+
+    assert {name.partition(".")[0] for name in new} & HEAVY == set()
+    assert "kombu" in new
+    assert len(new) <= most, sorted(new)
+    assert {name for name in new if name.startswith("runplane.kube")} == set(), "there is no cluster here"
+    assert {name for name in new if name.startswith("runplane.definitions.assets")} == set(), "there are no assets here"
