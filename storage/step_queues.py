@@ -117,7 +117,7 @@ class Adopted:
 class NotTaken:
     """Why not: ``full`` (the queue's slots are in use; ask again), ``held`` (another worker has it), ``ended`` (it is to stop or has ended, or
     its run is ending), ``unknown`` (nothing of the kind was issued to this queue), ``other_level`` (its run is coordinated at a protocol level
-    that this version does not serve, `detail`; its hint goes back with `priority`)."""
+    that this version does not serve, `detail`). The hint of what is full or of another level goes back with `priority`."""
 
     why: str
     detail: str = ""
@@ -279,7 +279,8 @@ class StepQueues:
             return NotTaken("ended")
         if watcher is not None:
             return NotTaken("held", watcher)
-        return NotTaken("full") if served else NotTaken("other_level", level, -int(rank))
+        priority = -int(rank)
+        return NotTaken("full", priority=priority) if served else NotTaken("other_level", level, priority)
 
     def adopt(self, queues: Sequence[str], worker_id: str, token: str, *, mine_too: bool = False) -> list[Adopted]:
         """Become the watcher of all that lives apart in these queues and whose watcher is not heard of. More than this worker's slots, if it has

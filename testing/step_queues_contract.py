@@ -139,14 +139,14 @@ class StepQueuesContract:
         assert lossy.take(house.run_id, ref, "q", "w", "t") == Taken(BODY)
 
     def test_no_more_than_the_slots_of_living_workers_run(self, house: QueueHouse) -> None:
-        refs = [house.queued(f"s{i}") for i in range(4)]
+        refs = [house.queued(f"s{i}", priority=7) for i in range(4)]
         house.listens("w", 2)
         house.listens("v", 1)
         takers = ("w", "w", "v", "v")
 
         answers = [house.take(ref, name) for ref, name in zip(refs, takers, strict=True)]
 
-        assert answers == [Taken(BODY), Taken(BODY), Taken(BODY), NotTaken("full")]
+        assert answers == [Taken(BODY), Taken(BODY), Taken(BODY), NotTaken("full", priority=7)]
 
     def test_many_takers_at_once_never_pass_the_bound(self, open_database: Callable[[], Database]) -> None:
         house = QueueHouse(open_database())

@@ -85,11 +85,12 @@ class ToldOfPods(Protocol):
 
 @dataclass(slots=True)
 class _Parked:
-    """What could not be taken yet, with the token that it is asked for with."""
+    """What could not be taken yet, with the token that it is asked for with. `priority`: of its hint, when its queue was full."""
 
     pointed: Pointed
     token: str
     again_at: float
+    priority: int | None = None
 
 
 class QueueWorker:
@@ -265,6 +266,7 @@ class QueueWorker:
         answer = self._queues.take(pointed.run_id, pointed.ref, pointed.queue, self.me.worker_id, parked.token)
         if isinstance(answer, NotTaken):
             if answer.why == "full":
+                parked.priority = answer.priority
                 return True
             self._answers[answer.why] += 1
             if answer.why == "other_level":
@@ -362,7 +364,10 @@ class QueueWorker:
     def _leave(self) -> None:
         """Take nothing any more; what runs may end within the grace period, and is run again elsewhere if it does not. A run is handed on at
         once: another worker goes on with it, and its steps in other workers do not notice. Pods go on: who adopts them does so when this
-        worker's row is gone."""
+        worker's row is gone. What waits for a slot of a full queue is told to other workers now; else its run would say it again after a while."""
+        for parked in self._parked.values():
+            if parked.priority is not None:
+                self._source.give_back(parked.pointed, parked.priority)
         if self._pods is not None:
             self._say(f"Leaving: {len(self._pods)} pods are handed over.")
             self._reap_pods()

@@ -14,6 +14,8 @@ from collections import Counter
 from collections.abc import Callable
 from functools import partial
 
+import psutil
+
 from runplane.events.kinds import EventKind as K
 from runplane.events.status import RunStatus
 from scale import scaled
@@ -25,6 +27,8 @@ END_S = 120.0
 OUTAGES, MOST_S = scaled(5, long=20), scaled(3, long=30)
 TAKES_AGAIN_WITHIN_S = scaled(60, long=15)
 """15 s is what is wanted; beside other suites a process may take long to start."""
+LEAVES_WITHIN_S = 25.0
+"""The grace period of a worker's steps when nobody names another."""
 FOUR = {f"work_{i}": 1 for i in range(4)}
 MakeQueues = Callable[..., QueueSystem]
 
@@ -190,21 +194,33 @@ def test_a_cancel_while_the_broker_is_away_ends_the_run(make_queues: MakeQueues,
     check_that_it_ends_canceled(queues, run_id, coordinator)
 
 
-def test_a_worker_that_is_told_to_leave_ends_its_step_first(make_queues: MakeQueues, redis_broker: RedisServer) -> None:
-    queues = make_queues(redis_broker.url, nap_s=3.0)
-    leaving = queues.queue_worker("-q", "work", "-c", "2")
-    run_id = queues.create("four")
+def test_a_rolling_update_of_all_workers_repeats_no_step(make_queues: MakeQueues, redis_broker: RedisServer) -> None:
+    slots, count = 5, scaled(2, long=4)
+    width = 2 * count * slots
+    queues = make_queues(redis_broker.url, width=width)
+    old = [queues.queue_worker("-q", "work", "-c", str(slots)) for _ in range(count)]
+    run_id = queues.create("turns")
     coordinator = queues.worker(run_id)
-    queues.wait_for("two bodies", lambda: len(queues.bodies(run_id, "start")) == 2, 60)
 
-    leaving.send_signal(signal.SIGTERM)
-    queues.queue_worker("-q", "work", "-c", "4")
+    for turn, leaving in enumerate(old):
+        begun = (count + turn) * slots
+        queues.wait_for("all slots to be used", lambda wanted=begun: len(queues.bodies(run_id, "start")) == wanted, 60)
+        leaving.send_signal(signal.SIGTERM)
+        queues.wait_for("its word", lambda one=leaving: f"{slots} steps and runs have 25 s" in queues.stderr(one))
+        for step in _steps_in(queues, run_id, leaving):
+            queues.open_gate(step)
+        assert leaving.wait(LEAVES_WITHIN_S) == 0
+        queues.queue_worker("-q", "work", "-c", str(slots))
+    for number in range(width):
+        queues.open_gate(f"work_{number}")
 
-    assert leaving.wait(60) == 0
     assert coordinator.wait(END_S) == 0
-    assert queues.completed(run_id) == FOUR
+    assert queues.status(run_id) is RunStatus.SUCCESS, queues.story(run_id)
+    queues.check(run_id)
+    told = Counter((e.kind, e.step, e.n) for e in queues.events(run_id) if e.kind in (K.STEP_START, K.STEP_SUCCESS))
+    assert told == {(kind, f"work_{i}", 1): 1 for kind in (K.STEP_START, K.STEP_SUCCESS) for i in range(width)}
+    assert set(queues.completed(run_id).values()) == {1}
     assert queues.kinds(run_id)[K.STEP_SEALED] == 0
-    assert {b["n"] for b in queues.bodies(run_id)} == {1}
 
 
 def test_the_coordinator_is_killed_and_its_steps_are_adopted(
@@ -322,6 +338,12 @@ def test_the_same_queues_without_a_broker(make_queues: MakeQueues) -> None:
     assert queues.status(run_id) is RunStatus.SUCCESS, queues.story(run_id)
     assert queues.most_at_once(run_id, "") <= 3
     assert set(queues.completed(run_id).values()) == {1}
+
+
+def _steps_in(queues: QueueSystem, run_id: str, worker: subprocess.Popen[bytes]) -> list[str]:
+    """The steps that run in processes of this worker."""
+    pids = {process.pid for process in psutil.Process(worker.pid).children(recursive=True)}
+    return [body["step"] for body in queues.bodies(run_id, "start") if body["pid"] in pids]
 
 
 def _list(queue: str, priority: int) -> str:

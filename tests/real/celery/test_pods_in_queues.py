@@ -110,21 +110,30 @@ def test_a_killed_workers_pods_go_on_and_are_adopted(make_pods: MakePods) -> Non
     succeeded_at_once(system, run_id)
 
 
-def test_a_worker_that_is_told_to_leave_hands_its_pods_over(make_pods: MakePods) -> None:
-    system = make_pods(nap_s=5.0)
-    leaving = system.queue_worker("-q", "work", "-c", "4")
-    run_id = system.create("four")
+def test_a_rolling_update_of_all_workers_hands_every_pod_over(make_pods: MakePods, cluster: FakeCluster) -> None:
+    system = make_pods(width=5)
+    pods = words(system, cluster, 0.1)
+    pods.are_held = True
+    living = [system.queue_worker("-q", "narrow", "-q", "wide", "-c", "5") for _ in range(2)]
+    run_id = system.create("many")
     coordinator = system.worker(run_id)
-    system.wait_for("four bodies", lambda: len(system.bodies(run_id, "start")) == 4, 60)
+    system.wait_for("all pods", lambda: len(pods.counted.begun) == 10, 60)
 
-    system.queue_worker("-q", "work", "-c", "4")
-    began = time.monotonic()
-    leaving.send_signal(signal.SIGTERM)
+    for leaving in list(living):
+        began = time.monotonic()
+        leaving.send_signal(signal.SIGTERM)
+        assert leaving.wait(60) == 0
+        assert time.monotonic() - began < LEAVES_WITHIN_S
+        living = [*living[1:], system.queue_worker("-q", "narrow", "-q", "wide", "-c", "5")]
+        system.wait_for("the adoption", lambda two=living: sum(system.state(one)["pods"] for one in two) == 10, 60)
+    pods.are_held = False
 
-    assert leaving.wait(60) == 0
-    assert time.monotonic() - began < LEAVES_WITHIN_S
     assert coordinator.wait(END_S) == 0
-    succeeded_at_once(system, run_id)
+    assert system.status(run_id) is RunStatus.SUCCESS, system.story(run_id)
+    system.check(run_id)
+    assert pods.counted.begun == pods.succeeded == {f"{name}_{i}": 1 for name in ("narrow", "wide") for i in range(5)}
+    assert system.kinds(run_id)[K.STEP_SUCCESS] == 10
+    assert system.kinds(run_id)[K.STEP_SEALED] == 0, system.story(run_id)
 
 
 @pytest.mark.long
