@@ -101,7 +101,7 @@ def start(
             # Said now, and not with the first step.
             _access_of(instance)
         source = _source(instance, settings, listens, shown_as, at_once)
-        file = local_file.own_file(this_process().pid, local_file.WORKER)
+        file = local_file.StateFile(local_file.own_file(this_process().pid, local_file.WORKER), say)
         made = QueueWorker(
             instance,
             source,
@@ -110,7 +110,7 @@ def start(
             slots=at_once,
             grace_s=grace,
             say=say,
-            tell=lambda body: local_file.write(file, body),
+            tell=file.tell,
             make_pods=lambda: _pods(instance),
         )
         _leave_on_signals(made)
@@ -119,7 +119,7 @@ def start(
         try:
             made.run()
         finally:
-            file.unlink(missing_ok=True)
+            file.remove()
 
 
 def _access_of(instance: Any) -> Any:

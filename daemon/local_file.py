@@ -7,7 +7,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,6 +76,38 @@ def write(path: Path, body: Mapping[str, Any]) -> None:
     beside = path.with_suffix(f".{os.getpid()}.new")
     beside.write_text(json.dumps({**body, "at": _clock()}), encoding="utf-8")
     beside.replace(path)
+
+
+class StateFile:
+    """The file of this process, which it writes again and again.
+
+    Args:
+        path: where it is.
+        say: told what a person should know.
+    """
+
+    def __init__(self, path: Path, say: Callable[[str], None]) -> None:
+        self._path = path
+        self._say = say
+        self._is_said = False
+
+    def tell(self, body: Mapping[str, Any]) -> None:
+        """Write it anew. That it can not be written is said once, and is no reason to end: what a full disk refuses now it may take the next
+        time."""
+        try:
+            write(self._path, body)
+            self._is_said = False
+        except OSError as error:
+            if not self._is_said:
+                self._say(f"{self._path} can not be written, and liveness checks fail by and by: {error.strerror}")
+            self._is_said = True
+
+    def remove(self) -> None:
+        """The process ends. A file that stays says nothing: its process is gone."""
+        try:
+            self._path.unlink(missing_ok=True)
+        except OSError as error:
+            self._say(f"{self._path} stays: {error.strerror}")
 
 
 def living(kind: Kind = DAEMON) -> list[dict[str, Any]]:

@@ -15,8 +15,8 @@ from ..storage.contract import Owner
 from ..storage.daemons import Daemons
 from ..storage.leases import LOOKS_PER_TTL, Leases
 from ..storage.liveness import this_process
-from . import local_file
 from .contract import DaemonLoop, PassWatch
+from .local_file import StateFile
 from .loop_thread import LoopThread
 
 TICK_S = 0.5
@@ -51,7 +51,7 @@ class Service:
         self.me = me or this_process()
         self._instance = instance
         self._ttl_s = ttl_s
-        self._file = file
+        self._file = StateFile(file, say)
         self._say = say
         self._stopping = threading.Event()
         self._news = threading.Thread(target=self._listen, name="news", daemon=True)
@@ -65,16 +65,12 @@ class Service:
         self._is_away = False
 
     def run(self) -> None:
-        """Until ``stop`` is called. A database that is away is waited for, at the start too.
-
-        Raises:
-            OSError: the local file can not be written at the start.
-        """
+        """Until ``stop`` is called. A database that is away is waited for, at the start too."""
         daemons, leases = Daemons(self._instance.database), Leases(self._instance.database, self.me, ttl_s=self._ttl_s)
         for thread in self.threads:
             thread.start()
         self._news.start()
-        local_file.write(self._file, self.state())
+        self._file.tell(self.state())
         self._teller.start()
         while not self._stopping.is_set():
             self._beat(daemons, leases)
@@ -120,15 +116,8 @@ class Service:
 
     def _tell_state(self) -> None:
         """Write the local file. A thread of its own, since a beat takes as long as the database is silent."""
-        is_said = False
         while not self._stopping.wait(min(TICK_S, self._beat_s)):
-            try:
-                local_file.write(self._file, self.state())
-                is_said = False
-            except OSError as e:
-                if not is_said:
-                    self._say(f"{self._file} can not be written, and liveness checks fail by and by: {e.strerror}")
-                is_said = True
+            self._file.tell(self.state())
 
     def _listen(self) -> None:
         """Pass news on. A connection of its own, since waiting keeps it busy."""
@@ -155,4 +144,4 @@ class Service:
             daemons.forget(self.me.worker_id)
         except StorageUnavailableError as e:
             self._say(f"{e.message} The row of this daemon stays.")
-        self._file.unlink(missing_ok=True)
+        self._file.remove()

@@ -102,3 +102,25 @@ def test_where_nothing_can_be_written_it_is_said_what_to_mount(tmp_path: Path, m
 
     with pytest.raises(UnsupportedError, match=r"emptyDir.*RUNPLANE_DAEMON_FILE"):
         local_file.own_file(1)
+
+
+def test_a_file_that_can_not_be_written_is_said_once_and_tried_again(tmp_path: Path) -> None:
+    said: list[str] = []
+    folder = tmp_path / "folder"
+    folder.write_text("in its place")
+    file = local_file.StateFile(folder / "daemon.json", said.append)
+
+    file.tell(state(queue="active"))
+    file.tell(state(queue="active"))
+
+    assert len(said) == 1
+    assert "folder/daemon.json can not be written, and liveness checks fail by and by: " in said[0]
+    folder.unlink()
+    file.tell(state(queue="active"))
+    assert json.loads((folder / "daemon.json").read_text())["pid"] == os.getpid()
+    folder.rename(tmp_path / "away")
+    folder.write_text("in its place again")
+    file.tell(state(queue="active"))
+    assert len(said) == 2, "it is another time"
+    file.remove()
+    assert "folder/daemon.json stays: " in said[2]
