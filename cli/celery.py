@@ -111,7 +111,7 @@ def start(
             grace_s=grace,
             say=say,
             tell=file.tell,
-            make_pods=lambda: _pods(instance),
+            make_pods=lambda wants_lines: _pods(instance, wants_lines),
         )
         _leave_on_signals(made)
         state = made.state()
@@ -130,10 +130,10 @@ def _access_of(instance: Any) -> Any:
     return found if isinstance(found, ClusterAccess) else cluster_access()
 
 
-def _pods(instance: Any) -> Any:
+def _pods(instance: Any, wants_lines: Any) -> Any:
     from ..workers.queue_pods import PodSteps
 
-    return PodSteps(instance.instance_id, lambda: _access_of(instance))
+    return PodSteps(instance.instance_id, lambda: _access_of(instance), wants_lines)
 
 
 def _check_celery() -> None:

@@ -1,8 +1,4 @@
-"""What the pod of a step printed last, in an event of the attempt, where the step failed by itself and nobody else can read its log.
-
-Of a pod that was killed the evidence of its end has these lines. A step that stored its outcome has no evidence; its error is in the log,
-and what it printed goes with its pod.
-"""
+"""What the pods of steps printed last, in events of their attempts (see ``wanted_lines``), for a coordinator that reads it itself."""
 
 from __future__ import annotations
 
@@ -10,17 +6,11 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from ..events.causes import FailureCause
 from ..events.event import Event, NewEvent
-from ..events.kinds import EventKind
 from ..kube.errors import KubeForbiddenError, KubeNotFoundError
 from ..storage.contract import AttemptRef
 from .contract import engine_event
-
-PATIENCE_S = 10.0
-"""How long the run's end waits for lines that are on their way."""
-_BAD_ENDS = frozenset({EventKind.STEP_FAILURE.value, EventKind.STEP_UP_FOR_RETRY.value})
-_CAN_NOT = "What failed steps printed last is not kept with the run"
+from .wanted_lines import CAN_NOT, PATIENCE_S, WantedLines
 
 
 class LastLines:
@@ -34,7 +24,7 @@ class LastLines:
     def __init__(self, read: Callable[[AttemptRef], NewEvent | None], has_news: Callable[[], None]) -> None:
         self._read = read
         self._has_news = has_news
-        self._settled: set[AttemptRef] = set()
+        self._wanted = WantedLines()
         self._changed = threading.Condition()
         self._waiting: deque[AttemptRef] = deque()
         self._news: list[NewEvent] = []
@@ -44,27 +34,8 @@ class LastLines:
 
     def heard(self, events: Sequence[Event]) -> None:
         """What the run's log says, in order, from its beginning on: read what is wanted of the attempts that failed."""
-        wanted: dict[AttemptRef, None] = {}
-        for event in events:
-            if event.step is None or event.n is None:
-                continue
-            ref = AttemptRef(event.step, event.n)
-            if event.kind in _BAD_ENDS:
-                if ref not in self._settled and event.body.get("cause") != FailureCause.CANCELED:
-                    wanted[ref] = None
-                self._settled.add(ref)
-            elif event.kind == EventKind.STEP_SUCCESS:
-                self._settled.discard(ref)
-            elif event.kind == EventKind.ENGINE_EVENT and "evidence" in event.body:
-                # A former coordinator has read it.
-                wanted.pop(ref, None)
-            elif event.kind == EventKind.STEP_SEALED or (
-                event.kind == EventKind.LOGS_CAPTURED and "pod" not in event.body
-            ):
-                # It has evidence; or its log is kept where others read it.
-                self._settled.add(ref)
-        if wanted:
-            self._ask(list(wanted))
+        if wanted := self._wanted.heard(events):
+            self._ask(wanted)
 
     def news(self) -> list[NewEvent]:
         """The events that were not taken yet."""
@@ -78,7 +49,7 @@ class LastLines:
             self._changed.wait_for(lambda: not self._waiting, PATIENCE_S)
             if missing := [ref.step for ref in self._waiting]:
                 why = f"the cluster did not answer within {PATIENCE_S:g} s (steps: {', '.join(missing[:5])})"
-                self._news.append(engine_event(f"{_CAN_NOT}: {why}."))
+                self._news.append(engine_event(f"{CAN_NOT}: {why}."))
             self._end()
         return self.news()
 
@@ -113,7 +84,7 @@ class LastLines:
             except KubeNotFoundError:
                 pass  # its pod is gone, and what it printed with it
             except Exception as error:  # noqa: BLE001 - it is told, and no run fails for it
-                event = None if was_said else engine_event(f"{_CAN_NOT}: {error}")
+                event = None if was_said else engine_event(f"{CAN_NOT}: {error}")
                 was_said, is_refused = True, isinstance(error, KubeForbiddenError)
             self._done(event, is_refused=is_refused)
 

@@ -8,15 +8,17 @@ through the database; here only ends are seen, and why. What is gone is told onc
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from ..errors import StorageUnavailableError
 from ..events.causes import FailureCause
 from ..events.event import Event, NewEvent
 from ..events.kinds import EventKind
 from ..kube.adoption import is_over, is_owned_by, may_go_on
 from ..kube.client import KubeClient
+from ..kube.errors import KubeNotFoundError
 from ..kube.follower import Pace
 from ..kube.health import judge
 from ..kube.observed import Observed
@@ -34,6 +36,7 @@ from .k8s_pod_notes import PodNotes
 from .k8s_refused_creates import RefusedCreates
 from .k8s_retention import StepRetention
 from .k8s_step_jobs import AttemptJobs
+from .wanted_lines import CAN_NOT
 
 LINGER_S = 1.0
 """How long after a good end the outcome may be on its way."""
@@ -54,8 +57,9 @@ class K8sJobRunner:
         pace: of the watches.
         remarks: what a person should know of the configuration.
         retention: deletes Jobs that are over; closed with this runner. None: they stay.
-        many_runs: attempts of many runs come and go: nothing is kept of one that has ended, and its end is told at once: outcomes
-            are another's affair.
+        wants_lines: for attempts of many runs, which come and go, and whose outcomes are another's affair: nothing is kept of one that
+            has ended, and its end is told at once, after what its pod printed last if this says so. It is asked by several threads, and
+            may raise StorageUnavailableError: then it is asked again.
     """
 
     def __init__(
@@ -68,7 +72,7 @@ class K8sJobRunner:
         pace: Pace | None = None,
         remarks: Sequence[str] = (),
         retention: StepRetention | None = None,
-        many_runs: bool = False,
+        wants_lines: Callable[[AttemptRef], bool] | None = None,
     ) -> None:
         self._remarks = remarks
         self._retention = retention
@@ -76,11 +80,11 @@ class K8sJobRunner:
         self._client = client
         self._jobs = jobs
         self._told: set[AttemptRef] = set()
-        self._many_runs = many_runs
+        self._wants_lines = wants_lines
         self._creates = RefusedCreates(client, namespace)
         self._pod_notes = PodNotes()
         self._attempts = Attempts(self._look, self._broke)
-        wanted = self._attempts.has if many_runs else None
+        wanted = self._attempts.has if wants_lines is not None else None
         self._watch = JobWatch(client, namespace, selector, self._attempts.changed, pace, wanted=wanted)
         self._calls = JobCalls(client, namespace, jobs, self._watch, self._note)
         self._beginning = Beginning(self._attempts, self._calls, self._creates, self._note)
@@ -281,19 +285,19 @@ class K8sJobRunner:
         now = time.monotonic()
         if attempt.end is not None:
             self._tell(attempt, attempt.end.evidence or f"it was told to stop; {verdict.evidence}", observed)
-        elif verdict.row in GOOD_ENDS and attempt.lingers_until is None and not self._many_runs:
+        elif verdict.row in GOOD_ENDS and attempt.lingers_until is None and self._wants_lines is None:
             attempt.lingers_until = now + LINGER_S
             self._attempts.look_in(attempt, LINGER_S)
         elif verdict.row in GOOD_ENDS:
             if (left := (attempt.lingers_until or 0.0) - now) > 0:
                 self._attempts.look_in(attempt, left)
                 return
-            self._tell_verdict(attempt, observed, verdict, self._worded(attempt, verdict))
+            self._part(attempt, observed, verdict, self._worded(attempt, verdict))
         else:
             self._attempts.call(
                 attempt,
                 lambda: self._calls.explain(observed, verdict),
-                lambda text: self._tell_verdict(
+                lambda text: self._part(
                     attempt, observed, verdict, self._worded(attempt, replace(verdict, evidence=str(text)))
                 ),
             )
@@ -303,6 +307,32 @@ class K8sJobRunner:
         if verdict.row == "job gone":
             return f"{about} could not be found."
         return f"Discovered failed {about} ({verdict.row}): {verdict.evidence}"
+
+    def _part(self, attempt: Attempt, observed: Observed, verdict: Verdict, evidence: str) -> None:
+        """Tell its end; before that, if somebody wants it, what its pod printed last."""
+        if self._wants_lines is None:
+            self._tell_verdict(attempt, observed, verdict, evidence)
+            return
+        wants_lines = self._wants_lines
+
+        def read() -> NewEvent | StorageUnavailableError | None:
+            try:
+                return self._calls.last_lines(attempt.ref) if wants_lines(attempt.ref) else None
+            except StorageUnavailableError as error:
+                return error
+
+        def then(found: NewEvent | Exception | None) -> None:
+            if isinstance(found, StorageUnavailableError):
+                # Its end could not be stored either.
+                self._attempts.look_in(attempt, LINGER_S)
+                return
+            if isinstance(found, Exception) and not isinstance(found, KubeNotFoundError):
+                found = engine_event(f"{CAN_NOT}: {found}", ref=attempt.ref)
+            if isinstance(found, NewEvent):
+                self._report(RunnerNote([found], attempt.ref))
+            self._tell_verdict(attempt, observed, verdict, evidence)
+
+        self._attempts.call(attempt, read, then)
 
     def _tell_verdict(self, attempt: Attempt, observed: Observed, verdict: Verdict, evidence: str) -> None:
         # It may have been told to stop while its evidence was read.
@@ -316,7 +346,7 @@ class K8sJobRunner:
         end = attempt.end
         assert end is not None
         self._tell_pod(attempt, observed or self._watch.observed(attempt.job_name), at_end=True)
-        if self._many_runs:
+        if self._wants_lines is not None:
             self._pod_notes.forget(attempt.ref)
         else:
             self._told.add(attempt.ref)

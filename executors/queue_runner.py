@@ -15,7 +15,7 @@ from ..celery_app.settings import priority_of, queue_of
 from ..errors import ConfigErrors, StorageUnavailableError
 from ..errors.exit_codes import ExitCode
 from ..events.causes import FailureCause
-from ..events.event import NewEvent
+from ..events.event import Event, NewEvent
 from ..events.wire import to_text
 from ..storage.contract import AttemptRef
 from ..storage.leases import LOOKS_PER_TTL, BeatWatch
@@ -23,8 +23,10 @@ from ..storage.step_queues import QueuedStep, StepQueues, nobody_listens, watche
 from .contract import PartFailed, RunnerNote, RunnerSignal, StepGone, StepOrder, StepRefused, engine_event
 from .settings import ExecutorContext
 from .step_arguments import step_arguments
+from .wanted_lines import CAN_NOT, PATIENCE_S, WantedLines
 
 LOOK_S = 0.5
+LINES_LOOK_S = 0.1
 SAID_AFTER_S = 10.0
 """A step that waits for so long in a queue without a worker is said."""
 PROCESS, POD = "process", "job"
@@ -125,6 +127,8 @@ class QueueRunner:
         self._alone_since: dict[AttemptRef, float] = {}
         self._beats: dict[str, BeatWatch] = {}
         self._unheard: set[str] = set()
+        self._wanted_lines = WantedLines()
+        self._failed: set[AttemptRef] = set()
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="runplane-queues", daemon=True)
         self._thread.start()
@@ -174,7 +178,23 @@ class QueueRunner:
         return self._remarks
 
     def closing(self) -> Sequence[NewEvent]:
-        """See ``Announces``."""
+        """See ``Announces``. What failed pods printed last is in the log before their workers say that they have ended: that is waited for."""
+        given_up = time.monotonic() + PATIENCE_S
+        while missing := self._without_lines():
+            if time.monotonic() >= given_up:
+                steps = ", ".join(ref.step for ref in missing[:5])
+                why = f"their workers did not say within {PATIENCE_S:g} s that these pods have ended (steps: {steps})"
+                return [engine_event(f"{CAN_NOT} yet: {why}.")]
+            self._closed.wait(LINES_LOOK_S)
+        return ()
+
+    def heard(self, events: Sequence[Event]) -> None:
+        """See ``HearsLog``."""
+        if self._kind.is_apart:
+            self._failed.update(self._wanted_lines.heard(events))
+
+    def news(self) -> Sequence[NewEvent]:
+        """See ``HearsLog``. Whoever watches a pod writes to the log itself."""
         return ()
 
     # Watching ------------------------------------------------------------------------------------------------------------------
@@ -242,6 +262,14 @@ class QueueRunner:
             # It goes on without its worker: another one adopts it, and says how it ends.
             return self._left_alone(row, lost)
         return None if lost is None else (FailureCause.LOST, lost)
+
+    def _without_lines(self) -> list[AttemptRef]:
+        """Failed attempts whose pods somebody watches still."""
+        if not self._failed:
+            return []
+        rows = self._queues.of_run(self._context.run.run_id)
+        watched = [row for row in rows if row.watcher is not None and row.ended is None and watcher_gone(row) is None]
+        return [row.ref for row in watched if row.ref in self._failed]
 
     def _left_alone(self, row: QueuedStep, lost: str | None) -> tuple[FailureCause, str] | None:
         """Whether a canceled run goes on without what nobody ends: no worker has adopted it for as long as one may be silent. Its row stays, so

@@ -51,6 +51,10 @@ from .step_briefs import STATEMENTS, StepBriefs, stored_output
 from .version import LEVEL, check_level, check_same_major
 
 FIRST_EPOCH = 1
+_EVENTS = (
+    "SELECT seq, kind, step, n, body, written_at, at, version FROM {event}"
+    " WHERE day = (SELECT h.day FROM {run_head} h WHERE h.run_id = :run) AND run_id = :run"
+)
 
 
 class Journal:
@@ -614,19 +618,18 @@ class Journal:
     def tail(self, run_id: str, after: int, limit: int = 1000) -> list[Event]:
         """Events with a number above `after`, in order, at most `limit`."""
         rows = self.database.read(
-            self._sql(
-                "SELECT seq, kind, step, n, body, written_at, at, version FROM {event}"
-                " WHERE day = (SELECT h.day FROM {run_head} h WHERE h.run_id = :run) AND run_id = :run AND seq > :after"
-                " ORDER BY seq LIMIT :limit"
-            ),
+            self._sql(f"{_EVENTS} AND seq > :after ORDER BY seq LIMIT :limit"),
             {"run": run_id, "after": after, "limit": limit},
         )
-        # One text for the page: most of the time that a short text takes is spent around the parser.
-        bodies = json.loads(f"[{','.join([row[4] for row in rows])}]")
-        return [
-            Event(run_id, seq, kind, step, n, body, written_at, at, version)
-            for (seq, kind, step, n, _, written_at, at, version), body in zip(rows, bodies, strict=True)
-        ]
+        return _events(run_id, rows)
+
+    def of_attempt(self, run_id: str, ref: AttemptRef) -> list[Event]:
+        """What a run's log says of one attempt, in order. It reads the run's whole log for it."""
+        rows = self.database.read(
+            self._sql(f"{_EVENTS} AND step = :step AND n = :n ORDER BY seq"),
+            {"run": run_id, "step": ref.step, "n": ref.n},
+        )
+        return _events(run_id, rows)
 
     def log_keys(self, run_id: str) -> list[tuple[str, ...]]:
         """The keys of what was captured of the run's steps so far, in order; not of what is in pods' own logs."""
@@ -710,6 +713,15 @@ class Journal:
 
     def _sql(self, text: str) -> str:
         return self.rules.named(text)
+
+
+def _events(run_id: str, rows: Sequence[tuple[Any, ...]]) -> list[Event]:
+    # One text for the page: most of the time that a short text takes is spent around the parser.
+    bodies = json.loads(f"[{','.join([row[4] for row in rows])}]")
+    return [
+        Event(run_id, seq, kind, step, n, body, written_at, at, version)
+        for (seq, kind, step, n, _, written_at, at, version), body in zip(rows, bodies, strict=True)
+    ]
 
 
 def _width(op: Op) -> int:

@@ -303,6 +303,11 @@ class StepQueues:
             for run, step, n, body, claimed, taken in done[-1].rows
         ]
 
+    def is_watcher(self, run_id: str, ref: AttemptRef, worker_id: str) -> bool:
+        """Whether the attempt, not said to have ended, is this worker's to watch."""
+        this = {"run": run_id, "step": ref.step, "n": ref.n, "me": worker_id}
+        return bool(self._database.read(self._sql["watched"], this))
+
     def hand_back(self, run_id: str, ref: AttemptRef, worker_id: str) -> None:
         """This worker can not watch what lives apart: nobody does, until another worker adopts it."""
         self._write("hand_back", run=run_id, step=ref.step, n=ref.n, me=worker_id)
@@ -441,6 +446,7 @@ def _texts(now: str, level: int) -> dict[str, str]:
         "look": f"SELECT watcher, token, stop, ended, body, CASE WHEN {can_run} THEN 1 ELSE 0 END,"
         f" CASE WHEN {served} THEN 1 ELSE 0 END, (SELECT h.level {its_run}), rank FROM {{queued_step}}"
         f" WHERE {this} AND queue = :queue",
+        "watched": f"SELECT 1 FROM {{queued_step}} WHERE {this} AND watcher = :me AND ended IS NULL",
         "end": f"UPDATE {{queued_step}} SET ended = coalesce(ended, :ended) WHERE {this} AND watcher = :me",
         "give_back": f"UPDATE {{queued_step}} SET watcher = NULL, token = NULL WHERE {this} AND watcher = :me"
         f" AND ended IS NULL AND stop IS NULL AND {run_is_open}",

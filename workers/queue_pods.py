@@ -23,10 +23,10 @@ from ..kube.client import KubeClient
 from ..kube.job_facts import INSTANCE_LABEL, RenderedJob
 from ..kube.names import step_job_name
 from ..storage.contract import AttemptRef
+from .unread_pods import Key, WantsLines
 
 GRACE_S = 30.0
 """For a pod whose worker has waited long enough."""
-Key = tuple[str, AttemptRef]
 
 
 class PodRef(AttemptRef):
@@ -53,6 +53,11 @@ class PodRef(AttemptRef):
 
     def __hash__(self) -> int:
         return hash(self.key)
+
+
+def _key(ref: AttemptRef) -> Key:
+    assert isinstance(ref, PodRef)
+    return ref.key
 
 
 class StoredJobs:
@@ -114,6 +119,7 @@ class PodSteps:
     Args:
         instance_id: whose Jobs are watched.
         default_access: the way to the cluster where a run's executor names none.
+        wants_lines: whether what the pod of an attempt printed last is to be told; see ``K8sJobRunner``.
         make_client: made of an access.
     """
 
@@ -121,10 +127,12 @@ class PodSteps:
         self,
         instance_id: str,
         default_access: Callable[[], ClusterAccess],
+        wants_lines: WantsLines,
         make_client: Callable[[ClusterAccess], KubeClient] = KubeClient,
     ) -> None:
         self._selector = f"{INSTANCE_LABEL}={instance_id},app.kubernetes.io/component=step_worker"
         self._default_access = default_access
+        self._wants_lines = wants_lines
         self._make_client = make_client
         self._runners: dict[_Place, K8sJobRunner] = {}
         self._held: dict[Key, _Held] = {}
@@ -213,7 +221,12 @@ class PodSteps:
         if found is None:
             client = self._make_client(self._access(place))
             found = self._runners[place] = K8sJobRunner(
-                self._signals.put, client, StoredJobs(), place.namespace, self._selector, many_runs=True
+                self._signals.put,
+                client,
+                StoredJobs(),
+                place.namespace,
+                self._selector,
+                wants_lines=lambda ref: self._wants_lines(_key(ref)),
             )
         return found
 

@@ -22,7 +22,6 @@ from ..errors import NotFoundError, RunplaneError, StorageUnavailableError
 from ..events.event import NewEvent
 from ..executors.queue_runner import POD
 from ..instance.instance import Instance
-from ..storage.contract import AttemptRef
 from ..storage.liveness import this_process
 from ..storage.step_queues import HeldStep, NotTaken, QueueFigures, StepQueues
 from ..storage.version import LEVEL
@@ -30,6 +29,7 @@ from .queue_hints import HintSource, Pointed
 from .queue_steps import WatchedStep, not_started, start_step
 from .rounds import Rounds
 from .step_templates import StepTemplates
+from .unread_pods import Key, UnreadPods, WantsLines
 
 BUSY_S, IDLE_S = 0.05, 0.25
 """Between two looks for steps: while something happens, and when nothing does."""
@@ -41,7 +41,6 @@ FULL_AGAIN_S = 0.5
 ADOPT_S, CAN_NOT_ADOPT_S = 1.0, 30.0
 """Between two looks for pods that nobody watches; after one that this worker can not watch."""
 Say = Callable[[str], None]
-Key = tuple[str, AttemptRef]
 
 
 class HoldsPods(Protocol):
@@ -103,7 +102,8 @@ class QueueWorker:
         slots: how many steps at once.
         grace_s: how long running steps have when it is told to leave.
         say: told what a person should know. tell: given the state for the local file.
-        make_pods: makes what holds pods; called when the first one is to be held. Raises RunplaneError.
+        make_pods: makes what holds pods, given what says whose last lines are to be kept; called when the first one is to be held.
+            Raises RunplaneError.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class QueueWorker:
         grace_s: float,
         say: Say,
         tell: Callable[[Mapping[str, Any]], None],
-        make_pods: Callable[[], HoldsPods],
+        make_pods: Callable[[WantsLines], HoldsPods],
     ) -> None:
         self.me = this_process()
         self._instance = instance
@@ -306,7 +306,7 @@ class QueueWorker:
 
     def _hold(self, key: Key, body: Mapping[str, Any], *, may_create: bool, waited_s: float = 0.0) -> None:
         if self._pods is None:
-            self._pods = self._make_pods()
+            self._pods = self._make_pods(UnreadPods(self._instance.journal, self._queues, self.me.worker_id).wants)
         self._pods.hold(key, body, may_create=may_create, waited_s=waited_s)
 
     def _reap(self) -> bool:
@@ -350,16 +350,17 @@ class QueueWorker:
         return bool(told.ended)
 
     def _tell_ends(self) -> None:
+        # What is noted of a pod first: a run's end waits for pods that failed to be told of.
+        for run_id, events in list(self._notes.items()):
+            with suppress(NotFoundError):  # the run was deleted
+                self._instance.journal.annotate(run_id, events)
+            del self._notes[run_id]
         for (run_id, ref), evidence in list(self._ended.items()):
             self._queues.end(run_id, ref, self.me.worker_id, evidence)
             del self._ended[run_id, ref]
         while self._given_back:
             self._queues.give_back(*self._given_back[0], self.me.worker_id)
             del self._given_back[0]
-        for run_id, events in list(self._notes.items()):
-            with suppress(NotFoundError):  # the run was deleted
-                self._instance.journal.annotate(run_id, events)
-            del self._notes[run_id]
 
     def _leave(self) -> None:
         """Take nothing any more; what runs may end within the grace period, and is run again elsewhere if it does not. A run is handed on at

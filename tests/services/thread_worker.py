@@ -49,7 +49,7 @@ class ThreadWorker:
             grace_s=5.0,
             say=self.said.append,
             tell=lambda _: None,
-            make_pods=lambda: PodSteps(instance.instance_id, find_access, make_client),
+            make_pods=lambda wants: PodSteps(instance.instance_id, find_access, wants, make_client),
         )
         self._thread = threading.Thread(target=self.worker.run, name="worker of queues", daemon=True)
         self._thread.start()
