@@ -23,6 +23,7 @@ from urllib.parse import parse_qs, urlsplit
 import yaml
 
 from cluster.clusters import Cluster
+from cluster.components import REGISTRY
 from cluster.pods import CONTAINER_SECURITY, POD_SECURITY
 from runplane.engine.snapshot import PlanSnapshot
 from runplane.events.event import Event
@@ -45,6 +46,7 @@ POWERLESS = "powerless"
 WATCHER = "WATCHER"
 ENDS = frozenset({EventKind.RUN_SUCCESS, EventKind.RUN_FAILURE, EventKind.RUN_CANCELED})
 PATIENCE_S = 120.0
+NO_IMAGE = f"{REGISTRY}/nobody/nothing:1"
 WORKFLOWS = '''
 import os, time, urllib.error, urllib.parse, urllib.request
 from runplane import Definitions, execute_k8s_job, job, k8s_job_executor, multiprocess_executor, op
@@ -172,6 +174,14 @@ def refused_k8s():
 def hungry_k8s():
     eats_memory()
 
+@op(tags={"dagster-k8s/config": {"container_config": {"image": "NO IMAGE"}}})
+def has_no_image(context):
+    body(context)
+
+@job(**as_jobs)
+def step_without_image_k8s():
+    has_no_image()
+
 as_a_role = {"step_service_account": "powerless", "step_postgres_secret": "step-postgresql-secret"}
 limited = k8s_job_executor.configured({"runplane": as_a_role, "env_vars": ["DAGSTER_PG_USERNAME=runplane_step"]})
 as_another_role = job(name="as_another_role", executor_def=limited)(two_steps)
@@ -183,9 +193,10 @@ def foreign():
 two = job(name="two", **as_processes)(two_steps)
 two_k8s = job(name="two_k8s", **as_jobs)(two_steps)
 defs = Definitions(jobs=[
-    process_numbers, process_numbers_k8s, refused_k8s, two, two_k8s, as_another_role, foreign, deaths, hungry, hungry_k8s
+    process_numbers, process_numbers_k8s, refused_k8s, two, two_k8s, as_another_role, foreign, deaths, hungry, hungry_k8s,
+    step_without_image_k8s,
 ])
-'''
+'''.replace("NO IMAGE", NO_IMAGE)
 
 
 DOCKERFILE = """
