@@ -100,7 +100,7 @@ class Room:
         return not self.queues.of_run(RUN.run_id)
 
     def wait_for(self, what: str, is_there: Callable[[], object]) -> None:
-        self.cluster.wait_for(what, is_there)
+        self.cluster.wait_for(what, lambda: bool(is_there()))
 
     def close(self) -> None:
         self.cluster.end_faults()

@@ -13,6 +13,7 @@ from runplane.storage.contract import AttemptRef
 from runplane.storage.step_queues import NotTaken, StepQueues
 from runplane.workers.queue_hints import Pointed
 from runplane.workers.queue_worker import HoldsPods, QueueWorker
+from runplane.workers.unread_pods import WantsLines
 
 POINTED = Pointed("run", AttemptRef("step", 1), "work")
 
@@ -38,7 +39,7 @@ class Told:
     def close(self) -> None: ...
 
 
-def no_pods() -> HoldsPods:
+def no_pods(_wants_lines: WantsLines) -> HoldsPods:
     raise AssertionError("no pod is to be held")
 
 
