@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from ..errors.base import DagsterError
 from ..errors.problems import Problems
-from ..serdes.record import record
+from ..serdes.record import frozen_record, record
 from .config_schema import ConfigType, Environment, Field, as_field
 from .errors import DagsterConfigMappingFunctionError
 from .ins_outs import UNSET
 
 
-@dataclass(frozen=True)
+@frozen_record
 class ConfigMapping:
     """Config of a graph or a job, from which that of its ops is made.
 

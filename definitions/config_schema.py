@@ -7,12 +7,12 @@ Source: https://docs.dagster.io/api/dagster/config (``Field``, ``Shape``, ``Perm
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum as PythonEnum
 from typing import Any, Protocol
 
 from ..errors.problems import Problems
 from ..errors.suggest import nearest
+from ..serdes.record import frozen_record
 from .errors import DagsterInvalidConfigDefinitionError
 from .ins_outs import UNSET
 
@@ -54,7 +54,7 @@ class SchemaProvider(Protocol):
         """The schema of the class."""
 
 
-@dataclass(frozen=True)
+@frozen_record
 class AnyValue:
     """Takes everything."""
 
@@ -68,7 +68,7 @@ class AnyValue:
         return value
 
 
-@dataclass(frozen=True)
+@frozen_record
 class Scalar:
     """A plain value. With `source`, ``{"env": NAME}`` is taken too."""
 
@@ -109,7 +109,7 @@ class Scalar:
             return None
 
 
-@dataclass(frozen=True)
+@frozen_record
 class Noneable:
     """A value or null."""
 
@@ -128,7 +128,7 @@ class Noneable:
         return None if value is None else self.of.read(value, problems, env)
 
 
-@dataclass(frozen=True)
+@frozen_record
 class Array:
     """A list of values of one kind."""
 
@@ -150,7 +150,7 @@ class Array:
         return [self.of.read(item, problems.at(i), env) for i, item in enumerate(value)]
 
 
-@dataclass(frozen=True)
+@frozen_record
 class Map:
     """A mapping with keys of the user's choice and values of one kind."""
 
@@ -172,7 +172,7 @@ class Map:
         return {k: self.of.read(v, problems.at(str(k)), env) for k, v in value.items()}
 
 
-@dataclass(frozen=True)
+@frozen_record
 class EnumValue:
     """A name that config may say, and what user code gets for it (the name itself when nothing else is given)."""
 
@@ -181,7 +181,7 @@ class EnumValue:
     description: str | None = None
 
 
-@dataclass(frozen=True)
+@frozen_record
 class Enum:
     """One of several names. Given a Python enumeration, user code gets its member.
 
@@ -229,7 +229,7 @@ class Enum:
         return self.members[value] if self.members is not None and env is not None else value
 
 
-@dataclass(frozen=True)
+@frozen_record
 class ScalarUnion:
     """A plain value, or something that is not one."""
 

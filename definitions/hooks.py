@@ -9,9 +9,9 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from typing import Any
 
+from ..serdes.record import frozen_record
 from .errors import DagsterInvalidDefinitionError, DagsterInvalidInvocationError
 from .names import check_name
 
@@ -19,7 +19,7 @@ HookFn = Callable[[Any, Sequence[Any]], "HookExecutionResult"]
 """From a ``HookContext`` and the step's ``DagsterEvent``s; both are loaded where a hook is called."""
 
 
-@dataclass(frozen=True)
+@frozen_record
 class HookExecutionResult:
     """What came of a hook: `is_skipped` when the step did not end in the way that it waits for."""
 

@@ -6,10 +6,11 @@ Source: https://docs.dagster.io/api/dagster/ops (In, Out, DynamicOut, GraphIn, G
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import Enum
 from typing import Any
 
+from ..serdes.record import frozen_record
 from .value_type import ANY, ValueType, value_type
 
 
@@ -23,7 +24,7 @@ UNSET = Unset.UNSET
 DEFAULT_IO_MANAGER = "io_manager"
 
 
-@dataclass(frozen=True)
+@frozen_record
 class In:
     """An input of an op.
 
@@ -45,7 +46,7 @@ class In:
     input_manager_key: str | None = None
 
 
-@dataclass(frozen=True)
+@frozen_record
 class Out:
     """An output of an op.
 
@@ -71,7 +72,7 @@ class Out:
         return False
 
 
-@dataclass(frozen=True)
+@frozen_record
 class DynamicOut(Out):
     """An output that yields any number of ``DynamicOutput``; what is mapped over it runs once for each."""
 
@@ -81,21 +82,21 @@ class DynamicOut(Out):
         return True
 
 
-@dataclass(frozen=True)
+@frozen_record
 class GraphIn:
     """An input of a graph."""
 
     description: str | None = None
 
 
-@dataclass(frozen=True)
+@frozen_record
 class GraphOut:
     """An output of a graph."""
 
     description: str | None = None
 
 
-@dataclass(frozen=True)
+@frozen_record
 class InputDefinition:
     """An input as it was understood: declared by ``In``, by annotation, or both."""
 
@@ -117,7 +118,7 @@ class InputDefinition:
         return self.type
 
 
-@dataclass(frozen=True)
+@frozen_record
 class OutputDefinition:
     """An output as it was understood: declared by ``Out``, by annotation, or both."""
 

@@ -7,16 +7,16 @@ port with the part that does.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol
 
 from ..errors.base import UnsupportedError
 from ..events.origin import JobOrigin
-from ..serdes.record import record
+from ..serdes.record import frozen_record, record
 from .result import ExecuteInProcessResult
 
 
-@dataclass(frozen=True)
+@frozen_record
 class ReexecutionOptions:
     """Which run is executed again, and what of it; what its other steps produced is taken from it.
 

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -19,6 +19,7 @@ from ..errors.base import ConfigErrors
 from ..errors.problems import Problems
 from ..errors.suggest import nearest
 from ..events.run import Run
+from ..serdes.record import frozen_record
 from .config_schema import Field, Permissive, as_field
 from .errors import DagsterInvalidDefinitionError, DagsterUnknownResourceError
 from .ins_outs import UNSET
@@ -47,7 +48,7 @@ class Resources:
         return dict(self._by_key)
 
 
-@dataclass(frozen=True)
+@frozen_record
 class InitResourceContext:
     """What a resource function is given.
 

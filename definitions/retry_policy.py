@@ -6,11 +6,11 @@ Source: https://docs.dagster.io/api/dagster/ops (RetryPolicy, Backoff, Jitter).
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
 from enum import Enum
 
 from ..engine.retries import next_delay, with_jitter
 from ..engine.snapshot import RetryPlan
+from ..serdes.record import frozen_record
 from .errors import DagsterInvalidDefinitionError
 
 
@@ -28,7 +28,7 @@ class Jitter(Enum):
     PLUS_MINUS = "PLUS_MINUS"
 
 
-@dataclass(frozen=True)
+@frozen_record
 class RetryPolicy:
     """Run a failed op again, up to `max_retries` times.
 

@@ -8,16 +8,17 @@ from __future__ import annotations
 import importlib
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import Any
 
 from ..errors import RunplaneError
+from ..serdes.record import frozen_record
 
 _AT = "dagster.yaml: python_logs.dagster_handler_config"
 
 
-@dataclass(frozen=True)
+@frozen_record
 class LogSettings:
     """What becomes of log lines. It travels to each process once; the handlers are made there, at the first line of a step.
 

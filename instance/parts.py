@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -11,11 +10,12 @@ from ..config.pointer import ClassPointer, public_module
 from ..config.schema import type_name
 from ..errors import ConfigErrors, Problems
 from ..events.requests import ConfigurableClassData
+from ..serdes.record import frozen_record
 from .known_classes import KnownClass, find_known
 from .yaml_text import dump_yaml, parse_yaml
 
 
-@dataclass(frozen=True)
+@frozen_record
 class Part:
     """A class of an instance.
 

@@ -1,16 +1,16 @@
-"""``record``: makes a class of values, as ``@dataclass(frozen=True, slots=True)`` does, at a third of what that costs at import.
+"""``record`` and ``frozen_record``: make a class of values, as ``@dataclass(frozen=True)`` does, at a tenth of what that costs at import.
 
-The standard library writes and compiles six methods for each class. A process that runs one step imports about a hundred such classes,
-and that was half of all its instructions. Here ``__init__`` alone is made for each class; comparing, hashing and showing are the
-same three functions for all. That a record does not change is what the type checker holds (docs/decisions/0013-records.md).
+The standard library writes and compiles six methods for each class. A process that runs one step imports more than a hundred such
+classes, makes objects of few of them, and that was half of all its instructions. Here ``__init__`` is written when a class is first
+called; comparing, hashing, showing and refusing are the same functions for all (docs/decisions/0013-records.md).
 
-What ``dataclasses`` offers works on records: ``field``, ``fields``, ``replace``, ``asdict``, ``__post_init__``.
+What ``dataclasses`` offers works on records: ``field``, ``fields``, ``replace``, ``asdict``, ``__post_init__``; not ``InitVar``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, FrozenInstanceError, dataclass, field, fields
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -55,19 +55,113 @@ def _values_of(names: list[str]) -> Callable[[Any], Any]:
     return attrgetter(*names) if names else lambda _: ()
 
 
+_ABSENT = object()
+
+
+class _InitOnFirstUse:
+    """Stands for a class' ``__init__`` until it is asked for: by a call, or by who looks at its signature."""
+
+    def __init__(self, made: type[Any], *, frozen: bool) -> None:
+        self._made, self._frozen = made, frozen
+        _UNWRITTEN[made] = self
+
+    def __get__(self, instance: object, owner: type[Any]) -> Any:
+        init = self.write()
+        return init if instance is None else init.__get__(instance, owner)
+
+    def write(self) -> Any:
+        """The function, which takes this one's place."""
+        init = _init_of(self._made, frozen=self._frozen)
+        self._made.__init__ = init
+        _UNWRITTEN.pop(self._made, None)
+        return init
+
+
+_UNWRITTEN: dict[type, _InitOnFirstUse] = {}
+
+
+def write_all() -> None:
+    """For a process that others are forked from: what each of them would have to write is written once, here."""
+    for later in list(_UNWRITTEN.values()):
+        later.write()
+
+
+def _init_of(made: type[Any], *, frozen: bool) -> Any:
+    """The function that the standard library would have written: same parameters, same defaults, ``__post_init__`` last."""
+    known: dict[str, Any] = {"_absent": _ABSENT, "_set": object.__setattr__}
+    by_place, by_name, body = ["self"], ["*"], []
+    for f in fields(made):
+        default = value = f.name
+        if f.default_factory is not MISSING:
+            known[f"_make_{f.name}"] = f.default_factory
+            default, value = "_absent", f"_make_{f.name}() if {f.name} is _absent else {f.name}"
+        elif f.default is not MISSING:
+            known[f"_default_{f.name}"] = f.default
+            default = f"_default_{f.name}"
+        if f.init:
+            parameter = f.name if default is f.name else f"{f.name}={default}"
+            (by_name if f.kw_only else by_place).append(parameter)
+        elif default is f.name:
+            continue  # nobody gives it a value but ``__post_init__``
+        else:
+            value = value.partition(" if ")[0] if default == "_absent" else default
+        body.append(f"_set(self, {f.name!r}, {value})" if frozen else f"self.{f.name} = {value}")
+    if hasattr(made, "__post_init__"):
+        body.append("self.__post_init__()")
+    parameters = ", ".join(by_place + (by_name if len(by_name) > 1 else []))
+    exec(f"def __init__({parameters}):\n " + "\n ".join(body or ["pass"]), known)  # noqa: S102 - names of fields alone
+    init = known["__init__"]
+    init.__annotations__ = {f.name: f.type for f in fields(made) if f.init} | {"return": None}
+    init.__module__, init.__qualname__ = made.__module__, f"{made.__qualname__}.__init__"
+    return init
+
+
+def _refuse_to_set(self: Any, name: str, value: object) -> None:
+    _refuse(self, name, "assign to")
+    object.__setattr__(self, name, value)
+
+
+def _refuse_to_delete(self: Any, name: str) -> None:
+    _refuse(self, name, "delete")
+    object.__delattr__(self, name)
+
+
+def _refuse(self: Any, name: str, what: str) -> None:
+    """As the standard library: a class that somebody derives may have attributes of its own."""
+    kind = type(self)
+    if name in kind.__dataclass_fields__ or "__dataclass_fields__" in vars(kind):
+        raise FrozenInstanceError(f"cannot {what} field {name!r}")
+
+
 if TYPE_CHECKING:
     from typing_extensions import dataclass_transform
 
     @dataclass_transform(frozen_default=True, field_specifiers=(field,))
     def record(cls: type[T]) -> type[T]:
-        """A class of values that do not change."""
+        """A class of values that do not change, which the type checker holds. It has slots."""
+
+    @dataclass_transform(frozen_default=True, field_specifiers=(field,))
+    def frozen_record(cls: type[T]) -> type[T]:
+        """A class of values that users hold: what would change one is refused when a program runs, too."""
 
 else:
 
     def record(cls):
-        """A class of values that do not change."""
-        made = dataclass(slots=True, eq=False, repr=False)(cls)
-        made.__eq__, made.__hash__ = _equal, _hash
-        if "__repr__" not in cls.__dict__:
-            made.__repr__ = _shown
+        """A class of values that do not change, which the type checker holds. It has slots."""
+        return _made(dataclass(slots=True, init=False, eq=False, repr=False)(cls), cls.__dict__, frozen=False)
+
+    def frozen_record(cls):
+        """A class of values that users hold: what would change one is refused when a program runs, too."""
+        made = _made(dataclass(init=False, eq=False, repr=False)(cls), cls.__dict__, frozen=True)
+        made.__setattr__, made.__delattr__ = _refuse_to_set, _refuse_to_delete
         return made
+
+
+def _made(made: Any, written: Mapping[str, object], *, frozen: bool) -> Any:
+    """The class with the methods that its author did not write."""
+    made.__eq__, made.__hash__ = _equal, _hash
+    if "__init__" not in written:
+        made.__init__ = _InitOnFirstUse(made, frozen=frozen)
+    if "__repr__" not in written:
+        made.__repr__ = _shown
+    return made

@@ -15,6 +15,7 @@ import socket
 import sys
 from typing import Any, NoReturn
 
+from ...serdes.record import write_all
 from ..standard_streams import flush
 from .inspection import Before, before, unsafe_to_fork
 from .lifeline import die_with, outlive_parent
@@ -90,6 +91,7 @@ class _Host:
             self.sock.sendall(told("failed", error_of(error).to_body()))
             os._exit(1)
         self.sock.sendall(told("loaded", unsafe_to_fork(earlier) if earlier is not None else []))
+        write_all()
         gc.collect()
         # What is there now is shared with all children: the collector need not touch, and so copy, it.
         gc.freeze()

@@ -1,4 +1,4 @@
-"""YAML text <-> values, as dagster.yaml wants it: dates stay text, a key given twice is an error, positions in messages."""
+"""All of YAML, by PyYAML."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from ..errors import ConfigErrors, Problems
+from ...errors import ConfigErrors, Problems
 
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
@@ -24,11 +24,8 @@ _Loader.yaml_implicit_resolvers = {
 }
 
 
-def parse_yaml(text: str, *, where: str) -> Any:
-    """The value of one YAML document; None for an empty one.
-
-    Raises ConfigErrors: text that is no YAML (with line and column), keys that stand twice (all of them), an anchor inside itself.
-    """
+def parse(text: str, *, where: str) -> Any:
+    """As ``parse_yaml`` of the package."""
     loader = _Loader(text)
     try:
         node = loader.get_single_node()
@@ -91,7 +88,7 @@ def _place(node: yaml.Node) -> str:
     return f"line {node.start_mark.line + 1}, column {node.start_mark.column + 1}"
 
 
-def dump_yaml(value: Any) -> str:
-    """`value` as Dagster writes a component's config: keys sorted, block style, width 80; an empty mapping is `{}`."""
+def dump(value: Any) -> str:
+    """As ``dump_yaml`` of the package."""
     text: str = yaml.dump(value, default_flow_style=False)
     return text
