@@ -355,6 +355,9 @@ def bench(session: Session) -> None:
     """``bench/run.py`` beside a real Dagster: it writes ``docs/benchmarks.md``. Postgres is the tests'."""
     if not session.step("environment", partial(environments.ready, DEVELOPMENT)):
         return
+    if not session.step("an environment as users have it", partial(environments.ready, environments.USERS)):
+        return
+    session.environ["RUNPLANE_BENCH_PYTHON"] = str(environments.USERS.python)
     session.step("a real Dagster", lambda: session.environ.update(environments.dagster_python()))
     try:
         session.step("services", lambda: session.environ.update(services_up(session)))

@@ -1,8 +1,10 @@
 """What is compared and how: figures, the two sides, and medians of runs that take turns.
 
 Each question of this folder asks for some `Figure`s and gives a function that measures them once on one side. Both sides run
-the programs in ``programs/`` by an interpreter of their own: ours the one that runs this, Dagster's the one that
-``RUNPLANE_DAGSTER_PYTHON`` names. Without it our side is measured alone.
+the programs in ``programs/`` by an interpreter of their own: ours the one that ``RUNPLANE_BENCH_PYTHON`` names (else the one that runs
+this), Dagster's the one that ``RUNPLANE_DAGSTER_PYTHON`` names. Without that our side is measured alone.
+
+An environment for development has what users' have not: redis, for one, loads OpenTelemetry where it is, which is half of its import.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from pathlib import Path
 from databases import Databases
 
 PROGRAMS = Path(__file__).resolve().parent / "programs"
+OURS_ENV = "RUNPLANE_BENCH_PYTHON"
 DAGSTER_ENV = "RUNPLANE_DAGSTER_PYTHON"
 LONGEST_S = 400
 """A program that takes longer is ended; its row says so."""
@@ -130,7 +133,7 @@ class ProgramError(Exception):
 
 def both_sides() -> list[Side]:
     """Ours, and Dagster's where it is there."""
-    sides = [Side("runplane", sys.executable)]
+    sides = [Side("runplane", os.environ.get(OURS_ENV, sys.executable))]
     dagster = os.environ.get(DAGSTER_ENV)
     return [*sides, Side("dagster", dagster)] if dagster else sides
 

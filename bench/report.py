@@ -18,7 +18,8 @@ import runplane
 HEAD = """\
 # Benchmarks
 
-Written by `bench/run.py`, which `make bench` calls ({when}): runplane {ours} beside Dagster {theirs}, each in an environment of its own, on one machine in one run,
+Written by `bench/run.py`, which `make bench` calls ({when}): runplane {ours} beside Dagster {theirs}, each in an environment of its own
+(ours with the extras celery, kubernetes and postgres), on one machine in one run,
 the two taking turns. Medians. The ratio says how many times better runplane is, and most aims are ratios: absolute figures hold for this machine and this day.
 
 | | |

@@ -25,8 +25,13 @@ from .queue_steps import NewProcess, ended_with, not_started
 from .step_order import StepDocument
 
 PROGRAM = "runplane.cli.step_template"
-MODULES = ("runplane.cli.api", "runplane.instance.instance", "runplane.workers.step")
-"""What each step needs of ours, besides its database."""
+MODULES = (
+    "runplane.cli.api",
+    "runplane.instance.instance",
+    "runplane.instance.yaml_text.library",
+    "runplane.workers.step",
+)
+"""What each step needs of ours, besides its database. Not each needs the library; who does pays for it once here, not in each step."""
 IDLE_S = 300.0
 """A template without steps is ended after so long: what it holds in memory may be wanted elsewhere, and its code may be another by then."""
 AGAIN_S = 60.0

@@ -9,9 +9,9 @@ import re
 from typing import Any
 
 _LINE = re.compile(r"( {0,40})([A-Za-z_][A-Za-z0-9_]{0,99}):(?: (\S+))?")
-_WORD = re.compile(r"[A-Za-z/_](?:[A-Za-z0-9/_.@-]|:(?=[A-Za-z0-9/_.@-]))*")
+_WORD = re.compile(r"[A-Za-z/_](?:[!-9;-~]|:(?=[!-9;-~]))*")  # in a block, without blanks: "#" begins no comment there
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
-_QUOTED = re.compile(r"'([A-Za-z0-9/_.@:-]*)'")
+_QUOTED = re.compile(r"'([!-&(-~]*)'")
 _BOOLEANS = {"true": True, "false": False}
 _OTHER_MEANINGS = {"yes", "no", "on", "off", "true", "false", "null"}  # in any case of letters
 
