@@ -10,7 +10,7 @@ What ``dataclasses`` offers works on records: ``field``, ``fields``, ``replace``
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, FrozenInstanceError, dataclass, field, fields
+from dataclasses import MISSING, Field, FrozenInstanceError, dataclass, field, fields
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -55,7 +55,14 @@ def _values_of(names: list[str]) -> Callable[[Any], Any]:
     return attrgetter(*names) if names else lambda _: ()
 
 
-_ABSENT = object()
+class _Absent:
+    """Stands in signatures where a factory gives the value."""
+
+    def __repr__(self) -> str:
+        return "<factory>"
+
+
+_ABSENT = _Absent()
 
 
 class _InitOnFirstUse:
@@ -91,29 +98,32 @@ def _init_of(made: type[Any], *, frozen: bool) -> Any:
     known: dict[str, Any] = {"_absent": _ABSENT, "_set": object.__setattr__}
     by_place, by_name, body = ["self"], ["*"], []
     for f in fields(made):
-        default = value = f.name
-        if f.default_factory is not MISSING:
-            known[f"_make_{f.name}"] = f.default_factory
-            default, value = "_absent", f"_make_{f.name}() if {f.name} is _absent else {f.name}"
-        elif f.default is not MISSING:
-            known[f"_default_{f.name}"] = f.default
-            default = f"_default_{f.name}"
+        default, value = _default_and_value(f, known)
         if f.init:
-            parameter = f.name if default is f.name else f"{f.name}={default}"
-            (by_name if f.kw_only else by_place).append(parameter)
-        elif default is f.name:
-            continue  # nobody gives it a value but ``__post_init__``
-        else:
-            value = value.partition(" if ")[0] if default == "_absent" else default
-        body.append(f"_set(self, {f.name!r}, {value})" if frozen else f"self.{f.name} = {value}")
+            (by_name if f.kw_only else by_place).append(f"{f.name}={default}" if default else f.name)
+        if value:
+            body.append(f"_set(self, {f.name!r}, {value})" if frozen else f"self.{f.name} = {value}")
     if hasattr(made, "__post_init__"):
         body.append("self.__post_init__()")
-    parameters = ", ".join(by_place + (by_name if len(by_name) > 1 else []))
-    exec(f"def __init__({parameters}):\n " + "\n ".join(body or ["pass"]), known)  # noqa: S102 - names of fields alone
+    parameters = ", ".join([*by_place, *(by_name if len(by_name) > 1 else [])])
+    exec(f"def __init__({parameters}):\n " + "\n ".join(body or ["pass"]), known)  # noqa: S102 - nothing but names of fields
     init = known["__init__"]
     init.__annotations__ = {f.name: f.type for f in fields(made) if f.init} | {"return": None}
     init.__module__, init.__qualname__ = made.__module__, f"{made.__qualname__}.__init__"
     return init
+
+
+def _default_and_value(f: Field[Any], known: dict[str, Any]) -> tuple[str, str]:
+    """Source of a parameter's default, and of what the attribute is set to; empty: none. What it names is added to `known`."""
+    if f.default_factory is not MISSING:
+        make = f"_make_{f.name}"
+        known[make] = f.default_factory
+        return "_absent", f"{make}() if {f.name} is _absent else {f.name}" if f.init else f"{make}()"
+    if f.default is not MISSING:
+        default = f"_default_{f.name}"
+        known[default] = f.default
+        return default, f.name if f.init else default
+    return "", f.name if f.init else ""
 
 
 def _refuse_to_set(self: Any, name: str, value: object) -> None:
