@@ -20,6 +20,7 @@ from ..events.kinds import EventKind
 from ..events.messages import duration as in_words
 from ..storage.contract import AttemptRef
 from .contract import RunnerNote, RunnerSignal, StepGone, StepOrder, StepWrote, engine_event
+from .interrupts import WAKE, Interrupts
 from .log_capture import LogCapture
 from .perform import perform_step
 from .resource_scope import ResourceScope
@@ -62,6 +63,7 @@ class InProcessRunner:
         self._owns_scope = scope is None
         self._running: AttemptRef | None = None
         self._interrupted = False
+        self._interrupts = Interrupts(WAKE, DagsterExecutionInterruptedError)
         self._resources_open = False
         self._began = time.perf_counter()
         self._capture = LogCapture(context.logs, context.run.run_id, [step.key for step in context.plan.steps])
@@ -84,6 +86,7 @@ class InProcessRunner:
                 self._report(StepGone(order.ref, FailureCause.CANCELED, "it was interrupted before user code began"))
         finally:
             self._running = None
+            self._interrupts.end()
             written.flush()
         if limit.passed and not written.has_outcome:
             evidence = f"it took longer than its time limit of {order.step.timeout_s:g} seconds"
@@ -118,7 +121,7 @@ class InProcessRunner:
         """Raise in the user code that runs now. Called in the thread that runs it, by a signal handler."""
         self._interrupted = True
         if self._running is not None:
-            raise DagsterExecutionInterruptedError
+            self._interrupts.interrupt()
 
     def claim_body(self, ref: AttemptRef) -> Mapping[str, Any]:
         """Nothing is started for the step: no event of it is shown."""
@@ -149,7 +152,7 @@ class InProcessRunner:
         self.pump()
         self._running = running
         if self._interrupted:
-            raise DagsterExecutionInterruptedError
+            self._interrupts.interrupt()
 
     def _open_resources(self) -> None:
         """Once for the run. A resource that fails fails the run, not a step: as Dagster does."""

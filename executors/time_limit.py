@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Any
 
 from ..definitions.errors import DagsterExecutionInterruptedError
+from .interrupts import Interrupts
 
 
 class TimeLimit:
@@ -24,22 +25,28 @@ class TimeLimit:
     def __init__(self, seconds: float | None) -> None:
         self._seconds = seconds
         self._before: Any = None
+        self._interrupts: Interrupts | None = None
         self.passed = False
 
     def __enter__(self) -> TimeLimit:
         if self._applies():
-            self._before = signal.signal(signal.SIGALRM, self._ring)
+            self._interrupts = interrupts = Interrupts(signal.SIGALRM, DagsterExecutionInterruptedError)
+
+            def ring(_number: int, _frame: FrameType | None) -> None:
+                self.passed = True
+                interrupts.interrupt()
+
+            self._before = signal.signal(signal.SIGALRM, ring)
             signal.setitimer(signal.ITIMER_REAL, self._seconds or 0.0)
         return self
 
     def __exit__(self, *exc: object) -> None:
-        if self._applies():
+        if self._interrupts is not None:
             signal.setitimer(signal.ITIMER_REAL, 0.0)
-            signal.signal(signal.SIGALRM, self._before)
+            try:
+                self._interrupts.end()
+            finally:
+                signal.signal(signal.SIGALRM, self._before)
 
     def _applies(self) -> bool:
         return self._seconds is not None and threading.current_thread() is threading.main_thread()
-
-    def _ring(self, _number: int, _frame: FrameType | None) -> None:
-        self.passed = True
-        raise DagsterExecutionInterruptedError

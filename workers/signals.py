@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from ..executors.interrupts import WAKE, Interrupts
+
 
 class ToldToLeave(KeyboardInterrupt):
     """SIGTERM came while there was nothing to interrupt or to drain. Raised in the main thread."""
@@ -20,9 +22,10 @@ def leave_on_sigterm() -> None:
     The first process of a container has no default action for a signal: without a handler it would ignore SIGTERM while it waits
     for its database or imports user code.
     """
+    told = Interrupts(signal.SIGTERM, ToldToLeave)
 
     def leave(_number: int, _frame: FrameType | None) -> None:
-        raise ToldToLeave
+        told.interrupt()
 
     signal.signal(signal.SIGTERM, leave)
 
@@ -47,11 +50,11 @@ def handled(on_leave: Callable[[], None], on_cancel: Callable[[], None], on_wake
     def on_term(_number: int, _frame: FrameType | None) -> None:
         on_leave()
 
-    def on_usr1(_number: int, _frame: FrameType | None) -> None:
+    def on_wake_up(_number: int, _frame: FrameType | None) -> None:
         on_wake()
 
     before: dict[int, Any] = {
-        signal.SIGUSR1: signal.signal(signal.SIGUSR1, on_usr1),
+        WAKE: signal.signal(WAKE, on_wake_up),
         signal.SIGINT: signal.signal(signal.SIGINT, on_int),
         signal.SIGTERM: signal.signal(signal.SIGTERM, on_term),
     }
@@ -66,4 +69,4 @@ def wake_main_thread() -> None:
     """From another thread: have `on_wake` called in the main thread, even when it is inside a blocking call."""
     main = threading.main_thread().ident
     if main is not None:
-        signal.pthread_kill(main, signal.SIGUSR1)
+        signal.pthread_kill(main, WAKE)

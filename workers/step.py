@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,6 +24,7 @@ from ..events.event import NewEvent
 from ..events.kinds import EventKind
 from ..events.requests import ExecuteStepArgs, RetryMode
 from ..events.run import Run
+from ..executors.interrupts import Interrupts
 from ..executors.log_capture import LogCapture
 from ..executors.perform import perform_step
 from ..executors.step_request import StepRequest
@@ -40,8 +39,6 @@ from .python_logs import log_settings_of
 from .step_logs import store_logs, usable_logs
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
-AGAIN_S = 0.05
-"""Until an interrupt is raised again that Python has dropped: it should be elsewhere by then."""
 
 
 @record
@@ -233,41 +230,19 @@ def _failure(ref: AttemptRef, e: BaseException, cause: FailureCause) -> NewEvent
 @contextmanager
 def _interruptible() -> Iterator[None]:
     """While inside: SIGTERM and SIGINT raise in user code. Afterwards they are not heard: what the attempt wrote is still to be kept."""
+    interrupts = Interrupts(signal.SIGTERM, DagsterExecutionInterruptedError)
+
+    def heard(_number: int, _frame: FrameType | None) -> None:
+        interrupts.interrupt()
+
     for number in _SIGNALS:
-        signal.signal(number, _raise)
-    try:
-        with _raised_again_if_dropped():
-            yield
-    finally:
-        for number in _SIGNALS:
-            signal.signal(number, signal.SIG_IGN)
-
-
-@contextmanager
-def _raised_again_if_dropped() -> Iterator[None]:
-    """A handler runs wherever the main thread is. In a finalizer or a callback of a weak reference Python drops what it raises, and user code
-    would run on until SIGKILL."""
-    before = sys.unraisablehook
-    main = threading.get_ident()
-    is_over = threading.Event()
-
-    def again() -> None:
-        if not is_over.wait(AGAIN_S):
-            signal.pthread_kill(main, signal.SIGTERM)
-
-    def dropped(unraisable: sys.UnraisableHookArgs) -> None:
-        if isinstance(unraisable.exc_value, DagsterExecutionInterruptedError):
-            threading.Thread(target=again, name="runplane-interrupt", daemon=True).start()
-        else:
-            before(unraisable)
-
-    sys.unraisablehook = dropped
+        signal.signal(number, heard)
     try:
         yield
     finally:
-        is_over.set()
-        if sys.unraisablehook is dropped:  # else user code has one of its own by now
-            sys.unraisablehook = before
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        interrupts.end()
 
 
 @contextmanager
@@ -279,7 +254,3 @@ def _signals_as_before() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _raise(_number: int, _frame: FrameType | None) -> None:
-    raise DagsterExecutionInterruptedError

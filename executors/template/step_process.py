@@ -24,6 +24,7 @@ from ...definitions.errors import DagsterExecutionInterruptedError
 from ...definitions.user_errors import error_info
 from ...events.causes import ErrorInfo
 from ...events.event import NewEvent
+from ..interrupts import Interrupts
 from ..standard_streams import by_line, flush
 from .wire import OUTCOMES, Order, Receiver, told, told_event
 
@@ -81,6 +82,7 @@ class Voice:
         self._speaking = False
         self._waiting = False
         self._deaf = False
+        self._interrupts = Interrupts(signal.SIGTERM, DagsterExecutionInterruptedError)
 
     def emit(self, event: NewEvent) -> None:
         """Tell one event. It is with the coordinator when this returns.
@@ -127,13 +129,13 @@ class Voice:
 
     def interrupt(self, number: int, frame: FrameType | None) -> None:
         """The handler of SIGTERM: raise in user code, once."""
-        if self._deaf:
-            return
-        if self._speaking:
-            self._waiting = True
-            return
-        self._deaf = True
-        raise DagsterExecutionInterruptedError
+        self._waiting = True
+        if not self._speaking:
+            self._raise_once()
+
+    def _raise_once(self) -> None:
+        if self._waiting and not self._deaf and not self._interrupts.is_felt:
+            self._interrupts.interrupt()
 
     @contextmanager
     def _undisturbed(self) -> Iterator[None]:
@@ -146,9 +148,7 @@ class Voice:
             yield
         finally:
             self._speaking = False
-        if self._waiting and not self._deaf:
-            self._deaf = True
-            raise DagsterExecutionInterruptedError
+        self._raise_once()
 
 
 def _attempt(receiver: Receiver, task: Order, perform: Perform) -> int:
