@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import shutil
@@ -14,7 +15,10 @@ from services.certificates import made_certificate
 from services.ports import free_port
 
 START_S = 90.0
-CONFIGURATION = "consumer_timeout = {timeout_ms}\nloopback_users = none\n"
+CONFIGURATION = "consumer_timeout = {timeout_ms}\nloopback_users = none\nload_definitions = {definitions}\n"
+QUIET = "quiet"
+"""A user who may do all but tell tools of what he does: Celery's exchange of events is closed to him. His password is his name, too."""
+NOT_EVENTS = "^(?!celeryev)"
 TLS = """
 listeners.ssl.default = 127.0.0.1:{port}
 ssl_options.cacertfile = {authority}
@@ -44,7 +48,9 @@ class RabbitServer:
         self.port, self.tls_port, self._distribution = free_port(), free_port(), free_port()
         self._process: subprocess.Popen[bytes] | None = None
         timeout_ms = int(1000 * consumer_timeout_s)
-        configuration = CONFIGURATION.format(timeout_ms=timeout_ms)
+        definitions = folder / "definitions.json"
+        definitions.write_text(json.dumps(_definitions()), encoding="utf-8")
+        configuration = CONFIGURATION.format(timeout_ms=timeout_ms, definitions=definitions)
         if with_tls:
             made = made_certificate(folder)
             self.authority = made.authority
@@ -61,7 +67,11 @@ class RabbitServer:
 
     @property
     def url(self) -> str:
-        return f"amqp://guest:guest@127.0.0.1:{self.port}//"
+        return self.url_of("guest")
+
+    def url_of(self, user: str) -> str:
+        """As this user: ``guest``, or ``QUIET``."""
+        return f"amqp://{user}:{user}@127.0.0.1:{self.port}//"
 
     def start(self) -> None:
         """Start it, and return when it answers."""
@@ -110,6 +120,18 @@ class RabbitServer:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
             self._process = None
+
+
+def _definitions() -> dict[str, object]:
+    """Who may do what."""
+    users = {"guest": ".*", QUIET: NOT_EVENTS}
+    return {
+        "vhosts": [{"name": "/"}],
+        "users": [{"name": user, "password": user, "tags": ""} for user in users],
+        "permissions": [
+            {"user": user, "vhost": "/", "configure": may, "write": may, "read": ".*"} for user, may in users.items()
+        ],
+    }
 
 
 def is_installed() -> bool:

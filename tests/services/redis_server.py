@@ -35,6 +35,11 @@ class RedisServer:
         who = f":{self._password}@" if self._password else ""
         return f"redis://{who}127.0.0.1:{self.port}/0"
 
+    def add_user(self, name: str, *rules: str) -> str:
+        """A user with these rules of ACL, whose password is his name; the URL as he uses it."""
+        self.client().execute_command("ACL", "SETUSER", name, "on", f">{name}", "resetchannels", *rules)
+        return f"redis://{name}:{name}@127.0.0.1:{self.port}/0"
+
     def client(self) -> redis.Redis:
         return redis.Redis(port=self.port, password=self._password)
 

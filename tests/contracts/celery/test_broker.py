@@ -16,7 +16,7 @@ from runplane.celery_app.app import make_app, tasks_of_others
 from runplane.celery_app.broker import Broker, BrokerUnavailableError
 from runplane.celery_app.hint import Hint, Refusal, read
 from runplane.celery_app.settings import CelerySettings, without_password
-from services import redis_server
+from services import rabbitmq, redis_server
 from services.fixtures import not_to_be_had
 from services.redis_server import RedisServer
 
@@ -156,19 +156,25 @@ def test_tools_are_not_told_where_that_is_not_wanted(broker: Broker, broker_url:
     quiet.close()
 
 
-def test_a_hint_is_there_though_nobody_may_be_told_of_it(
-    broker: Broker, queue: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: Any) -> None:
-        raise ConnectionResetError("no access to the exchange")
+@pytest.fixture(params=["redis", "rabbitmq"])
+def quiet(request: pytest.FixtureRequest) -> Iterator[Broker]:
+    """Of a user who may use queues, and may not tell tools of it."""
+    if request.param == "redis":
+        server = request.getfixturevalue("redis_server_of_session")
+        url = server.add_user(rabbitmq.QUIET, "~*", "+@all", "&/0.reply.*")
+    else:
+        url = request.getfixturevalue("rabbit_server").url_of(rabbitmq.QUIET)
+    made = Broker(CelerySettings(url))
+    yield made
+    made.close()
 
-    monkeypatch.setattr(broker, "_tell_sent", refuse)
 
+def test_a_hint_is_there_though_nobody_may_be_told_of_it(quiet: Broker, queue: str) -> None:
     for step in ("a", "b"):
-        broker.publish(hint(queue, step), 5)
+        quiet.publish(hint(queue, step), 5)
 
-    assert broker.depth(queue) == 2
-    assert [taken(broker, queue), taken(broker, queue)] == [hint(queue, "a"), hint(queue, "b")]
+    assert quiet.depth(queue) == 2
+    assert [taken(quiet, queue), taken(quiet, queue)] == [hint(queue, "a"), hint(queue, "b")]
 
 
 def test_the_highest_priority_comes_first(broker: Broker, queue: str) -> None:
