@@ -1,17 +1,22 @@
-"""What a worker of queues does beside its steps: it gives back what it can not take when it leaves."""
+"""A worker of queues that leaves: it gives back what it can not take, and waits for its steps no longer than it may."""
 
 from __future__ import annotations
 
+import subprocess
 import threading
+import time
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
 from runplane.instance.instance import Instance
 from runplane.storage.contract import AttemptRef
-from runplane.storage.step_queues import NotTaken, StepQueues
+from runplane.storage.step_queues import NotTaken, StepQueues, Taken
+from runplane.workers import queue_worker
 from runplane.workers.queue_hints import Pointed
+from runplane.workers.queue_steps import NewProcess, WatchedStep
 from runplane.workers.queue_worker import HoldsPods, QueueWorker
 from runplane.workers.unread_pods import WantsLines
 
@@ -43,13 +48,21 @@ def no_pods(_wants_lines: WantsLines) -> HoldsPods:
     raise AssertionError("no pod is to be held")
 
 
+class Sleeps(NewProcess):
+    """A step's process that does not end by itself."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(["sleep", "60"], start_new_session=True)
+        self._kill_at = None
+
+
 class InThread:
     """A worker in a thread of the test."""
 
-    def __init__(self, source: Told) -> None:
+    def __init__(self, source: Told, grace_s: float = 0.0) -> None:
         self._instance = Instance.ephemeral()
         self.worker = QueueWorker(
-            self._instance, source, name="w", queues=["work"], slots=1, grace_s=0.0,
+            self._instance, source, name="w", queues=["work"], slots=1, grace_s=grace_s,
             say=lambda _: None, tell=lambda _: None, make_pods=no_pods,
         )  # fmt: skip
         self._thread = threading.Thread(target=self.worker.run, daemon=True)
@@ -80,3 +93,29 @@ def test_the_hint_of_a_full_queue_is_given_back_when_its_worker_leaves(monkeypat
         assert source.given_back == [], "it waits for a slot"
 
     assert source.given_back == [(POINTED, 7)]
+
+
+def test_a_step_that_takes_longer_than_the_grace_period_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs, ended = threading.Event(), dict[Any, Any]()
+    process = Sleeps()
+
+    def start(run_id: str, ref: AttemptRef, *_: object) -> WatchedStep:
+        runs.set()
+        return WatchedStep(run_id, ref, process)
+
+    def end(_: StepQueues, run_id: str, ref: AttemptRef, worker_id: str, evidence: Any) -> None:
+        ended[run_id, ref] = evidence
+
+    monkeypatch.setattr(StepQueues, "take", lambda *_: Taken({"kind": "execute_step"}))
+    monkeypatch.setattr(StepQueues, "end", end)
+    monkeypatch.setattr(queue_worker, "start_step", start)
+
+    with InThread(Told(POINTED), grace_s=0.5):
+        assert runs.wait(30)
+        assert process.evidence() is None
+        began = time.monotonic()
+
+    assert 0.5 <= time.monotonic() - began < 10
+    text = f"its worker was told to leave, and process {process.pid} took longer than its grace period"
+    assert ended == {("run", POINTED.ref): {"text": text}}
+    assert process.evidence() == {"code": -9, "text": f"its process {process.pid} ended with code -9"}
