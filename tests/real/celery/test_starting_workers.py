@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,29 +20,15 @@ MakeQueues = Callable[..., QueueSystem]
 START_S = 90.0
 
 
-THEIRS = """
-from celery import Celery
-
-app = Celery("theirs")
-
-
-@app.task(name="execute_plan")
-def execute_plan():
-    pass
-"""
-"""An app with a task of the name that Dagster's has; ours is told apart by names alone."""
-
-
 @pytest.fixture
-def their_worker(tmp_path: Path, redis_broker: RedisServer) -> Iterator[str]:
-    """A real Celery worker of somebody else that listens to Dagster's default queue on this Redis; the broker's URL."""
-    (tmp_path / "theirs.py").write_text(THEIRS, encoding="utf-8")
-    command = [sys.executable, "-m", "celery", "-A", "theirs", "-b", redis_broker.url, "worker"]
+def their_worker(tmp_path: Path, redis_broker: RedisServer, dagster_python: Path) -> Iterator[str]:
+    """A worker of a real Dagster that listens to its default queue on this Redis; the broker's URL."""
+    (tmp_path / "dagster_celery_config.py").write_text(f"broker_url = {redis_broker.url!r}\n", encoding="utf-8")
     log = tmp_path / "their-worker.log"
     with log.open("wb") as out:
         worker = subprocess.Popen(
-            [*command, "-P", "solo", "-Q", "dagster"],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])},
+            [dagster_python, "-m", "celery", "-A", "dagster_celery.app", "worker", "-P", "solo", "-Q", "dagster"],
+            env={**os.environ, "PYTHONPATH": str(tmp_path)},
             cwd=tmp_path,
             stdin=subprocess.DEVNULL,
             stdout=out,
@@ -66,7 +51,7 @@ def started(queues: QueueSystem, settings: object) -> subprocess.CompletedProces
     return queues.cli("celery", "worker", "start", "-y", str(file))
 
 
-def test_beside_a_live_worker_with_dagsters_tasks_it_does_not_start(make_queues: MakeQueues, their_worker: str) -> None:
+def test_beside_a_live_worker_of_dagsters_it_does_not_start(make_queues: MakeQueues, their_worker: str) -> None:
     queues = make_queues(their_worker)
 
     said = started(queues, {"broker": their_worker})
