@@ -48,21 +48,26 @@ class Room:
     def event(self, kind: str, step: str | None = None) -> NewEvent:
         return NewEvent(EventKind(kind), step, 1 if step else None, {}, time.time())
 
-    def queued(self, step: str) -> AttemptRef:
-        """An attempt in its queue."""
+    def queued(self, step: str, wait_timeout_s: float = 0.0) -> AttemptRef:
+        """An attempt in its queue. `wait_timeout_s`: ``job_wait_timeout``."""
         ref = AttemptRef(step, 1)
         self.instance.journal.commit(RUN.run_id, self._epoch, next(self._batches), [Issue(ref)])
         body = BarePods(self.instance.instance_id).body(StepOrder(RUN, StepPlan(step, step, step), ref), self._epoch)
-        self.queues.put(RUN.run_id, ref, "dagster", 0, body, apart=True)
+        self.queues.put(RUN.run_id, ref, "dagster", 0, {**body, "wait_timeout_s": wait_timeout_s}, apart=True)
         return ref
 
-    def taken_by_one_who_is_gone(self, step: str) -> AttemptRef:
+    def taken_by_one_who_is_gone(self, step: str, wait_timeout_s: float = 0.0) -> AttemptRef:
         """It took it, and may have made a Job or not."""
-        ref = self.queued(step)
+        ref = self.queued(step, wait_timeout_s)
         self.queues.beat(GONE, ["dagster"], 9, {})
         assert isinstance(self.queues.take(RUN.run_id, ref, "dagster", GONE.worker_id, step), Taken)
         self.queues.leave(GONE.worker_id)
         return ref
+
+    def is_taken_for(self, ref: AttemptRef, seconds: float) -> None:
+        """As if it had been taken so much earlier."""
+        sql = self.instance.journal.rules.named("UPDATE {queued_step} SET taken = taken - :seconds WHERE step = :step")
+        self.instance.database.transact([Statement(sql, {"seconds": seconds, "step": ref.step})])
 
     def makes_job(self, ref: AttemptRef) -> FakePod:
         """What the one who is gone had done before."""
@@ -208,3 +213,30 @@ def test_who_has_no_way_to_the_cluster_leaves_pods_to_others(room: Room) -> None
     room.wait_for("nobody watches the pod", lambda: heir.worker.state()["pods"] == 1, 45)
     pod.exited(0)
     room.wait_for("its end was not told", lambda: room.ended(orphan))
+
+
+def test_a_pod_that_takes_longer_than_job_wait_timeout_is_ended(room: Room) -> None:
+    slow = room.queued("slow", wait_timeout_s=0.5)
+
+    room.worker()
+
+    room.wait_for("its end was not told", lambda: room.ended(slow))
+    told = room.ended(slow)
+    assert told is not None
+    assert told["cause"] == "TIMED_OUT"
+    assert "its worker waited for it for 0.5 s (job_wait_timeout): " in told["text"]
+    assert room.cluster.all_jobs() == []
+
+
+def test_what_the_one_who_is_gone_waited_counts(room: Room) -> None:
+    slow = room.taken_by_one_who_is_gone("slow", wait_timeout_s=600.0)
+    room.makes_job(slow)
+    room.claims(slow)
+    room.is_taken_for(slow, 601.0)
+
+    room.worker()
+
+    room.wait_for("its end was not told", lambda: room.ended(slow))
+    told = room.ended(slow)
+    assert told is not None
+    assert told["cause"] == "TIMED_OUT"
