@@ -33,6 +33,9 @@ from .settings import CelerySettings
 HEARTBEAT_S = 2
 LISTEN_S = 0.5
 TRY_AGAIN_S = 2.0
+OFFLINE_WITHIN_S = 2.0
+"""For the word that a worker is gone. A broker that is frozen may hold up the worker's last question for 5 s before that, and it is to leave
+within 10."""
 OUTCOME = "its outcome is in the run's log"
 
 
@@ -94,7 +97,7 @@ class Presence:
     def close(self) -> None:
         """Say that the worker is gone, if the broker hears it."""
         self._closed.set()
-        self._thread.join(ANSWER_WITHIN_S)
+        self._thread.join(OFFLINE_WITHIN_S)
 
     # The thread ----------------------------------------------------------------------------------------------------------------
 

@@ -207,7 +207,7 @@ class QueueWorker:
             self._tell_ends()
             if takes:
                 self._adopt()
-            while takes and self._used() < self._slots and self._take_one():
+            while takes and not self._is_leaving and self._used() < self._slots and self._take_one():
                 happened = True
         except StorageUnavailableError:
             # Said by the instance. What has ended is told, and what was pointed at is asked for, when it is back.

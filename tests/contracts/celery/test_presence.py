@@ -12,6 +12,7 @@ from runplane.celery_app.app import make_app
 from runplane.celery_app.hint import Hint
 from runplane.celery_app.presence import Presence
 from runplane.celery_app.settings import CelerySettings
+from services.redis_server import RedisServer
 
 PATIENCE_S = 60.0
 HINT = Hint("i", "run-1", "train", 2, "gpu")
@@ -55,6 +56,20 @@ def test_inspect_lists_the_worker_and_what_it_runs(presence: Presence, tools: An
     assert "guest:guest" not in str(stats)
     assert [one["name"] for one in queues] == ["gpu", "dagster"]
     assert registered == ["runplane.run", "runplane.step"]
+
+
+def test_who_leaves_does_not_wait_for_a_frozen_broker(redis_server_of_session: RedisServer) -> None:
+    presence = Presence(CelerySettings(redis_server_of_session.url), "frozen@here", ["gpu"], 1, version="1.2")
+    tools = make_app(CelerySettings(redis_server_of_session.url))
+    answers(tools, lambda i: i.ping(), presence.node_name)
+
+    redis_server_of_session.freeze()
+    began = time.monotonic()
+    presence.close()
+    took_s = time.monotonic() - began
+    redis_server_of_session.start()
+
+    assert took_s < 4.5, "the broker's 5 s are for questions"
 
 
 def test_what_would_change_something_is_refused_in_words(presence: Presence, tools: Any) -> None:

@@ -27,12 +27,12 @@ class Told:
     """A source of hints that has those that it is made with, and keeps what it is given back."""
 
     def __init__(self, *has: Pointed) -> None:
-        self._has = list(has)
+        self.has = list(has)
         self.refused: Counter[str] = Counter()
         self.given_back: list[tuple[Pointed, int]] = []
 
     def next(self, queues: Sequence[str]) -> Pointed | None:
-        return self._has.pop(0) if self._has and self._has[0].queue in queues else None
+        return self.has.pop(0) if self.has and self.has[0].queue in queues else None
 
     def give_back(self, pointed: Pointed, priority: int) -> None:
         self.given_back.append((pointed, priority))
@@ -74,9 +74,12 @@ class InThread:
     def __exit__(self, *_: object) -> None:
         """Leave, as it does after SIGTERM."""
         self.worker.leave()
+        self.has_ended()
+        self._instance.close()
+
+    def has_ended(self) -> None:
         self._thread.join(30)
         assert not self._thread.is_alive()
-        self._instance.close()
 
 
 def test_the_hint_of_a_full_queue_is_given_back_when_its_worker_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,6 +96,22 @@ def test_the_hint_of_a_full_queue_is_given_back_when_its_worker_leaves(monkeypat
         assert source.given_back == [], "it waits for a slot"
 
     assert source.given_back == [(POINTED, 7)]
+
+
+def test_it_takes_nothing_more_in_the_turn_in_which_it_is_told_to_leave(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = Told(POINTED, POINTED)
+    one = InThread(source)
+
+    def told_to_leave(*_: object) -> NotTaken:
+        one.worker.leave()
+        return NotTaken("ended")
+
+    monkeypatch.setattr(StepQueues, "take", told_to_leave)
+
+    with one:
+        one.has_ended()
+
+    assert source.has == [POINTED]
 
 
 def test_a_step_that_takes_longer_than_the_grace_period_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
