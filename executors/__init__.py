@@ -13,7 +13,7 @@ from types import ModuleType
 def __getattr__(name: str) -> ModuleType:
     """``awaiting`` is loaded by the first asynchronous op: it brings asyncio, a sixth of the start of a step. ``step_hooks`` by the
     first step that has hooks. ``foreign_run`` by the first op that starts a Job: it needs the Kubernetes client, which its definition does
-    not. ``spooled_streams`` by the first log in memory."""
-    if name in ("awaiting", "foreign_run", "spooled_streams", "step_hooks"):
+    not. ``spooled_streams`` by the first log in memory, ``pod_output`` by a run whose steps print to their pod."""
+    if name in ("awaiting", "foreign_run", "pod_output", "spooled_streams", "step_hooks"):
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -55,6 +55,10 @@ class Attempts:
         """Look at the attempt whose Job has this name, if there is one."""
         self.post(lambda: self._on_changed(job_name))
 
+    def answers(self) -> None:
+        """The cluster answers again: calls that wait for that are tried now."""
+        self.post(self._on_answers)
+
     def has(self, job_name: str) -> bool:
         """Whether a Job is an attempt's."""
         return job_name in self._by_name
@@ -132,6 +136,13 @@ class Attempts:
     def _on_changed(self, job_name: str) -> None:
         if (attempt := self._by_name.get(job_name)) is not None:
             self.look(attempt)
+
+    def _on_answers(self) -> None:
+        for attempt in self.all():
+            if attempt.pause_s:
+                # Its next pause, if there is one, is as long as it would have been.
+                attempt.not_before = attempt.own_not_before = 0.0
+                self.look(attempt)
 
     def _on_due(self, ref: AttemptRef, at: float) -> None:
         attempt = self._by_ref.get(ref)

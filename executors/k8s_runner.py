@@ -85,7 +85,9 @@ class K8sJobRunner:
         self._pod_notes = PodNotes()
         self._attempts = Attempts(self._look, self._broke)
         wanted = self._attempts.has if wants_lines is not None else None
-        self._watch = JobWatch(client, namespace, selector, self._attempts.changed, pace, wanted=wanted)
+        self._watch = JobWatch(
+            client, namespace, selector, self._attempts.changed, pace, wanted=wanted, answers=self._attempts.answers
+        )
         self._calls = JobCalls(client, namespace, jobs, self._watch, self._note)
         self._beginning = Beginning(self._attempts, self._calls, self._creates, self._note)
         self._ending = Ending(self._attempts, self._calls)

@@ -71,8 +71,8 @@ class Loop:
         self._count += 1
         heapq.heappush(self._deadlines, (time.monotonic() + seconds, self._count, call))
 
-    def wait_for(self, sock: socket.socket, events: int, on_ready: Callable[[int], None]) -> None:
-        """Wait for these events of a socket from now on (``selectors.EVENT_READ``, ``EVENT_WRITE``); 0: for none."""
+    def wait_for(self, sock: socket.socket | int, events: int, on_ready: Callable[[int], None]) -> None:
+        """Wait for these events of a socket, or of another descriptor, from now on (``selectors.EVENT_READ``, ``EVENT_WRITE``); 0: for none."""
         key = self._selector.get_map().get(sock)
         if key is None:
             if events:

@@ -24,13 +24,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from .. import executors
 from ..errors import UnsupportedError
 from ..events.causes import FailureCause
 from ..events.event import NewEvent
 from ..events.kinds import EventKind
 from ..events.messages import duration as in_words
 from ..serdes.record import record
-from ..storage.compute_logs import ComputeLogStore, new_log_key, place_of
+from ..storage.compute_logs import ComputeLogStore, PodLogStore, new_log_key, place_of
 from ..storage.contract import AttemptRef
 from .cgroup import Cgroups
 from .concurrency import max_concurrent_of
@@ -43,6 +44,7 @@ from .settings import DriverSettings, ExecutorContext, driver_settings, values_o
 from .template.job_argument import JobArgument
 from .template.wire import OUTCOMES, Task
 from .values import ValueReader
+from .wanted_lines import BAD_ENDS
 
 PROGRAM = "runplane.executors.template"
 _MOST_KEYS_SHOWN = 1000
@@ -80,6 +82,9 @@ class MultiprocessRunner:
         self._values = values
         self._cgroups = cgroups or Cgroups()
         self._oom_kills = self._cgroups.oom_kills()
+        # Where a step's log is its pod's, nobody can look at the end of it later.
+        self._pod = logs.pod if isinstance(logs, PodLogStore) else None
+        self._output = executors.pod_output.PodOutput(self.failed) if self._pod is not None else None
         self._attempts: dict[AttemptRef, _Attempt] = {}
         self._gone: set[AttemptRef] = set()
         self._stopping: dict[AttemptRef, FailureCause] = {}
@@ -103,7 +108,7 @@ class MultiprocessRunner:
         self._attempts[order.ref] = attempt
         task = Task(order.step, order.ref, order.retry_number, order.retries_enabled, order.inputs)
         self._processes.submit(
-            Job(task, lambda: self._logs.open(attempt.log_key), lambda pid: self._announce_logs(order.ref, pid))
+            Job(task, lambda: self._open_output(order.ref, attempt), lambda pid: self._announce_logs(order.ref, pid))
         )
 
     def stop(self, ref: AttemptRef, grace_s: float, cause: FailureCause) -> None:
@@ -128,6 +133,8 @@ class MultiprocessRunner:
     def close(self) -> None:
         """See ``StepRunner``."""
         self._processes.close()
+        if self._output is not None:
+            self._output.close()
         for attempt in self._attempts.values():
             self._logs.finish(attempt.log_key)
 
@@ -172,7 +179,7 @@ class MultiprocessRunner:
 
     def wrote(self, ref: AttemptRef, events: Sequence[NewEvent], size: int) -> None:
         """See ``Listener``."""
-        written = list(events)
+        written = [e for event in events for e in (*self._last_lines(ref, event), event)]
         if ref in self._interrupted and any(e.kind in OUTCOMES for e in events):
             # Said together with the last outcome: what follows from that outcome may be the run's end.
             written += self._settled(ref)
@@ -186,6 +193,7 @@ class MultiprocessRunner:
         """See ``Listener``."""
         attempt = self._attempts.pop(ref)
         self._logs.finish(attempt.log_key)
+        printed = self._forget_output(ref)
         stopped = self._stopping.pop(ref, None)
         if stopped is not None:
             for note in self._settled(ref):
@@ -195,11 +203,12 @@ class MultiprocessRunner:
         elif not end.outcome:
             cause, evidence = self._verdict(end)
             self._note(f"Multiprocess executor: child process for step {ref.step} {_exited(end)}.")
-            self._tell_gone(ref, cause, evidence)
+            self._tell_gone(ref, cause, f"{evidence}\n{printed}" if printed else evidence)
 
     def refused(self, ref: AttemptRef, why: str) -> None:
         """See ``Listener``."""
         self._attempts.pop(ref)
+        self._forget_output(ref)
         stopped = self._stopping.pop(ref, None)
         self._gone.add(ref)
         self._report(StepGone(ref, stopped, why) if stopped is not None else StepRefused(ref, why))
@@ -224,6 +233,30 @@ class MultiprocessRunner:
         self._report(PartFailed(error))
 
     # Inside -----------------------------------------------------------------------------------------------------------------
+
+    def _open_output(self, ref: AttemptRef, attempt: _Attempt) -> tuple[int, int]:
+        return self._logs.open(attempt.log_key) if self._output is None else self._output.open(ref)
+
+    def _last_lines(self, ref: AttemptRef, event: NewEvent) -> Sequence[NewEvent]:
+        """Before the outcome of a step that failed by itself: what it printed last, if that is nowhere else."""
+        if self._output is None or event.kind not in BAD_ENDS or event.body.get("cause") == FailureCause.CANCELED:
+            return ()
+        if not (text := self._output.last(ref)):
+            return ()
+        told = engine_event(
+            f"Step {ref.step}, attempt {ref.n}, failed in pod {self._pod}. {text}",
+            {"Kubernetes Pod name": self._pod},
+            ref,
+        )
+        return [told._replace(body={**told.body, "evidence": text})]
+
+    def _forget_output(self, ref: AttemptRef) -> str:
+        """What it printed last, if that is nowhere else."""
+        if self._output is None:
+            return ""
+        printed: str = self._output.last(ref)
+        self._output.forget(ref)
+        return printed
 
     def _announce_logs(self, ref: AttemptRef, pid: int) -> None:
         attempt = self._attempts[ref]

@@ -37,7 +37,11 @@ def _made_by_line(name: str, descriptor: int) -> Callable[[], None]:
         undo: Callable[[], None] = executors.spooled_streams.replaced(name, stream, descriptor)
         return undo
     line_buffering, errors = stream.line_buffering, stream.errors
-    stream.reconfigure(line_buffering=True, errors=ERRORS)
+    try:
+        stream.reconfigure(line_buffering=True, errors=ERRORS)
+    except OSError:
+        # It was made for a file and leads into a pipe now, where it finds no position. The errors are set by then.
+        stream.reconfigure(line_buffering=True)
 
     def restore() -> None:
         if not stream.closed:

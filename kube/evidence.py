@@ -8,10 +8,9 @@ from typing import Any
 from .client import KubeClient
 from .errors import KubeError
 from .observed import Observed, main_status, name_of
+from .printed import LOG_LINES, told_last
 from .verdict import Verdict
 
-LOG_LINES = 25
-LOG_CHARACTERS = 8000
 MOST_EVENTS = 10
 
 
@@ -45,7 +44,7 @@ def last_lines(client: KubeClient, namespace: str, pod: Mapping[str, Any], filte
     container = main_status(pod).get("name")
     # Filtered before it is cut: a part of a secret would not be known for one.
     text = filtered(client.pod_log(namespace, name_of(pod), container, tail_lines=LOG_LINES).rstrip())
-    return f"It printed last:\n{text[-LOG_CHARACTERS:]}" if text else ""
+    return told_last(text)
 
 
 def _warnings(client: KubeClient, namespace: str, uid: str) -> list[str]:

@@ -28,7 +28,8 @@ class Pace:
         stall_s: how long one may be silent.
         resync_s: between two lists while a watch goes well.
         list_s: between two lists where there is no watch.
-        first_pause_s, longest_pause_s: after an error.
+        first_pause_s, longest_away_s: between two tries while there is no answer. Short: by the first answer all that waits goes on.
+        refused_s: after an error that will not pass by itself.
     """
 
     watch_s: float = 290.0
@@ -36,7 +37,8 @@ class Pace:
     resync_s: float = 300.0
     list_s: float = 10.0
     first_pause_s: float = 0.5
-    longest_pause_s: float = 15.0
+    longest_away_s: float = 5.0
+    refused_s: float = 15.0
 
 
 class Sink(Protocol):
@@ -107,9 +109,9 @@ class Follower:
                 # A watch that was open for long and broke off is an everyday thing; one that breaks at once may go on to.
                 if time.monotonic() - began < self._pace.stall_s:
                     self._rest(error, error.retry_after_s or _jittered(self._pause_s))
-                    self._pause_s = min(2 * self._pause_s, self._pace.longest_pause_s)
+                    self._pause_s = min(2 * self._pause_s, self._pace.longest_away_s)
             except KubeError as error:
-                self._rest(error, _jittered(self._pace.longest_pause_s))
+                self._rest(error, _jittered(self._pace.refused_s))
 
     def _turn(self) -> None:
         """One list, if it is time for one, and one watch to its end."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+LOG_LINES = 25
+LOG_CHARACTERS = 8000
+"""How much of the end of what a pod printed is kept."""
 MASK = "[hidden]"
 # Nothing here may look at the same text again and again: a pod may print a line without a blank that has no end.
 _USER_INFO = re.compile(r"(?P<before>://[^\s:/@]*:)[^\s/@]+(?=@)")
@@ -12,6 +15,11 @@ _NAMED = re.compile(
     r"[^\s\"',;}]+",
     re.IGNORECASE,
 )
+
+
+def told_last(text: str) -> str:
+    """The end of what was printed, with the words before it; empty: nothing was."""
+    return f"It printed last:\n{text[-LOG_CHARACTERS:]}" if text else ""
 
 
 def without_secrets(text: str) -> str:

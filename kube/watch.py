@@ -38,6 +38,7 @@ class JobWatch:
         changed: is told the name of a Job of which something has changed, from a thread of this object's.
         pace: how patient it is.
         clock: seconds, for how long something waits.
+        answers: told when the cluster answers again after it was away, from a thread of this object's.
         wanted: whether somebody asks about a Job of this name: of others nothing is kept that is over. None: all is kept that is not
             forgotten.
     """
@@ -51,8 +52,10 @@ class JobWatch:
         pace: Pace | None = None,
         clock: Callable[[], float] = time.monotonic,
         wanted: Callable[[str], bool] | None = None,
+        answers: Callable[[], None] = lambda: None,
     ) -> None:
         self._changed = changed
+        self._answers = answers
         self._wanted = wanted
         self._clock = clock
         self._lock = threading.Lock()
@@ -137,9 +140,11 @@ class JobWatch:
     def trouble(self, resource: str, error: KubeError | None) -> None:
         """See ``Sink``."""
         with self._lock:
-            self._trouble.pop(resource, None)
+            before = self._trouble.pop(resource, None)
             if error is not None:
                 self._trouble[resource] = error
+        if before is not None and error is None:
+            self._answers()
 
     # Inside -----------------------------------------------------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ from runplane.testing.step_runner_contract import Heard
 NS = "default"
 RUN = Run("2b5a9f0e-63c5-4f6e-8f3e-7f4f2f1d9a11", "alone")
 SELECTOR = "dagster/run-id=r"
-PACE = Pace(stall_s=5.0, list_s=0.2, first_pause_s=0.02, longest_pause_s=0.2)
+PACE = Pace(stall_s=5.0, list_s=0.2, first_pause_s=0.02, longest_away_s=0.2, refused_s=0.2)
 
 
 @dataclass(frozen=True)

@@ -170,6 +170,10 @@ process_numbers_k8s = job(name="process_numbers_k8s", **as_jobs)(six_steps)
 def refused_k8s():
     refuse_numbers(generate_numbers())
 
+@job(**as_processes)
+def refused():
+    refuse_numbers(generate_numbers())
+
 @job(**as_jobs)
 def hungry_k8s():
     eats_memory()
@@ -193,7 +197,7 @@ def foreign():
 two = job(name="two", **as_processes)(two_steps)
 two_k8s = job(name="two_k8s", **as_jobs)(two_steps)
 defs = Definitions(jobs=[
-    process_numbers, process_numbers_k8s, refused_k8s, two, two_k8s, as_another_role, foreign, deaths, hungry, hungry_k8s,
+    process_numbers, process_numbers_k8s, refused, refused_k8s, two, two_k8s, as_another_role, foreign, deaths, hungry, hungry_k8s,
     step_without_image_k8s,
 ])
 '''.replace("NO IMAGE", NO_IMAGE)

@@ -19,7 +19,7 @@ from runplane.executors.multiprocess import MultiprocessRunner
 from runplane.executors.processes.contract import ProcessSettings
 from runplane.executors.processes.step_processes import StepProcesses
 from runplane.executors.values import NoValues
-from runplane.storage.compute_logs import LocalComputeLogStore
+from runplane.storage.compute_logs import ComputeLogStore, LocalComputeLogStore
 from runplane.storage.contract import AttemptRef
 
 PATIENCE_S = 30.0
@@ -151,6 +151,19 @@ class Steps:
         os.system("echo by a child of the step")
         os.kill(os.getpid(), signal.SIGKILL)
 
+    def prints_and_fails(self):
+        print("on its way with token=tulip")
+        os.system("echo by a child of the step")
+        print("so it ends here", file=sys.stderr)
+        self.tell("STEP_FAILURE", cause="USER_CODE")
+
+    def floods_and_fails(self):
+        line = "x" * 1023 + "\\n"
+        for _ in range(4096):
+            sys.stdout.write(line)
+        print("the end")
+        self.tell("STEP_FAILURE", cause="USER_CODE")
+
     def flood(self):
         line = "x" * 1023 + "\\n"
         for _ in range(int(os.environ["FLOOD_KB"])):
@@ -193,6 +206,7 @@ class Room:
     Args:
         folder: for the program, the logs and whatever a step writes.
         user_code: run when the program is loaded: what a user's module does at import.
+        store: where what steps print is kept; None: in files.
         settings: more for ``ProcessSettings``.
     """
 
@@ -201,6 +215,7 @@ class Room:
         folder: Path,
         user_code: str = "",
         *,
+        store: ComputeLogStore | None = None,
         env: dict[str, str] | None = None,
         memory_proc: Path = Path("/proc"),
         **settings: Any,
@@ -222,7 +237,7 @@ class Room:
             ProcessSettings([sys.executable, str(program)], argument, env=environment, **settings)
         )
         self.runner = MultiprocessRunner(
-            self._inbox.put, self.processes, "run", self.store, NoValues(), Cgroups(memory_proc, memory_proc)
+            self._inbox.put, self.processes, "run", store or self.store, NoValues(), Cgroups(memory_proc, memory_proc)
         )
 
     def __enter__(self) -> Room:

@@ -20,7 +20,7 @@ from runplane.kube.watch import JobWatch
 from runplane.testing.fake_cluster import FakeCluster, Fault
 
 NS = "default"
-PACE = Pace(watch_s=60, stall_s=0.5, resync_s=60, list_s=0.1, first_pause_s=0.02, longest_pause_s=0.1)
+PACE = Pace(watch_s=60, stall_s=0.5, resync_s=60, list_s=0.1, first_pause_s=0.02, longest_away_s=0.1, refused_s=0.1)
 
 
 @pytest.fixture(autouse=True)

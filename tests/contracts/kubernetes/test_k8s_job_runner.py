@@ -342,6 +342,31 @@ def test_an_api_server_that_is_away_ends_nothing(bench: Bench) -> None:
     bench.cluster.wait_for("the other", lambda: len(bench.cluster.all_jobs()) == 2)
 
 
+@pytest.mark.parametrize("verb", ["create", "delete"])
+def test_what_waits_for_an_api_server_is_done_as_soon_as_that_answers_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    """Its own next try is an hour away: the watch, which asks more often, tells that there are answers."""
+    monkeypatch.setattr(k8s_attempts, "FIRST_PAUSE_S", 3600.0)
+    monkeypatch.setattr(k8s_attempts, "LONGEST_PAUSE_S", 3600.0)
+    bench.starts()
+    away = bench.cluster.fault(Fault(status=503))
+    bench.cluster.cut_watches()
+    if verb == "create":
+        bench.runner.start(order("b"))
+        waiting = AttemptRef("b", 1)
+    else:
+        bench.runner.stop(A, 0.0, FailureCause.CANCELED)
+        waiting = A
+    paused = lambda: any(one.ref == waiting and one.pause_s for one in bench.runner._attempts.all())
+    bench.cluster.wait_for("its try, and a watch that is away", lambda: paused() and bool(bench.runner._watch.outage))
+
+    bench.cluster.faults.end(away)
+
+    jobs_left = {"create": 2, "delete": 0}[verb]
+    bench.cluster.wait_for("what waited", lambda: len(bench.cluster.all_jobs()) == jobs_left)
+
+
 # What is told of pods -----------------------------------------------------------------------------------------------------------
 
 

@@ -19,7 +19,7 @@ from runplane.executors.contract import RunnerNews
 from runplane.instance.home import IN_A_POD_ENV
 from runplane.kube import client as client_module
 from runplane.kube.client import KubeClient
-from runplane.kube.evidence import LOG_CHARACTERS
+from runplane.kube.printed import LOG_CHARACTERS
 from runplane.storage.contract import AttemptRef
 from runplane.testing.fake_cluster import FakeCluster, Fault
 from services.k8s_bench import A, Bench, Jobs
@@ -196,14 +196,14 @@ def test_a_pod_that_is_gone_says_nothing(bench: Bench) -> None:
 
 
 FAILS_TWICE = """
-from runplane import Definitions, RetryPolicy, job, k8s_job_executor, op
+from runplane import Definitions, RetryPolicy, job, k8s_job_executor, multiprocess_executor, op
 
 @op(retry_policy=RetryPolicy(max_retries=1))
 def shouts(context):
     print(f"try {context.attempt} with token=tulip")
     raise ValueError("no")
 
-@job(executor_def=k8s_job_executor.configured({"job_image": "room"}))
+@job(executor_def=THE_EXECUTOR)
 def loud():
     shouts()
 
@@ -211,8 +211,13 @@ defs = Definitions(jobs=[loud])
 """
 
 
+@pytest.mark.parametrize(
+    "executor",
+    ['k8s_job_executor.configured({"job_image": "room"})', "multiprocess_executor"],
+    ids=["k8s", "processes"],
+)
 def test_a_run_whose_pods_logs_are_nowhere_else_shows_them(
-    make_room: MakeRoom, monkeypatch: pytest.MonkeyPatch
+    make_room: MakeRoom, monkeypatch: pytest.MonkeyPatch, executor: str
 ) -> None:
     room = make_room(
         config={
@@ -222,7 +227,7 @@ def test_a_run_whose_pods_logs_are_nowhere_else_shows_them(
             }
         }
     )
-    (room.folder / "definitions.py").write_text(FAILS_TWICE)
+    (room.folder / "definitions.py").write_text(FAILS_TWICE.replace("THE_EXECUTOR", executor))
     room.pods.add({IN_A_POD_ENV: "10.0.0.1"})
 
     run_id = room.submit("loud")

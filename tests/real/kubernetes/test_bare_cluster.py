@@ -43,18 +43,21 @@ def test_what_steps_in_pods_print_is_in_their_pods_logs_and_the_last_of_a_failed
     bare_house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     house = bare_house
-    run_id = house.submit("refused_k8s")
+    run_id, of_processes = house.submit("refused_k8s"), house.submit("refused")
 
-    assert house.wait_for_end(run_id) is RunStatus.FAILURE, house.story()
+    for one in (run_id, of_processes):
+        assert house.wait_for_end(one) is RunStatus.FAILURE, house.story()
 
     job = house.job_of_step("generate_numbers")
     assert printed(house, job).splitlines() == ["ten numbers"]
     monkeypatch.setenv("DAGSTER_HOME", str(house.folder))
-    told = CliRunner().invoke(root, ["run", "logs", run_id, "--step", "generate_numbers"])
+    shown = CliRunner().invoke(root, ["run", "logs", run_id, "--step", "generate_numbers"])
     pod = house.pod_of(job)["metadata"]["name"]
-    assert f"kubectl logs {pod}" in told.output, told.output
+    assert f"kubectl logs {pod}" in shown.output, shown.output
     events = house.check(run_id)
     assert pod in {e.body["pod"] for e in events if e.kind == EventKind.LOGS_CAPTURED}
-    kept = {e.step: e.body["evidence"] for e in events if e.kind == EventKind.ENGINE_EVENT and "evidence" in e.body}
-    assert kept.keys() == {"refuse_numbers"}, house.story()
-    assert "55 is too much" in kept["refuse_numbers"].splitlines()
+    for told in (events, house.check(of_processes)):
+        kept = {e.step: e.body["evidence"] for e in told if e.kind == EventKind.ENGINE_EVENT and "evidence" in e.body}
+        assert kept.keys() == {"refuse_numbers"}, house.story()
+        assert "55 is too much" in kept["refuse_numbers"].splitlines()
+    assert {"ten numbers", "55 is too much"} <= set(printed(house, f"dagster-run-{of_processes}").splitlines())

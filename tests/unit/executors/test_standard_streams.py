@@ -1,7 +1,9 @@
 """Standard streams that write line by line while steps run, and are as before afterwards."""
 
 import io
+import os
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -37,3 +39,20 @@ def test_a_stream_that_user_code_closes_fails_nobody(monkeypatch: pytest.MonkeyP
     flush()
     restore()
     by_line()()
+
+
+def test_a_stream_that_was_made_for_a_file_and_leads_into_a_pipe_now(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = (tmp_path / "out").open("wb", buffering=0)
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BufferedWriter(file), encoding="ascii", errors="strict"))
+    source, end = os.pipe()
+    os.dup2(end, file.fileno())
+    os.close(end)
+
+    by_line()
+    print("one", "\u20ac")
+
+    assert os.read(source, 100) == b"one \\u20ac\n"
+    os.close(source)
+    sys.stdout.close()
