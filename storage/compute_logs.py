@@ -193,7 +193,8 @@ class NoOpComputeLogStore:
 
 
 class PodLogStore(NoOpComputeLogStore):
-    """Steps print where their pod prints: nothing is spooled, so nothing can be dropped; who reads the pod's log has it all.
+    """Steps print where their pod prints: nothing is spooled, so nothing can be dropped; who reads the pod's log has it all. Steps that are
+    processes of one pod print there through their run worker (``executors/pod_output.py``).
 
     Args:
         pod: the pod's name.
