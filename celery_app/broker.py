@@ -7,8 +7,8 @@ length of a queue is what waits, and neither Redis' visibility timeout nor Rabbi
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Any, TypeVar
 
 from kombu import compression
@@ -27,6 +27,8 @@ from .tls import checked_tls
 ANSWER_WITHIN_S = 5.0
 EVENTS = "celeryev"
 """The exchange of Celery's events."""
+UNTOLD_S = 60.0
+"""How long tools are told nothing after they could not be told: where they never can, each attempt would cost the connection."""
 MAX_PRIORITY_DECLARED = 10
 """As Dagster declares its queues; a queue that is there with another number is refused by RabbitMQ."""
 DISTRUSTED = "Name who vouches for it in config_source: broker_use_ssl: {ssl_ca_certs: FILE} (Redis) or {ca_certs: FILE} (RabbitMQ)."
@@ -107,6 +109,7 @@ class Broker:
     def __init__(self, settings: CelerySettings) -> None:
         self._settings = settings
         self._tells = bool(settings.lower_options.get("task_send_sent_event", True))
+        self._tell_at = 0.0
         self._clock = itertools.count(1)
         tls_of(settings)  # a file that is missing is told now
         self._connection: Connection | None = None
@@ -132,10 +135,12 @@ class Broker:
             )
 
         self.ask(publish)
-        if self._tells:
+        if self._tells and time.monotonic() >= self._tell_at:
             # What tools show is not worth a second hint: it may fail by itself, as where this user may not use that exchange.
-            with suppress(BrokerUnavailableError):
+            try:
                 self.ask(lambda connection: self._tell_sent(connection, hint))
+            except BrokerUnavailableError:
+                self._tell_at = time.monotonic() + UNTOLD_S
 
     def get(self, queue: str) -> Got | None:
         """The first message of a queue, or None. It is either acknowledged or given back. Raises BrokerUnavailableError."""

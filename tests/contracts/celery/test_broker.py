@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from kombu import Exchange, Queue
 
+from runplane.celery_app import broker as broker_module
 from runplane.celery_app.app import make_app, tasks_of_others
-from runplane.celery_app.broker import Broker, BrokerUnavailableError
+from runplane.celery_app.broker import Broker, BrokerUnavailableError, open_connection
 from runplane.celery_app.hint import Hint, Refusal, read
 from runplane.celery_app.settings import CelerySettings, without_password
 from services import rabbitmq, redis_server
@@ -169,11 +170,19 @@ def quiet(request: pytest.FixtureRequest) -> Iterator[Broker]:
     made.close()
 
 
-def test_a_hint_is_there_though_nobody_may_be_told_of_it(quiet: Broker, queue: str) -> None:
+def test_a_hint_is_there_though_nobody_may_be_told_of_it(
+    quiet: Broker, queue: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[CelerySettings] = []
+    monkeypatch.setattr(broker_module, "open_connection", lambda of: opened.append(of) or open_connection(of))
+
     for step in ("a", "b"):
         quiet.publish(hint(queue, step), 5)
 
-    assert quiet.depth(queue) == 2
+    assert len(opened) == 2, "only the first one cost the connection"
+    end = time.monotonic() + 30
+    while quiet.depth(queue) < 2:  # RabbitMQ counts a message a moment after it was sent
+        assert time.monotonic() < end
     assert [taken(quiet, queue), taken(quiet, queue)] == [hint(queue, "a"), hint(queue, "b")]
 
 
