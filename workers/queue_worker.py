@@ -7,6 +7,8 @@ status`` reads, and says there whether the other two go on.
 
 from __future__ import annotations
 
+import math
+import os
 import secrets
 import threading
 import time
@@ -37,6 +39,8 @@ BEAT_S = 1.0
 FIGURES_S = 5.0
 """Between two looks at what waits in all queues, for ``celery worker status --json``."""
 PATIENCE_S = 2.0
+LEAVE_S = 8.0
+"""What is left to do when it leaves may take so long, besides what its steps are given. Then it goes: its rows are known to be a dead one's when they are old."""
 FULL_AGAIN_S = 0.5
 ADOPT_S, CAN_NOT_ADOPT_S = 1.0, 30.0
 """Between two looks for pods that nobody watches; after one that this worker can not watch."""
@@ -146,6 +150,8 @@ class QueueWorker:
         self._levels_left: set[str] = set()
         self._lock = threading.Lock()
         self._is_leaving = False
+        self._leave_by = math.inf
+        self._has_left = threading.Event()
         self._woken: SimpleQueue[None] = SimpleQueue()
         self._done = threading.Event()
         self._since = time.time()
@@ -175,6 +181,8 @@ class QueueWorker:
 
     def leave(self) -> None:
         """Have ``run`` end; may be called from a signal handler."""
+        if not self._is_leaving:
+            self._leave_by = time.monotonic() + LEAVE_S + (self._grace_s if self._steps else 0.0)
         self._is_leaving = True
         self._wake()
 
@@ -388,7 +396,6 @@ class QueueWorker:
             time.sleep(BUSY_S)
         self._templates.close()
         self._done.set()
-        self._teller.join()
         self._supervisor.join(PATIENCE_S + BEAT_S)
         try:
             self._tell_ends()
@@ -396,13 +403,20 @@ class QueueWorker:
         except StorageUnavailableError as e:
             self._say(f"{e.message} The row of this worker stays.")
         self._source.close()
+        self._has_left.set()
+        self._teller.join()
 
     # The other threads ---------------------------------------------------------------------------------------------------------
 
     def _tell_state(self) -> None:
-        while not self._done.is_set():
+        while not self._has_left.is_set():
             self._tell(self.state())
-            self._done.wait(self._beat_s)
+            if time.monotonic() > self._leave_by:
+                self._say(
+                    "The database or the broker is silent: this worker leaves without a word to them. Others take over what it held."
+                )
+                os._exit(0)
+            self._has_left.wait(self._beat_s)
 
     def _supervise(self) -> None:
         with self._sibling as instance:

@@ -21,6 +21,8 @@ TTL_S = 2.0
 """Of the tests' systems."""
 LIMIT_S = scaled(8, long=30)
 """After which a probe and the worker itself say that it hangs; 30 s in earnest."""
+LEAVES_S = 10.0
+"""Within which a worker without steps of its own leaves; a call of a frozen database is given up after a minute."""
 MakeQueues = Callable[..., QueueSystem]
 
 
@@ -73,6 +75,29 @@ def test_a_database_that_is_away_is_no_failure_of_a_workers_probe(
     run_id = queues.create("one")
     assert queues.run_to_end(run_id, END_S) == 0
     assert queues.completed(run_id) == {"takes_no_time": 1}
+
+
+def test_a_worker_that_is_told_to_leave_does_not_wait_for_a_frozen_database(
+    make_queues: MakeQueues, postgres_server: Any, postgres_url: str
+) -> None:
+    if isinstance(postgres_server, GivenPostgres):
+        pytest.skip("the server that was given is not ours to stop")
+    queues = make_queues("database", yaml=postgres_yaml(postgres_url))
+    worker = queues.queue_worker("-q", "work", "-c", "1")
+
+    postgres_server.pause()
+    worker.send_signal(signal.SIGTERM)
+    try:
+        code = worker.wait(2 * LEAVES_S)
+    finally:
+        postgres_server.start()
+
+    assert code == 0
+    heir = queues.queue_worker("-q", "work", "-c", "1")
+    run_id = queues.create("one")
+    assert queues.run_to_end(run_id, END_S) == 0
+    assert queues.completed(run_id) == {"takes_no_time": 1}
+    assert heir.poll() is None
 
 
 def test_the_probe_of_a_worker_that_is_stopped_fails_until_it_goes_on(
