@@ -40,7 +40,16 @@ def of_two_queues(name, count):
 
     return two_queues
 
-defs = Definitions(jobs=[of_two_queues(f"two_queues_{count}", count) for count in (5, 50)])
+@op(tags={"dagster-celery/queue": "narrow"})
+def refuses(context):
+    print("55 is too much")
+    raise ValueError("so it ends here")
+
+@job(executor_def=celery_k8s_job_executor)
+def refused_in_a_queue():
+    refuses()
+
+defs = Definitions(jobs=[refused_in_a_queue, *(of_two_queues(f"two_queues_{count}", count) for count in (5, 50))])
 """
 )
 

@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from cluster.clusters import Cluster
+from runplane.events.kinds import EventKind
 from runplane.events.status import RunStatus
 from runplane.storage.step_queues import StepQueues
 from scale import scaled
@@ -175,9 +176,9 @@ class Queues:
     def _adapt(self, made: dict[str, Any]) -> None:
         """For a test that has more to say."""
 
-    def submit(self) -> str:
-        """A run with so many steps in each queue."""
-        return self.house.submit(f"two_queues_{COUNT}", image=self._image)
+    def submit(self, job: str = f"two_queues_{COUNT}") -> str:
+        """A run: with so many steps in each queue, if no other job is named."""
+        return self.house.submit(job, image=self._image)
 
     def workers(self, queue: str) -> list[dict[str, Any]]:
         """Pods of the workers of a queue."""
@@ -222,7 +223,7 @@ def ended_once(queues: Queues, run_id: str) -> None:
     assert begun == {(f"{queue}_{i}", "1"): 1 for queue in BOUNDS for i in range(COUNT)}
 
 
-def test_queues_bound_their_pods_with_a_worker_killed_in_between(
+def test_queues_bound_their_pods_with_a_worker_killed_in_between_and_a_worker_keeps_what_a_failed_pod_printed(
     queues_house: House, queues_image: str, tmp_path: Path
 ) -> None:
     queues = Queues(queues_house, queues_image, RUNPLANE_LEASE_TTL=TTL_S)
@@ -244,6 +245,14 @@ def test_queues_bound_their_pods_with_a_worker_killed_in_between(
         house.watcher.let_go()
         ended_once(queues, run_id)
     assert watch.most_at_once() == BOUNDS
+
+    refused = queues.submit("refused_in_a_queue")
+    assert house.wait_for_end(refused) is RunStatus.FAILURE, house.story()
+    events = house.check(refused)
+    (kept,) = (e for e in events if e.kind == EventKind.ENGINE_EVENT and "evidence" in e.body)
+    assert kept.step == "refuses"
+    assert "55 is too much" in kept.body["evidence"].splitlines()
+    assert kept.seq < next(e.seq for e in events if e.kind == EventKind.RUN_FAILURE)
 
 
 def kill(queues: Queues, pod: str) -> None:
