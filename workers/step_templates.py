@@ -124,7 +124,7 @@ class StepTemplates:
         """
         if sys.platform != "linux":
             return None
-        template = self._template(python, args.origin.repository_origin.code_pointer)
+        template = self._template(python, args)
         if template is None:
             return None
         order = StepDocument(AttemptRef(f"{args.run_id} {ref.step}", ref.n), to_text(args))
@@ -143,8 +143,8 @@ class StepTemplates:
         for key in list(self._templates):
             self._end(key)
 
-    def _template(self, python: str, pointer: CodePointer) -> _Template | None:
-        key = (python, repr(pointer))
+    def _template(self, python: str, args: ExecuteStepArgs) -> _Template | None:
+        key = (python, repr(args.origin.repository_origin.code_pointer))
         self.tidy()
         if time.monotonic() < self._not_before.get(key, 0.0):
             return None
@@ -154,7 +154,7 @@ class StepTemplates:
                 if not idle:
                     return None
                 self._end(min(idle, key=lambda one: self._templates[one].used_at))
-            self._templates[key] = _Template(python, pointer, self._modules, self._say, self._wake)
+            self._templates[key] = _Template(python, args, self._modules, self._say, self._wake)
         return self._templates[key]
 
     def _end(self, key: tuple[str, str]) -> None:
@@ -166,7 +166,7 @@ class _Template:
     """One template and the steps that it has forked. Its methods from ``wrote`` on are called from its own thread (``Listener``)."""
 
     python: str
-    pointer: CodePointer
+    first: ExecuteStepArgs  # it is started for this one
     modules: tuple[str, ...]
     say: Say
     wake: Callable[[], None]
@@ -176,9 +176,14 @@ class _Template:
 
     def __post_init__(self) -> None:
         command = (self.python, "-m", PROGRAM)
-        settings = ProcessSettings(command, argument=self.pointer, preload=self.modules, ready_ahead=1)
+        settings = ProcessSettings(command, argument=self.first, preload=self.modules, ready_ahead=1)
         self._processes = StepProcesses(settings)
         self._processes.attach(self)
+
+    @property
+    def pointer(self) -> CodePointer:
+        """The code that it has imported."""
+        return self.first.origin.repository_origin.code_pointer
 
     def start(self, order: StepDocument, anew: Callable[[], NewProcess]) -> ForkedStep:
         step = ForkedStep(lambda grace_s: self._processes.stop(order.ref, grace_s), anew)
