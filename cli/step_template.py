@@ -37,7 +37,7 @@ def load(argument: Any) -> Perform:
 
 def _do_once_what_each_step_does(args: ExecuteStepArgs) -> None:
     """Read the words of the verb, and the step in the database. What is loaded, compiled and looked up for that is there for all that are
-    forked: a third of a short step's processor time. What goes wrong is each step's own to tell."""
+    forked: a fifth of a short step's processor time. What goes wrong is each step's own to tell."""
     execute_step.make_context("execute_step", ["{}"])
     with suppress(RunplaneError), Instance.for_worker(args.instance, run_id=args.run_id, wait_s=0.0) as instance:
         instance.wait_at_most(0.0)
