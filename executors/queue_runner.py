@@ -145,7 +145,8 @@ class QueueRunner:
             self._report(StepRefused(ref, str(e)))
             return
         run_id = order.run.run_id
-        self._queues.put(run_id, ref, queue, priority, body, apart=self._kind.is_apart)
+        tells = self._publisher is None
+        self._queues.put(run_id, ref, queue, priority, body, apart=self._kind.is_apart, tells=tells)
         self._watched.add(ref)
         if self._publisher is not None:
             self._publisher.announce(QueuedStep(run_id, ref, queue, priority))

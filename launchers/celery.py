@@ -124,7 +124,8 @@ class CeleryRunLauncher:
         queue = checked_queue(run.tags.get(QUEUE_TAG) or self._default_queue, where=f"run {run.run_id}")
         priority = priority_of(run.tags, {}, where=f"run {run.run_id}")
         row = QueuedStep(run.run_id, run_process(1 + max((r.ref.n for r in before), default=0)), queue, priority)
-        self._house.queues.put(run.run_id, row.ref, queue, priority, {"kind": kind, "document": document})
+        body = {"kind": kind, "document": document}
+        self._house.queues.put(run.run_id, row.ref, queue, priority, body, tells=self._broker is None)
         return self._told(run, row)
 
     def _told(self, run: Run, row: QueuedStep) -> WorkerHandle:

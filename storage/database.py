@@ -36,6 +36,10 @@ class Database(Protocol):
     def wait_for_news(self, timeout_s: float) -> bool:
         """Return when another process may have written something, at the latest after `timeout_s`. May return early."""
 
+    def wait_for_queued(self, timeout_s: float) -> bool:
+        """Whether something may have been put into a queue of steps (``StepQueues.put`` with `tells`). False: it was silent for `timeout_s`.
+        Where nobody can tell, it is True after a moment."""
+
     @property
     def connections(self) -> int:
         """How many connections are open now."""

@@ -33,6 +33,7 @@ class Dialect:
         greatest: name of the function that returns its largest argument.
         numbers_feed: whether a transaction may number its feed rows itself, since writers are alone.
         notify: an expression that wakes waiting readers when the transaction commits; the parameter ``:run`` is the run.
+        tell_queue: an expression that wakes workers who wait for steps; the column ``q.queue`` is the queue.
         lock_rows: what makes a SELECT lock its rows until the end of the transaction; SQLite's writers are alone anyway.
     """
 
@@ -43,6 +44,7 @@ class Dialect:
     lock_rows: str
     numbers_feed: bool
     notify: str
+    tell_queue: str
 
     def rows(self, param: str, columns: Sequence[tuple[str, str]]) -> str:
         """A table expression: the JSON array of arrays in parameter `param`, as rows with an `ord` from 1.
@@ -68,7 +70,7 @@ class Dialect:
         return f"(CAST({json} AS jsonb)->>'{name}')"
 
 
-SQLITE = Dialect("sqlite", "", "now_s()", "max", "", True, "0")
+SQLITE = Dialect("sqlite", "", "now_s()", "max", "", True, "0", "0")
 
 
 def postgresql(schema: str) -> Dialect:
@@ -83,4 +85,10 @@ def postgresql(schema: str) -> Dialect:
         " FOR UPDATE",
         False,
         f"pg_notify('{channel}', :run)",
+        f"pg_notify('{queue_channel(channel)}', q.queue)",
     )
+
+
+def queue_channel(schema: str) -> str:
+    """The channel on which workers are told of queues. A name may have 63 bytes; two schemas that share one are woken for each other."""
+    return f"{schema.encode()[:50].decode(errors='ignore')} queues"

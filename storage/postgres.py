@@ -9,7 +9,6 @@ Sources: https://www.pgbouncer.org/features.html, https://www.postgresql.org/doc
 from __future__ import annotations
 
 import os
-import select
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -19,8 +18,9 @@ import psycopg
 from psycopg import conninfo, errors, sql
 
 from ..errors import RunplaneError, StorageUnavailableError
-from .dialect import Dialect, Outcome, Statement, postgresql
+from .dialect import Dialect, Outcome, Statement, postgresql, queue_channel
 from .pipeline import NoAnswerError, Pipeline
+from .postgres_listener import POLL_S, Listener
 from .schema import ddl
 from .version import VERSION_QUERY, check_version
 
@@ -28,7 +28,6 @@ LOCK_TIMEOUT_S = 5.0
 IDLE_IN_TRANSACTION_S = 10.0
 ANSWER_WITHIN_S = 30.0
 """A server that is frozen, or cut off without a word, is silent; a statement of ours is never under way for so long."""
-POLL_S = 0.25
 _KEEPALIVES = {
     "keepalives": 1,
     "keepalives_idle": 10,
@@ -83,8 +82,7 @@ class PostgresDatabase:
         self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
         self._pipeline: Pipeline | None = None
         self._limits: list[Statement] = []
-        self._listener: psycopg.Connection[tuple[Any, ...]] | None = None
-        self._listener_lock = threading.Lock()
+        self._runs, self._queues = Listener(schema), Listener(queue_channel(schema))
         self._checked = False
 
     @property
@@ -96,7 +94,8 @@ class PostgresDatabase:
     @property
     def connections(self) -> int:
         """See ``Database.connections``."""
-        return sum(one is not None and not one.closed for one in (self._connection, self._listener))
+        own = self._connection is not None and not self._connection.closed
+        return own + self._runs.is_open + self._queues.is_open
 
     def transact(self, statements: Sequence[Statement]) -> list[Outcome]:
         """See ``Database.transact``: all statements and the end of the transaction travel together."""
@@ -126,7 +125,15 @@ class PostgresDatabase:
         if self._direct_url is None:
             time.sleep(min(timeout_s, POLL_S))
             return True
-        return self._listen(min(timeout_s, POLL_S))
+        self._runs.wait(self._direct_url, min(timeout_s, POLL_S))
+        return True
+
+    def wait_for_queued(self, timeout_s: float) -> bool:
+        """See ``Database``. Behind a pooler nobody tells, so who waits looks four times a second."""
+        if self._direct_url is None:
+            time.sleep(min(timeout_s, POLL_S))
+            return True
+        return self._queues.wait(self._direct_url, timeout_s)
 
     def release(self) -> None:
         """See ``Database.release``."""
@@ -135,10 +142,11 @@ class PostgresDatabase:
     def close(self) -> None:
         """See ``Database.close``."""
         with self._lock:
-            for connection in (self._connection, self._listener):
-                if connection is not None:
-                    connection.close()
-            self._connection = self._listener = self._pipeline = None
+            if self._connection is not None:
+                self._connection.close()
+            self._connection = self._pipeline = None
+        self._runs.close()
+        self._queues.close()
 
     def _connected(self) -> Pipeline:
         if os.getpid() != self._pid:
@@ -237,23 +245,6 @@ class PostgresDatabase:
             self._connection.close()
         self._connection = self._pipeline = None
         return StorageUnavailableError(f"the database does not answer: {str(e).strip()}", where=self.where)
-
-    def _listen(self, timeout_s: float) -> bool:
-        with self._listener_lock:
-            try:
-                if self._listener is None or self._listener.closed:
-                    self._listener = psycopg.connect(
-                        self._direct_url or "", autocommit=True, connect_timeout=5, application_name="runplane listener"
-                    )
-                    self._listener.execute(sql.SQL("LISTEN {}").format(sql.Identifier(self.schema)))
-                select.select([self._listener.fileno()], [], [], timeout_s)
-                for _ in self._listener.notifies(timeout=0):
-                    pass
-            except psycopg.Error:
-                # News are a convenience; the reader polls all the same.
-                self._listener = None
-                time.sleep(min(timeout_s, POLL_S))
-        return True
 
 
 def _make_schema(connection: psycopg.Connection[tuple[Any, ...]], schema: str, where: str, *, autocreate: bool) -> None:

@@ -24,7 +24,7 @@ from typing import Any
 from ..serdes.record import record
 from .contract import AttemptRef, Owner
 from .database import Database
-from .dialect import Outcome, Statement
+from .dialect import Dialect, Outcome, Statement
 from .liveness import proven_gone
 from .rules import Rules
 from .version import LEVEL, major
@@ -175,20 +175,31 @@ class StepQueues:
         self._database = database
         self._rules = Rules(database.dialect)
         self._ttl_s = ttl_s
-        self._sql = {name: self._rules.named(text) for name, text in _texts(database.dialect.now, major(LEVEL)).items()}
+        self._sql = {name: self._rules.named(text) for name, text in _texts(database.dialect, major(LEVEL)).items()}
 
     # The coordinator -----------------------------------------------------------------------------------------------------------
 
     def put(
-        self, run_id: str, ref: AttemptRef, queue: str, priority: int, body: Mapping[str, Any], *, apart: bool = False
+        self,
+        run_id: str,
+        ref: AttemptRef,
+        queue: str,
+        priority: int,
+        body: Mapping[str, Any],
+        *,
+        apart: bool = False,
+        tells: bool = False,
     ) -> None:
         """Put an issued attempt into a queue. Done again (a coordinator took over) it changes nothing.
 
         Args:
             apart: what is started for it goes on without the worker that started it.
+            tells: wake workers that wait for the database's word: nobody sends them a message.
         """
         this = {"run": run_id, "step": ref.step, "n": ref.n}
-        self._write("put", **this, queue=queue, rank=-priority, body=json.dumps(body), apart=int(apart))
+        row = {**this, "queue": queue, "rank": -priority, "body": json.dumps(body), "apart": int(apart)}
+        told: list[tuple[str, dict[str, Any]]] = [("tell", this)] if tells else []
+        self._transact([("put", row), *told])
 
     def of_run(self, run_id: str) -> list[QueuedStep]:
         """What is in queues of one run, with who watches it."""
@@ -206,6 +217,10 @@ class StepQueues:
     def waiting_in(self, queue: str) -> int:
         """How many attempts, of any run, nobody took."""
         return int(self._database.read(self._sql["waiting"], {"queue": queue})[0][0])
+
+    def wait_for_queued(self, timeout_s: float) -> bool:
+        """See ``Database``."""
+        return self._database.wait_for_queued(timeout_s)
 
     def listening(self) -> dict[str, set[str]]:
         """Queues that living workers listen to, with the protocol levels of these."""
@@ -376,7 +391,8 @@ def _queued(row: tuple[Any, ...]) -> QueuedStep:
     )
 
 
-def _texts(now: str, level: int) -> dict[str, str]:
+def _texts(dialect: Dialect, level: int) -> dict[str, str]:
+    now = dialect.now
     this = "run_id = :run AND step = :step AND n = :n"
     attempt = "SELECT 1 FROM {attempt} a WHERE a.run_id = {queued_step}.run_id AND a.step = {queued_step}.step AND a.n = {queued_step}.n"
     # The process of a run: it has no attempt, so that what is said of attempts below never holds for it.
@@ -412,6 +428,7 @@ def _texts(now: str, level: int) -> dict[str, str]:
     return {
         "put": "INSERT INTO {queued_step} (run_id, step, n, queue, rank, at, body, apart)"
         f" VALUES (:run, :step, :n, :queue, :rank, {now}, :body, :apart) ON CONFLICT (run_id, step, n) DO NOTHING",
+        "tell": f"SELECT {dialect.tell_queue} FROM {{queued_step}} q WHERE q.run_id = :run AND q.step = :step AND q.n = :n",
         "of_run": f"SELECT q.run_id, q.step, q.n, q.queue, q.rank, q.watcher, q.ended, {now} - q.at, q.stop,"
         " q.apart, w.owner, w.beat FROM {queued_step} q LEFT JOIN {step_worker} w ON w.worker_id = q.watcher AND w.queue = q.queue"
         " WHERE q.run_id = :run ORDER BY q.rank, q.at, q.step",

@@ -83,6 +83,10 @@ class CrashingDatabase:
         """See ``Database``."""
         return self._inner.wait_for_news(timeout_s)
 
+    def wait_for_queued(self, timeout_s: float) -> bool:
+        """See ``Database``."""
+        return self._inner.wait_for_queued(timeout_s)
+
     def release(self) -> None:
         """See ``Database``."""
         self._inner.release()

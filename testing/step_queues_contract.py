@@ -47,12 +47,14 @@ class QueueHouse:
         self.epoch = claim.epoch
         self._batches = itertools.count(1)
 
-    def queued(self, step: str, queue: str = "q", priority: int = 0, *, apart: bool = False) -> AttemptRef:
+    def queued(
+        self, step: str, queue: str = "q", priority: int = 0, *, apart: bool = False, tells: bool = False
+    ) -> AttemptRef:
         """An attempt that was issued and put into a queue."""
         ref = AttemptRef(step, 1)
         done = self.journal.commit(self.run_id, self.epoch, next(self._batches), [Issue(ref)])
         assert isinstance(done.results[0], Accepted)
-        self.queues.put(self.run_id, ref, queue, priority, BODY, apart=apart)
+        self.queues.put(self.run_id, ref, queue, priority, BODY, apart=apart, tells=tells)
         return ref
 
     def queued_run(self, n: int = 1) -> AttemptRef:
@@ -111,6 +113,18 @@ class StepQueuesContract:
         found = house.state(ref)
         assert found is not None
         assert (found.queue, found.priority, found.watcher, found.owner) == ("q", 7, "w", worker("w"))
+
+    def test_who_waits_is_told_of_what_is_put_there(
+        self, house: QueueHouse, open_database: Callable[[], Database]
+    ) -> None:
+        waits = StepQueues(open_database(), ttl_s=60.0)
+        waits.waiting_in("q")  # connects
+        waits.wait_for_queued(0.01)  # and listens from here on
+
+        house.queued("a", tells=True)
+
+        assert waits.wait_for_queued(60.0)
+        assert waits.next_in(["q"], 9) == [(house.run_id, AttemptRef("a", 1), "q")]
 
     def test_a_taken_attempt_is_still_only_issued(self, house: QueueHouse) -> None:
         ref = house.queued("a")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -21,6 +22,10 @@ LEFT_TO_OTHERS_S = 5.0
 """How long a hint that was put back is left to other workers. After that it is dropped, so that it holds up nothing that stands behind it: its run
 sends it again, and the process of a run is found without one."""
 TRY_AGAIN_S = 1.0
+LOOK_S = 1.0
+"""Until queues of the database that had nothing are looked into again without a word: a run that was handed back, a word that was lost."""
+LISTEN_S = 0.5
+"""How long the database is listened to at once: a worker that leaves waits for that."""
 LATE_RUN_S = 5.0
 """A run's process that waits for so long is looked for in the database: whoever launched it may be gone, and nobody sends its hint again."""
 Say = Callable[[str], None]
@@ -40,6 +45,9 @@ class HintSource(Protocol):
 
     refused: Counter[str]
 
+    def attend(self, wake: Callable[[], None]) -> None:
+        """Called once, before the first ``next``: `wake` is called, from any thread, when there may be something."""
+
     def next(self, queues: Sequence[str]) -> Pointed | None:
         """The next attempt of one of these queues, the first queue first; None: nothing now. Raises StorageUnavailableError."""
 
@@ -57,16 +65,40 @@ class HintSource(Protocol):
 
 
 class FromDatabase:
-    """No broker: the database is asked. See ``HintSource``."""
+    """No broker: the database is asked, when it has told that something was put into a queue, and now and then. See ``HintSource``."""
 
     def __init__(self, queues: StepQueues) -> None:
         self._queues = queues
         self.refused: Counter[str] = Counter()
+        self._told, self._told_then = 0, -1
+        self._look_at = 0.0
+        self._empty: set[str] = set()
+        self._is_closed = threading.Event()
+        self._listener: threading.Thread | None = None
+
+    def attend(self, wake: Callable[[], None]) -> None:
+        """See ``HintSource``."""
+        self._listener = threading.Thread(target=self._listen, args=(wake,), name="listener", daemon=True)
+        self._listener.start()
 
     def next(self, queues: Sequence[str]) -> Pointed | None:
-        """See ``HintSource``."""
-        found = self._queues.next_in(queues, 1)
-        return Pointed(*found[0]) if found else None
+        """See ``HintSource``. A queue that had nothing is asked again after the next word of the database, or after a while."""
+        told = self._told
+        if told != self._told_then or time.monotonic() >= self._look_at:
+            self._told_then, self._look_at = told, time.monotonic() + LOOK_S
+            self._empty.clear()
+        asked = [queue for queue in queues if queue not in self._empty]
+        found = self._queues.next_in(asked, 1) if asked else []
+        if not found:
+            self._empty.update(asked)
+            return None
+        return Pointed(*found[0])
+
+    def _listen(self, wake: Callable[[], None]) -> None:
+        while not self._is_closed.is_set():
+            if self._queues.wait_for_queued(LISTEN_S):
+                self._told += 1
+                wake()
 
     def give_back(self, pointed: Pointed, priority: int) -> None:
         """See ``HintSource``. It waits in the database, which gives it to others only."""
@@ -79,6 +111,9 @@ class FromDatabase:
 
     def close(self) -> None:
         """See ``HintSource``."""
+        self._is_closed.set()
+        if self._listener is not None:
+            self._listener.join(2 * LISTEN_S)
 
 
 class FromBroker:
@@ -101,6 +136,9 @@ class FromBroker:
         self._given_back: dict[Pointed, float] = {}
         self._is_away = False
         self._try_at = 0.0
+
+    def attend(self, wake: Callable[[], None]) -> None:
+        """See ``HintSource``. A broker is asked again and again."""
 
     def next(self, queues: Sequence[str]) -> Pointed | None:
         """See ``HintSource``. A broker that is away is asked again, and has nothing until it answers."""

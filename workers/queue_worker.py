@@ -172,6 +172,7 @@ class QueueWorker:
         self._instance.wait_at_most(PATIENCE_S)
         self._supervisor.start()
         self._teller.start()
+        self._source.attend(self._wake)
         pause_s = IDLE_S
         while not self._is_leaving:
             happened = self._turn(takes=True)

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from functools import partial
 
 import psutil
+import pytest
 
 from runplane.events.kinds import EventKind as K
 from runplane.events.status import RunStatus
@@ -22,6 +23,7 @@ from scale import scaled
 from services.broker_outages import resumed_after
 from services.queue_workers import QueueSystem
 from services.redis_server import RedisServer
+from services.system import postgres_yaml
 
 END_S = 120.0
 OUTAGES, MOST_S = scaled(5, long=20), scaled(3, long=30)
@@ -328,8 +330,9 @@ def test_the_highest_priority_comes_first(make_queues: MakeQueues, redis_broker:
     assert [b["step"] for b in queues.bodies(run_id, "start")] == ["p9", "p5", "p3", "p1"]
 
 
-def test_the_same_queues_without_a_broker(make_queues: MakeQueues) -> None:
-    queues = make_queues("database")
+@pytest.mark.parametrize("storage", ["sqlite", "postgres"])
+def test_the_same_queues_without_a_broker(make_queues: MakeQueues, postgres_url: str, storage: str) -> None:
+    queues = make_queues("database", yaml=postgres_yaml(postgres_url) if storage == "postgres" else "")
     queues.queue_worker("-q", "narrow", "-q", "wide", "-c", "3")
     run_id = queues.create("two_queues")
 

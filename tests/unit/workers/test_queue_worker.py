@@ -6,7 +6,7 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -30,6 +30,8 @@ class Told:
         self.has = list(has)
         self.refused: Counter[str] = Counter()
         self.given_back: list[tuple[Pointed, int]] = []
+
+    def attend(self, wake: Callable[[], None]) -> None: ...
 
     def next(self, queues: Sequence[str]) -> Pointed | None:
         return self.has.pop(0) if self.has and self.has[0].queue in queues else None
