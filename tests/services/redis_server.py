@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import redis
 
@@ -37,7 +38,8 @@ class RedisServer:
 
     def add_user(self, name: str, *rules: str) -> str:
         """A user with these rules of ACL, whose password is his name; the URL as he uses it."""
-        self.client().execute_command("ACL", "SETUSER", name, "on", f">{name}", "resetchannels", *rules)
+        client: Any = self.client()  # what it says of commands by name has no types
+        client.execute_command("ACL", "SETUSER", name, "on", f">{name}", "resetchannels", *rules)
         return f"redis://{name}:{name}@127.0.0.1:{self.port}/0"
 
     def client(self) -> redis.Redis:
