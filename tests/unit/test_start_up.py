@@ -133,7 +133,7 @@ def test_execute_run_loads_little(system: System, bare: set[str], job: str, most
     assert system.status(run_id) is RunStatus.SUCCESS
     few(loaded, bare, most, what=f"api execute_run, {job}")
     in_the_step = set((system.folder / "in-the-step").read_text().split())
-    few(in_the_step, bare, most if job == "here" else 202, what=f"a step of {job}")
+    few(in_the_step, bare, most if job == "here" else 204, what=f"a step of {job}")
 
 
 def test_the_coordinator_of_a_multiprocess_run_does_not_load_what_runs_user_code(system: System) -> None:
