@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
 from ..events.event import Event, NewEvent
-from ..kube.errors import KubeForbiddenError, KubeNotFoundError
+from ..kube.errors import KubeError, KubeForbiddenError, KubeNotFoundError
 from ..storage.contract import AttemptRef
 from .contract import engine_event
 from .wanted_lines import CAN_NOT, PATIENCE_S, WantedLines
+
+AGAIN_S = 0.3
+"""Until a log is asked for again whose container is said to wait for its start: its step may have ended before the node has told that it began."""
+_NOT_STARTED = 400
 
 
 class LastLines:
@@ -77,6 +82,7 @@ class LastLines:
 
     def _work(self) -> None:
         was_said = False
+        given_up: dict[AttemptRef, float] = {}
         while (ref := self._next()) is not None:
             event, is_refused = None, False
             try:
@@ -84,6 +90,10 @@ class LastLines:
             except KubeNotFoundError:
                 pass  # its pod is gone, and what it printed with it
             except Exception as error:  # noqa: BLE001 - it is told, and no run fails for it
+                is_early = isinstance(error, KubeError) and error.status == _NOT_STARTED
+                if is_early and time.monotonic() < given_up.setdefault(ref, time.monotonic() + PATIENCE_S):
+                    self._later()
+                    continue
                 event = None if was_said else engine_event(f"{CAN_NOT}: {error}")
                 was_said, is_refused = True, isinstance(error, KubeForbiddenError)
             self._done(event, is_refused=is_refused)
@@ -92,6 +102,12 @@ class LastLines:
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._is_over)
             return None if self._is_over else self._waiting[0]
+
+    def _later(self) -> None:
+        """Ask for the others first, and for this one again after a moment."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._is_over, AGAIN_S):
+                self._waiting.rotate(-1)
 
     def _done(self, event: NewEvent | None, *, is_refused: bool) -> None:
         with self._changed:

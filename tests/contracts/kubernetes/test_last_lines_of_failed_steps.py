@@ -176,6 +176,32 @@ def test_a_log_that_can_not_be_read_is_said_once_and_the_next_is_asked_for(bench
     assert lines.endswith("of c")
 
 
+def test_a_container_that_is_said_to_wait_for_its_start_is_asked_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A short step may be over before the node has told that its container began."""
+    monkeypatch.setattr(k8s_last_lines, "AGAIN_S", 0.01)
+    prints(bench, "of a")
+    prints(bench, "of b", AttemptRef("b", 1))
+    bench.cluster.fault(Fault("get", "pods/log", times=3, status=400, reason="BadRequest"))
+
+    bench.runner.heard([event(FAILED), event(FAILED, AttemptRef("b", 1))])
+
+    assert sorted(text.rpartition(" ")[2] for text in at_the_end(bench)) == ["a", "b"]
+
+
+def test_a_log_that_stays_refused_is_said(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(k8s_last_lines, "PATIENCE_S", 0.3)
+    monkeypatch.setattr(k8s_last_lines, "AGAIN_S", 0.01)
+    prints(bench, "something")
+    bench.cluster.fault(Fault("get", "pods/log", status=400, reason="BadRequest"))
+
+    bench.runner.heard([event(FAILED)])
+
+    (body,) = news(bench)
+    assert body["message"].startswith("What failed steps printed last is not kept with the run: ")
+
+
 def test_a_role_without_logs_is_said_once_and_not_asked_again(bench: Bench) -> None:
     prints(bench, "something")
     bench.cluster.fault(Fault("get", "pods/log", status=403, reason="Forbidden"))
