@@ -183,9 +183,12 @@ class QueueWorker:
     def leave(self) -> None:
         """Have ``run`` end; may be called from a signal handler."""
         if not self._is_leaving:
-            self._leave_by = time.monotonic() + LEAVE_S + (self._grace_s if self._steps else 0.0)
+            self._leave_by = self._left_by()
         self._is_leaving = True
         self._wake()
+
+    def _left_by(self) -> float:
+        return time.monotonic() + LEAVE_S + (self._grace_s if self._steps else 0.0)
 
     def state(self) -> dict[str, Any]:
         """How this worker is: in its rows, in the local file."""
@@ -383,6 +386,8 @@ class QueueWorker:
             self._reap_pods()
             self._pods.close()
         if self._steps:
+            # One may have begun since it was told.
+            self._leave_by = self._left_by()
             self._say(f"Leaving: {len(self._steps)} steps and runs have {self._grace_s:g} s to end.")
         for step in self._steps.values():
             if step.is_run:

@@ -61,11 +61,11 @@ class Sleeps(NewProcess):
 class InThread:
     """A worker in a thread of the test."""
 
-    def __init__(self, source: Told, grace_s: float = 0.0) -> None:
+    def __init__(self, source: Told, grace_s: float = 0.0, tell: Callable[[Any], None] = lambda _: None) -> None:
         self._instance = Instance.ephemeral()
         self.worker = QueueWorker(
             self._instance, source, name="w", queues=["work"], slots=1, grace_s=grace_s,
-            say=lambda _: None, tell=lambda _: None, make_pods=no_pods,
+            say=lambda _: None, tell=tell, make_pods=no_pods,
         )  # fmt: skip
         self._thread = threading.Thread(target=self.worker.run, daemon=True)
 
@@ -114,6 +114,33 @@ def test_it_takes_nothing_more_in_the_turn_in_which_it_is_told_to_leave(monkeypa
         one.has_ended()
 
     assert source.has == [POINTED]
+
+
+def test_a_step_that_begins_while_its_worker_is_told_to_leave_has_its_grace_period(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    process, told, left = Sleeps(), Counter[str](), list[int]()
+
+    def start(run_id: str, ref: AttemptRef, *_: object) -> WatchedStep:
+        one.worker.leave()
+        return WatchedStep(run_id, ref, process)
+
+    def tell(state: Any) -> None:
+        told[state["loops"]["steps"]["state"]] += state["used"]
+        if told["leaving"] >= 3:
+            process.end(0.0)
+
+    monkeypatch.setattr(StepQueues, "take", lambda *_: Taken({"kind": "execute_step"}))
+    monkeypatch.setattr(StepQueues, "end", lambda *_: None)
+    monkeypatch.setattr(queue_worker, "start_step", start)
+    monkeypatch.setattr(queue_worker, "LEAVE_S", 1.0)
+    monkeypatch.setattr(queue_worker.os, "_exit", left.append)
+    one = InThread(Told(POINTED), grace_s=600.0, tell=tell)
+
+    with one:
+        one.has_ended()
+
+    assert left == []
 
 
 def test_a_step_that_takes_longer_than_the_grace_period_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
