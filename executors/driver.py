@@ -191,6 +191,11 @@ class Driver:
         """Whether attempts write to storage themselves, so that the log has to be read to hear of them."""
         return self._writer is None
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the run's end is stored. What is left is to end what served it."""
+        return self._status is not None
+
     def tell(self, signal: Signal) -> None:
         """Put something into the inbox. May be called from any thread."""
         self._inbox.put(signal)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 
 from ..errors import FencedError, StorageUnavailableError
+from ..storage.database import Wakes
 from ..storage.journal import Journal
 from .contract import PartFailed
 from .driver import ControlSeen, canceled_event, canceling_event
@@ -30,6 +31,7 @@ class Heartbeat:
         beat_s: seconds between two beats.
         follow: tell also when the run's log has grown.
         room: the pools that the run waits for.
+        is_over: whether the run's end is stored. Nothing is beaten for, and told, from then on.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class Heartbeat:
         beat_s: float = BEAT_S,
         follow: bool = False,
         room: RoomWatch | None = None,
+        is_over: Callable[[], bool] = lambda: False,
     ) -> None:
         self._journal = journal
         self._run_id = run_id
@@ -50,6 +53,7 @@ class Heartbeat:
         self._beat_s = beat_s
         self._follow = follow
         self._room = room
+        self._is_over = is_over
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="runplane-heartbeat", daemon=True)
 
@@ -59,6 +63,9 @@ class Heartbeat:
 
     def __exit__(self, *exc: object) -> None:
         self._stopped.set()
+        # A run is not longer for the news that its supervisor waits for.
+        if isinstance(self._journal.database, Wakes):
+            self._journal.database.wake()
         self._thread.join()
 
     def _run(self) -> None:
@@ -69,7 +76,8 @@ class Heartbeat:
 
     def _loop(self) -> None:
         intent, head, next_beat = "none", 0, 0.0
-        while not self._stopped.is_set():
+        # The run's end is news itself: who hears of it and is told to stop a moment later only does not wait once more meanwhile.
+        while not self._stopped.is_set() and not self._is_over():
             try:
                 now = time.monotonic()
                 if now >= next_beat:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from .dialect import Dialect, Outcome, Statement
 
@@ -49,3 +49,11 @@ class Database(Protocol):
 
     def close(self) -> None:
         """Close the connection. The object may not be used again."""
+
+
+@runtime_checkable
+class Wakes(Protocol):
+    """A database that nobody tells of news by itself, so that who waits for them can be woken by this process alone."""
+
+    def wake(self) -> None:
+        """Have ``wait_for_news`` return now, or the next call of it at once."""

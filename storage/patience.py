@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from ..errors import StorageUnavailableError
-from .database import Database
+from .database import Database, Wakes
 from .dialect import Dialect, Outcome, Statement
 
 SAY_EVERY_S = 30.0
@@ -83,6 +83,11 @@ class PatientDatabase:
     def wait_for_news(self, timeout_s: float) -> bool:
         """See ``Database``."""
         return self._inner.wait_for_news(timeout_s)
+
+    def wake(self) -> None:
+        """See ``Wakes``. Nothing happens where the database is none of these."""
+        if isinstance(self._inner, Wakes):
+            self._inner.wake()
 
     def wait_for_queued(self, timeout_s: float) -> bool:
         """See ``Database``."""

@@ -23,4 +23,5 @@ def beats_for(
         beat_s=min(BEAT_S, instance.lease_ttl_s / 6),
         follow=driver.follows_log,
         room=driver.room,
+        is_over=lambda: driver.is_over,
     )

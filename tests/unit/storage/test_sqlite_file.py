@@ -212,6 +212,19 @@ def test_what_this_process_writes_is_news_to_its_own_readers(database: SqliteDat
     assert database.wait_for_news(0) is False
 
 
+def test_who_waits_for_news_can_be_woken_once(database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+    while database.wait_for_news(0):
+        pass
+
+    database.wake()
+
+    monkeypatch.setattr(sqlite_module, "POLL_S", 60.0)
+    began = time.monotonic()
+    assert database.wait_for_news(60) is True
+    assert time.monotonic() - began < 30
+    assert database.wait_for_news(0) is False
+
+
 def test_waiting_costs_next_to_nothing(database: SqliteDatabase) -> None:
     while database.wait_for_news(0):
         pass
