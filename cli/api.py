@@ -27,6 +27,7 @@ from ..events.argv import (
     STEP_ARGS_ENV,
     WATCHER_ENV,
 )
+from ..executors.collector import resting
 from .verb import Refusal, Verbs, WorkerVerb
 
 START_WAIT_ENV = "RUNPLANE_DB_START_WAIT"
@@ -89,8 +90,9 @@ def execute_step(input_json: str | None, compressed_input_json: str | None) -> N
     """
     document = _document(input_json, compressed_input_json)
     _be_killed_with_parent()
-    from ..events.wire import read_step_args
-    from ..workers.step import execute_step as work
+    with resting():
+        from ..events.wire import read_step_args
+        from ..workers.step import execute_step as work
 
     args = read_step_args(document)
     outcome = _on_instance(args, lambda instance: work(instance, args))
@@ -126,10 +128,18 @@ def _inherited() -> str | None:
 
 
 def _run(args: Any) -> None:
-    from ..events.status import RunStatus
-    from ..workers.run import execute_run as work
+    with resting():
+        from ..events.status import RunStatus
+        from ..workers.ahead import ahead_of
 
-    outcome = _on_instance(args, lambda instance: work(instance, args.run_id))
+    def work(instance: Any) -> Any:
+        with ahead_of(instance, args.run_id) as ahead:
+            with resting():
+                from ..workers.run import execute_run
+
+            return execute_run(instance, args.run_id, ahead)
+
+    outcome = _on_instance(args, work)
     failed = outcome.status is RunStatus.FAILURE and args.set_exit_code_on_failure
     _leave(ExitCode.FAILED if failed and outcome.code is ExitCode.OK else outcome.code, outcome.message)
 

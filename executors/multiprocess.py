@@ -39,6 +39,7 @@ from .contract import PartFailed, RunnerNote, RunnerSignal, StepGone, StepOrder,
 from .database_values import answered
 from .processes.contract import READY_AHEAD, End, Job, ProcessSettings
 from .processes.ends import signal_name
+from .processes.started import JOB_PROGRAM
 from .processes.step_processes import StepProcesses
 from .settings import DriverSettings, ExecutorContext, driver_settings, values_of
 from .template.job_argument import JobArgument
@@ -46,7 +47,6 @@ from .template.wire import OUTCOMES, Task
 from .values import ValueReader
 from .wanted_lines import BAD_ENDS
 
-PROGRAM = "runplane.executors.template"
 _MOST_KEYS_SHOWN = 1000
 _STOPPING = "Multiprocess executor: received termination signal - forwarding to active child processes"
 _STOPPED = "Multiprocess executor: interrupted all active child processes"
@@ -324,7 +324,7 @@ class MultiprocessExecutor:
     def __init__(self, settings: DriverSettings, processes: ProcessSettings, context: ExecutorContext) -> None:
         self.settings = settings
         self._context = context
-        self._processes = StepProcesses(processes)
+        self._processes = StepProcesses(processes, context.template)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], context: ExecutorContext) -> MultiprocessExecutor:
@@ -358,12 +358,13 @@ class MultiprocessExecutor:
 
 def process_settings(start_method: Mapping[str, Any], argument: JobArgument, ready_ahead: int) -> ProcessSettings:
     """How processes are made by a ``start_method`` of the executor's config; ``{}`` and ``template`` mean the platform's default."""
-    command = [sys.executable, "-m", PROGRAM]
     preload = tuple((start_method.get("forkserver") or {}).get("preload_modules") or ())
     # Only where /proc shows it can be seen whether forking is safe; who asks for a fork server by name gets one all the same.
     if "spawn" in start_method or (sys.platform != "linux" and "forkserver" not in start_method):
-        return ProcessSettings(command, argument, fork=False, import_here=False)
-    return ProcessSettings(command, argument, import_here=not preload, preload=preload, ready_ahead=max(1, ready_ahead))
+        return ProcessSettings(JOB_PROGRAM, argument, fork=False, import_here=False)
+    return ProcessSettings(
+        JOB_PROGRAM, argument, import_here=not preload, preload=preload, ready_ahead=max(1, ready_ahead)
+    )
 
 
 @record

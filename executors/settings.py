@@ -15,6 +15,7 @@ from ..storage.compute_logs import ComputeLogStore
 from .contract import RunnerSignal, StepRunner
 from .database_values import DatabaseValues
 from .log_settings import LogSettings
+from .processes.started import Started
 from .values import NoValues, ValueReader
 
 
@@ -51,6 +52,7 @@ class ExecutorContext:
         log_settings: the instance's ``python_logs``, for the processes that run user code.
         owns_process: this process is the run's worker and nobody else's: what it prints belongs to the run.
         epoch: of the coordinator that drives the run, for what it starts.
+        template: a process that was started ahead for the steps of this run, or None.
     """
 
     run: Run
@@ -62,6 +64,7 @@ class ExecutorContext:
     log_settings: LogSettings = field(default_factory=LogSettings)
     owns_process: bool = False
     epoch: int = 0
+    template: Started | None = None
 
 
 def values_of(context: ExecutorContext) -> ValueReader:

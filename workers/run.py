@@ -23,6 +23,7 @@ from ..events.status import RunStatus
 from ..executors.contract import Interruptible, PartFailed, StepRunner
 from ..executors.driver import ControlSeen, Driver, EndAsked, LeaveAsked
 from ..executors.failure import CodeLoadError
+from ..executors.processes.started import Started
 from ..executors.settings import Executor, ExecutorContext
 from ..executors.user_function import ExecutorFunctionError
 from ..instance.instance import Instance
@@ -33,6 +34,7 @@ from ..plan.planned_assets import planned_events
 from ..serdes.record import record
 from ..storage.contract import RunClaim
 from ..storage.liveness import this_process
+from .ahead import Ahead
 from .authority import BudgetSpent, Denied, acquire
 from .beats import beats_for
 from .python_logs import log_settings_of
@@ -60,13 +62,17 @@ class RunOutcome:
     message: str = ""
 
 
-def execute_run(instance: Instance, run_id: str) -> RunOutcome:
+def execute_run(instance: Instance, run_id: str, ahead: Ahead | None = None) -> RunOutcome:
     """Coordinate a run until it is over, or until somebody else does.
+
+    Args:
+        ahead: what was done for it already.
 
     Raises:
         NotFoundError: no such run. StorageUnavailableError: the database did not answer at the start.
     """
-    run = instance.runs.get(run_id)
+    ahead = ahead or Ahead(instance.runs.get(run_id))
+    run = ahead.run
     owner = this_process()
     authority = acquire(
         instance.journal, run, owner, resumes_allowed=instance.resumes_allowed, ttl_s=instance.lease_ttl_s
@@ -79,7 +85,7 @@ def execute_run(instance: Instance, run_id: str) -> RunOutcome:
         return RunOutcome(RunStatus.FAILURE, ExitCode.OK, authority.message)
     instance.wait_for_ever()
     try:
-        status = _coordinate(instance, instance.runs.get(run_id), authority)
+        status = _coordinate(instance, instance.runs.get(run_id), authority, ahead)
     except FencedError as e:
         store_logs(instance, run_id)
         return RunOutcome(None, ExitCode.FENCED, str(e))
@@ -98,11 +104,11 @@ def execute_run(instance: Instance, run_id: str) -> RunOutcome:
     return RunOutcome(status, ExitCode.OK)
 
 
-def _coordinate(instance: Instance, run: Run, claim: RunClaim) -> RunStatus | None:
+def _coordinate(instance: Instance, run: Run, claim: RunClaim, ahead: Ahead) -> RunStatus | None:
     """Prepare, drive, and turn whatever is raised into the run's failure with its cause."""
     try:
-        plan = plan_of(instance, run)
-        run, executor = made_executor(instance, _context(instance, run, plan, claim))
+        plan = ahead.plan or plan_of(instance, run)
+        run, executor = made_executor(instance, _context(instance, run, plan, claim, ahead.template))
         executor.prepare()
     except CodeLoadError as e:
         event = _engine_event("Could not load job definition.", error=e.error)
@@ -245,7 +251,9 @@ def plan_of(instance: Instance, run: Run) -> PlanSnapshot:
     return plan
 
 
-def _context(instance: Instance, run: Run, plan: PlanSnapshot, claim: RunClaim) -> ExecutorContext:
+def _context(
+    instance: Instance, run: Run, plan: PlanSnapshot, claim: RunClaim, template: Started | None
+) -> ExecutorContext:
     def load() -> Any:
         if run.origin is None:
             raise RunplaneError(
@@ -266,6 +274,7 @@ def _context(instance: Instance, run: Run, plan: PlanSnapshot, claim: RunClaim) 
         log_settings=log_settings_of(instance),
         owns_process=True,
         epoch=claim.epoch,
+        template=template,
     )
 
 

@@ -19,6 +19,7 @@ from ..template.wire import OUTCOMES, ordered, read_event, read_told
 from .child import Child
 from .contract import End, Job, Listener, ProcessSettings
 from .ends import exit_code, in_words
+from .started import Started
 from .template_process import TemplateProcess
 
 EXIT_S = 10.0
@@ -41,14 +42,16 @@ class StepProcesses:
 
     Args:
         settings: how.
+        started: the first template's process, if that was started ahead, by the same settings.
 
     Attributes:
         findings: what the import left that does not survive a fork; empty where it is safe.
     """
 
-    def __init__(self, settings: ProcessSettings) -> None:
+    def __init__(self, settings: ProcessSettings, started: Started | None = None) -> None:
         self.findings: tuple[str, ...] = ()
         self._settings = settings
+        self._started = started
         self._fork = settings.fork
         self._listener: Listener | None = None
         self._loop = Loop("runplane-steps", self._ensure_template, self._give_up)
@@ -104,9 +107,10 @@ class StepProcesses:
     def _ensure_template(self) -> None:
         if self._template is not None or self._closing:
             return
+        started, self._started = self._started, None
         try:
             self._template = TemplateProcess(
-                self._settings, self._fork, self._loop, self._on_template_said, self._on_template_gone
+                self._settings, self._fork, self._loop, self._on_template_said, self._on_template_gone, started
             )
         except OSError as error:
             said = f"the process that imports the code can not be started: {error}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 from collections import deque
@@ -17,6 +16,7 @@ from ..template.wire import Frames, Hello, Sender, ordered, read_told
 from .child import Child, read
 from .contract import ProcessSettings
 from .ends import KILLED_S, kill_sessions
+from .started import Started
 
 
 class TemplateProcess:
@@ -28,6 +28,7 @@ class TemplateProcess:
         loop: waits for its connection.
         said: called with each message of its.
         gone: called when its connection has ended.
+        started: its process, if that was started ahead. It belongs to this object from here on.
 
     Attributes:
         ready: it has imported what it is to import.
@@ -44,6 +45,7 @@ class TemplateProcess:
         loop: Loop,
         said: Callable[[TemplateProcess, list[Any]], None],
         gone: Callable[[TemplateProcess], None],
+        started: Started | None = None,
     ) -> None:
         self.fork = fork
         self.ready = False
@@ -55,16 +57,10 @@ class TemplateProcess:
         self._frames = Frames()
         self._child_ends: deque[Sequence[socket.socket]] = deque()
         self._is_over = False
-        ours, theirs = socket.socketpair()
-        try:
-            self._process = _started(settings, theirs)
-        except OSError:
-            ours.close()
-            raise
-        finally:
-            theirs.close()
-        self._sender = Sender(ours)
-        self._loop.wait_for(ours, EVENT_READ, self._on_ready)
+        process = (started or Started(settings.command, settings.env)).take()
+        self._process = process.process
+        self._sender = Sender(process.sock)
+        self._loop.wait_for(process.sock, EVENT_READ, self._on_ready)
         preload = settings.preload if fork else ()
         self.say(ordered("hello", Hello(settings.argument, fork and settings.import_here, preload)))
 
@@ -177,14 +173,3 @@ class TemplateProcess:
     def _close(self) -> None:
         self._sender.sock.close()
         self._close_child_ends()
-
-
-def _started(settings: ProcessSettings, connection: socket.socket) -> subprocess.Popen[bytes]:
-    role = ["template", str(connection.fileno()), str(os.getpid())]
-    return subprocess.Popen(
-        [*settings.command, *role],
-        stdin=subprocess.DEVNULL,
-        pass_fds=[connection.fileno()],
-        start_new_session=True,
-        env=dict(settings.env) if settings.env is not None else None,
-    )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from .host import serve
-from .job_program import load
+from ..collector import resting
 
 if __name__ == "__main__":
+    with resting():
+        from .host import serve
+        from .job_program import load
     serve(load)

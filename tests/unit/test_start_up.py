@@ -30,13 +30,17 @@ NOT_IN_A_STEP = {
     "importlib.metadata",
 }
 CODE = """
-import sys
+import gc, sys
 from pathlib import Path
 from runplane import Definitions, in_process_executor, job, k8s_job_executor, multiprocess_executor, op
+
+COLLECTS = [gc.isenabled()]
 
 @op
 def nothing():
     Path("in-the-step").write_text(" ".join(sys.modules))
+    COLLECTS.append(gc.isenabled())
+    Path("collects").write_text(str(COLLECTS))
 
 @job(executor_def=in_process_executor)
 def here():
@@ -52,6 +56,8 @@ def in_pods():
 """
 AT_EXIT = """
 import atexit, os, sys
+with open(os.environ["MODULES_TO"] + "-started", "a") as started:
+    print(os.getpid(), file=started)
 atexit.register(lambda: open(os.environ["MODULES_TO"] + "." + str(os.getpid()), "w").write(" ".join(sys.modules)))
 """
 
@@ -89,6 +95,16 @@ def loaded_by(system: System, verb: str, **env: str) -> set[str]:
     return set(Path(f"{modules}.{process.pid}").read_text().split())
 
 
+def started(system: System) -> list[int]:
+    """All Pythons that it started, forks not among them."""
+    return [int(pid) for pid in (system.folder / "modules-started").read_text().split()]
+
+
+def the_collector_worked(system: System) -> bool:
+    """While the user's file was imported, and in the step."""
+    return (system.folder / "collects").read_text() == str([True, True])
+
+
 def few(loaded: set[str], bare: set[str], most: int, *, what: str, without: set[str] = HEAVY) -> None:
     new = {name for name in loaded - bare if name != "sitecustomize"}
     print(
@@ -121,6 +137,7 @@ def test_execute_step_loads_little(system: System, bare: set[str], job: str) -> 
 
     assert system.kinds(run_id)["STEP_SUCCESS"] == 1
     few(loaded, bare, 318, what="api execute_step", without=HEAVY | NOT_IN_A_STEP)
+    assert the_collector_worked(system)
 
 
 @pytest.mark.parametrize(("job", "most"), [("here", 342), ("apart", 333)])
@@ -134,6 +151,20 @@ def test_execute_run_loads_little(system: System, bare: set[str], job: str, most
     few(loaded, bare, most, what=f"api execute_run, {job}")
     in_the_step = set((system.folder / "in-the-step").read_text().split())
     few(in_the_step, bare, most if job == "here" else 204, what=f"a step of {job}")
+    assert the_collector_worked(system)
+    assert len(started(system)) == (1 if job == "here" else 2)
+
+
+def test_a_worker_that_is_refused_leaves_no_process_behind(system: System) -> None:
+    """The program of the steps is started before the run is claimed."""
+    run_id = system.create("apart")
+    system.coordinate(run_id)
+    document = system.instance.document(system.instance.runs.get(run_id))
+
+    loaded_by(system, "execute_run", **{RUN_ARGS_ENV: document})
+
+    assert len(started(system)) == 2
+    assert [pid for pid in started(system) if Path(f"/proc/{pid}").exists()] == []
 
 
 def test_the_coordinator_of_a_multiprocess_run_does_not_load_what_runs_user_code(system: System) -> None:

@@ -17,6 +17,9 @@ from typing import Any
 import pytest
 
 from runplane.events.causes import FailureCause
+from runplane.executors.processes.contract import ProcessSettings
+from runplane.executors.processes.started import JOB_PROGRAM, Started
+from runplane.executors.processes.step_processes import StepProcesses
 from runplane.storage.contract import AttemptRef
 from services.multiprocess_room import PROGRAM, Room, alive, wait_until_gone
 
@@ -100,6 +103,48 @@ def test_the_coordinator_is_killed_while_the_code_is_imported(tmp_path: Path) ->
     process.wait()
 
     wait_until_gone([int(started.read_text())], ORPHAN_S)
+
+
+def test_who_started_a_template_ahead_is_killed_and_it_ends(tmp_path: Path) -> None:
+    script = (
+        "import sys; from runplane.executors.processes.started import JOB_PROGRAM, Started;"
+        " print(Started(JOB_PROGRAM).process.pid, flush=True); sys.stdin.read()"
+    )
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    with subprocess.Popen(
+        [sys.executable, "-c", script], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        template = int(process.stdout.readline())
+
+        process.kill()
+
+        wait_until_gone([template], ORPHAN_S)
+
+
+def test_a_template_started_ahead_is_discarded_unless_it_was_taken() -> None:
+    left, taken = Started(JOB_PROGRAM), Started(JOB_PROGRAM).take()
+
+    left.discard()
+    taken.discard()
+
+    assert (left.process.returncode, taken.process.poll()) == (-signal.SIGKILL, None)
+    taken.sock.close()
+    assert taken.process.wait(timeout=30) == 0, "it ends by itself when nobody is there to tell it anything"
+
+
+def test_a_template_started_ahead_that_is_killed_before_it_is_told_anything_is_started_anew(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(PROGRAM)
+    command = [sys.executable, str(tmp_path / "program.py")]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    ahead = Started(command, env)
+    ahead.process.kill()
+    processes = StepProcesses(ProcessSettings(command, {}, env=env), ahead)
+
+    processes.prepare()
+    processes.close()
+
+    assert ahead.process.returncode == -signal.SIGKILL
 
 
 def test_the_template_is_killed_and_what_ran_is_lost_and_a_new_one_goes_on(tmp_path: Path) -> None:
