@@ -75,11 +75,10 @@ SQLITE = Dialect("sqlite", "", "now_s()", "max", "", True, "0", "0")
 
 def postgresql(schema: str) -> Dialect:
     """The dialect of a Postgres database whose tables stand in `schema`."""
-    quoted = schema.replace('"', '""')
     channel = schema.replace("'", "''")
     return Dialect(
         "postgresql",
-        f'"{quoted}".',
+        f"{quoted(schema)}.",
         "extract(epoch from clock_timestamp())::float8",
         "greatest",
         " FOR UPDATE",
@@ -87,6 +86,11 @@ def postgresql(schema: str) -> Dialect:
         f"pg_notify('{channel}', :run)",
         f"pg_notify('{queue_channel(channel)}', q.queue)",
     )
+
+
+def quoted(name: str) -> str:
+    """A name as Postgres takes it, whatever is in it."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 def queue_channel(schema: str) -> str:

@@ -14,12 +14,14 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import psycopg
-from psycopg import conninfo, errors, sql
-
 from ..errors import RunplaneError, StorageUnavailableError
-from .dialect import Dialect, Outcome, Statement, postgresql, queue_channel
-from .pipeline import NoAnswerError, Pipeline
+from .dialect import Dialect, Outcome, Statement, postgresql, queue_channel, quoted
+from .libpq import failures
+from .libpq.answers import Answer
+from .libpq.connection import Connection, connect
+from .libpq.conninfo import parsed
+from .libpq.failures import PostgresError, RefusedError
+from .pipeline import Pipeline
 from .postgres_listener import POLL_S, Listener
 from .schema import ddl
 from .version import VERSION_QUERY, check_version
@@ -28,22 +30,16 @@ LOCK_TIMEOUT_S = 5.0
 IDLE_IN_TRANSACTION_S = 10.0
 ANSWER_WITHIN_S = 30.0
 """A server that is frozen, or cut off without a word, is silent; a statement of ours is never under way for so long."""
-_KEEPALIVES = {
-    "keepalives": 1,
-    "keepalives_idle": 10,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 30_000,
+MADE_WITHIN_S = 60.0
+"""Tables, and the wait for another process that makes them at the same time."""
+_DEFAULTS = {
+    "application_name": "runplane",
+    "keepalives": "1",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "30000",
 }
-_AWAY = (
-    errors.OperationalError,
-    errors.InterfaceError,
-    errors.ReadOnlySqlTransaction,
-    errors.IdleInTransactionSessionTimeout,
-    errors.DeadlockDetected,
-    NoAnswerError,
-)
-"""What may be over when the same transaction is sent again."""
 _DIALECTS: dict[str, Dialect] = {}
 
 
@@ -79,7 +75,7 @@ class PostgresDatabase:
         self._lock_timeout_s = lock_timeout_s
         self._lock = threading.RLock()
         self._pid = os.getpid()
-        self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
+        self._connection: Connection | None = None
         self._pipeline: Pipeline | None = None
         self._limits: list[Statement] = []
         self._runs, self._queues = Listener(schema), Listener(queue_channel(schema))
@@ -88,13 +84,13 @@ class PostgresDatabase:
     @property
     def where(self) -> str:
         """Host, port and database, without user and password."""
-        parts = conninfo.conninfo_to_dict(self._url)
+        parts = parsed(self._url)
         return f"postgres {parts.get('host', 'localhost')}:{parts.get('port', 5432)}/{parts.get('dbname', '')}"
 
     @property
     def connections(self) -> int:
         """See ``Database.connections``."""
-        own = self._connection is not None and not self._connection.closed
+        own = self._connection is not None
         return own + self._runs.is_open + self._queues.is_open
 
     def transact(self, statements: Sequence[Statement]) -> list[Outcome]:
@@ -103,13 +99,13 @@ class PostgresDatabase:
             pipeline = self._connected()
             try:
                 return pipeline.run([*self._limits, *statements])[len(self._limits) :]
-            except errors.LockNotAvailable as e:
-                self._free_frozen(pipeline)
-                raise StorageUnavailableError(
-                    f"a lock was not to be had within {self._lock_timeout_s:g} s: {str(e).strip()}", where=self.where
-                ) from e
-            except _AWAY as e:
-                raise self._unavailable(e) from e
+            except PostgresError as e:
+                if isinstance(e, RefusedError) and e.sqlstate == failures.LOCK_NOT_AVAILABLE:
+                    self._free_frozen(pipeline)
+                    raise StorageUnavailableError(
+                        f"a lock was not to be had within {self._lock_timeout_s:g} s: {e}", where=self.where
+                    ) from e
+                raise self._unless_refused(e) from e
 
     def read(self, text: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """See ``Database.read``."""
@@ -117,8 +113,8 @@ class PostgresDatabase:
             pipeline = self._connected()
             try:
                 return pipeline.run([Statement(text, dict(params))])[0].rows
-            except _AWAY as e:
-                raise self._unavailable(e) from e
+            except PostgresError as e:
+                raise self._unless_refused(e) from e
 
     def wait_for_news(self, timeout_s: float) -> bool:
         """Wait for a notification, or for one poll interval: only statuses and outcomes are told, the rest is polled for."""
@@ -156,17 +152,13 @@ class PostgresDatabase:
         if self._pipeline is None:
             try:
                 self._open()
-            except _AWAY as e:
-                raise self._unavailable(e) from e
+            except PostgresError as e:
+                raise self._unless_refused(e) from e
         assert self._pipeline is not None  # made by _open
         return self._pipeline
 
     def _open(self) -> None:
-        given = conninfo.conninfo_to_dict(self._url)
-        extra: dict[str, Any] = {k: v for k, v in _KEEPALIVES.items() if k not in given}
-        extra.setdefault("connect_timeout", given.get("connect_timeout", 10))
-        extra.setdefault("application_name", given.get("application_name", "runplane"))
-        connection = psycopg.connect(self._url, autocommit=True, prepare_threshold=None, **extra)
+        connection = connect(self._url, _DEFAULTS)
         try:
             self._make_ready(connection)
         except BaseException:
@@ -174,37 +166,36 @@ class PostgresDatabase:
             raise
         self._connection = connection
 
-    def _make_ready(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
+    def _make_ready(self, connection: Connection) -> None:
         """Ask and set all that a new connection needs, in one round trip; more only where there are no tables yet."""
         try:
             direct = self._greet(connection)
-        except errors.UndefinedTable:
+        except RefusedError as e:
+            if e.sqlstate != failures.UNDEFINED_TABLE:
+                raise
             _make_schema(connection, self.schema, self.where, autocreate=self._autocreate)
             direct = self._greet(connection)
         if direct:
             self._direct_url = self._direct_url or self._url
         self._limits = [] if direct else [Statement(self._transaction_settings(), {})]
-        self._pipeline = Pipeline(connection.pgconn, prepares=direct, answer_within_s=self._answer_within_s)
+        self._pipeline = Pipeline(connection, prepares=direct, answer_within_s=self._answer_within_s)
 
-    def _greet(self, connection: psycopg.Connection[tuple[Any, ...]]) -> bool:
+    def _greet(self, connection: Connection) -> bool:
         """Check the schema's version, once, and set the time-outs of a direct connection. Returns whether it is one.
 
         A pooler hands out a process id of its own making: where the server has another one, somebody stands between.
         """
-        pid = connection.info.backend_pid
-        direct = sql.SQL("pg_backend_pid() = {}").format(pid)
-        text = sql.SQL("SELECT {0}, CASE WHEN {0} THEN {1} END").format(direct, sql.SQL(self._session_settings()))
+        direct = f"pg_backend_pid() = {connection.backend_pid}"
+        text = f"SELECT {direct}, CASE WHEN {direct} THEN {self._session_settings()} END"
         if not self._checked:
-            tables = {name: sql.Identifier(self.schema, name) for name in ("schema_version", "schema_serves")}
-            text = sql.SQL("{}; {}").format(sql.SQL(VERSION_QUERY).format(**tables), text)
-        cursor = connection.execute(text)
-        if not self._checked:
-            version, oldest = cursor.fetchone() or ("none", "none")
+            tables = {name: f"{quoted(self.schema)}.{name}" for name in ("schema_version", "schema_serves")}
+            text = f"{VERSION_QUERY.format(**tables)}; {text}"
+        *versions, last = connection.script(text, self._answer_within_s)
+        for answer in versions:
+            version, oldest = answer.rows[0] if answer.rows else ("none", "none")
             check_version(version, oldest, self.where)
             self._checked = True
-            cursor.nextset()
-        row = cursor.fetchone()
-        return row is not None and bool(row[0])
+        return bool(last.rows[0][0])
 
     def _session_settings(self) -> str:
         # Our statements are short and touch rows by key: planning each of them again costs more than a better plan could save.
@@ -236,18 +227,21 @@ class PostgresDatabase:
         )
         try:
             pipeline.run([Statement(text, {})])
-        except _AWAY as e:
-            raise self._unavailable(e) from e
+        except PostgresError as e:
+            raise self._unless_refused(e) from e
 
-    def _unavailable(self, e: Exception) -> StorageUnavailableError:
+    def _unless_refused(self, e: PostgresError) -> PostgresError | StorageUnavailableError:
+        """What to raise for a failure: that it is away, where it may be back for the next try."""
+        if not e.may_pass:
+            return e
         # What is left of the connection after an error in a pipeline is not worth keeping.
         if self._connection is not None:
             self._connection.close()
         self._connection = self._pipeline = None
-        return StorageUnavailableError(f"the database does not answer: {str(e).strip()}", where=self.where)
+        return StorageUnavailableError(f"the database does not answer: {e}", where=self.where)
 
 
-def _make_schema(connection: psycopg.Connection[tuple[Any, ...]], schema: str, where: str, *, autocreate: bool) -> None:
+def _make_schema(connection: Connection, schema: str, where: str, *, autocreate: bool) -> None:
     """Make our tables. Two processes that start at once both pass."""
     if not autocreate:
         raise RunplaneError(
@@ -255,11 +249,20 @@ def _make_schema(connection: psycopg.Connection[tuple[Any, ...]], schema: str, w
             where=where,
             hint="Run `runplane instance migrate`.",
         )
-    name = sql.Identifier(schema, "schema_version").as_string(connection)
-    with connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", ("runplane schema " + schema,))
-        row = connection.execute("SELECT to_regclass(%s)", (name,)).fetchone()
-        if row is None or row[0] is None:
-            connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
-            connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(sql.Identifier(schema)))
-            connection.execute(ddl("postgresql").encode())
+
+    def run(text: str) -> list[Answer]:
+        return connection.script(text, MADE_WITHIN_S)
+
+    table = f"{quoted(schema)}.schema_version"
+    run("BEGIN")
+    run(f"SELECT pg_advisory_xact_lock(hashtextextended({_literal('runplane schema ' + schema)}, 0))")
+    (found,) = run(f"SELECT to_regclass({_literal(table)})")
+    if found.rows == [(None,)]:
+        run(f"CREATE SCHEMA IF NOT EXISTS {quoted(schema)}")
+        run(f"SET LOCAL search_path TO {quoted(schema)}")
+        run(ddl("postgresql"))
+    run("COMMIT")
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

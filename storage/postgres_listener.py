@@ -8,11 +8,12 @@ from __future__ import annotations
 import select
 import threading
 import time
-from typing import Any
 
-import psycopg
-from psycopg import sql
+from .dialect import quoted
+from .libpq.connection import Connection, connect
+from .libpq.failures import PostgresError
 
+LISTEN_WITHIN_S = 30.0
 POLL_S = 0.25
 """Until a database that could not be listened to is tried again. What is told is a convenience: who waits looks all the same."""
 
@@ -23,13 +24,15 @@ class Listener:
     def __init__(self, channel: str) -> None:
         self._channel = channel
         self._lock = threading.Lock()
-        self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
+        self._at_hand = (
+            threading.Lock()
+        )  # held while the connection is used or closed, and never while it is waited for
+        self._connection: Connection | None = None
 
     @property
     def is_open(self) -> bool:
         """Whether it holds a connection now."""
-        connection = self._connection
-        return connection is not None and not connection.closed
+        return self._connection is not None
 
     def wait(self, url: str, timeout_s: float) -> bool:
         """Whether something was told, or may have been missed; False: all was silent for `timeout_s`.
@@ -40,25 +43,30 @@ class Listener:
         with self._lock:
             try:
                 connection = self._connection
-                if connection is None or connection.closed:
+                if connection is None:
                     self._connection = self._connected(url)
                     return True
-                heard, _, _ = select.select([connection.fileno()], [], [], timeout_s)
-                for _ in connection.notifies(timeout=0):
-                    pass
+                heard, _, _ = select.select([connection.socket], [], [], timeout_s)
+                with self._at_hand:
+                    connection.forget_notifications()
                 return bool(heard)
-            except (psycopg.Error, OSError, ValueError):  # the last two: it was closed meanwhile
-                self._connection = None
+            except (PostgresError, OSError, ValueError):  # the last two: it was closed meanwhile
+                self.close()
                 time.sleep(min(timeout_s, POLL_S))
                 return True
 
     def close(self) -> None:
         """Give the connection up."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        with self._at_hand:
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                connection.close()
 
-    def _connected(self, url: str) -> psycopg.Connection[tuple[Any, ...]]:
-        made = psycopg.connect(url, autocommit=True, connect_timeout=5, application_name="runplane listener")
-        made.execute(sql.SQL("LISTEN {}").format(sql.Identifier(self._channel)))
+    def _connected(self, url: str) -> Connection:
+        made = connect(url, {"connect_timeout": "5", "application_name": "runplane listener"})
+        try:
+            made.script(f"LISTEN {quoted(self._channel)}", LISTEN_WITHIN_S)
+        except BaseException:
+            made.close()
+            raise
         return made

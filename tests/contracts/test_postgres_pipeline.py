@@ -10,7 +10,10 @@ import pytest
 
 from runplane.errors import RunplaneError, StorageUnavailableError
 from runplane.storage.dialect import Statement
+from runplane.storage.libpq.failures import RefusedError
 from runplane.storage.postgres import PostgresDatabase
+
+UNIQUE_VIOLATION = "23505"
 
 
 @pytest.fixture(params=["direct", "pgbouncer"])
@@ -50,15 +53,16 @@ def test_a_refused_statement_undoes_those_before_it(database: PostgresDatabase, 
     insert = Statement(f"INSERT INTO {table} (name) VALUES (:name)", {"name": "x"})
 
     for _ in range(2):
-        with pytest.raises(psycopg.errors.UniqueViolation, match="duplicate key"):
+        with pytest.raises(RefusedError, match="duplicate key") as refused:
             database.transact([insert, insert, insert])
+        assert refused.value.sqlstate == UNIQUE_VIOLATION
 
     assert database.read(f"SELECT count(*) FROM {table}", {}) == [(0,)]
     assert database.transact([insert])[0].matched == 1
 
 
 def test_a_statement_that_is_wrong_is_no_outage(database: PostgresDatabase) -> None:
-    with pytest.raises(psycopg.errors.UndefinedTable):
+    with pytest.raises(RefusedError, match="nothing_of_ours"):
         database.read("SELECT * FROM nothing_of_ours", {})
     assert database.read("SELECT 1", {}) == [(1,)]
 

@@ -25,6 +25,7 @@ from runplane.events.kinds import EventKind as K
 from runplane.events.run import Run
 from runplane.storage.contract import Accepted, AttemptRef, Claimed, Issue, NotClaimed, Owner
 from runplane.storage.journal import Journal
+from runplane.storage.libpq.failures import PostgresError
 from runplane.storage.pools import Pools
 from runplane.storage.postgres import PostgresDatabase
 from runplane.storage.runs import Runs
@@ -158,7 +159,7 @@ def test_no_grant_can_be_left_out(server: Server) -> None:
             try:
                 does_what_a_step_does(database, run_id)
                 spare.append(f"{verb} on {table}")
-            except (psycopg.Error, RunplaneError) as error:
+            except (PostgresError, RunplaneError) as error:
                 if "permission denied" not in str(error):
                     raise
             server.run(f"GRANT {verb} ON runplane.{table} TO {ROLE}")
