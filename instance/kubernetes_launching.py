@@ -16,6 +16,7 @@ from ..events.status import RunStatus
 from ..kube.access import ClusterAccess, cluster_access
 from ..kube.client import KubeClient
 from ..kube.create_limit import OF_PROCESS, CreateLimit
+from ..kube.endpoint import Endpoint
 from ..kube.errors import KubeRefusedError
 from ..kube.job_facts import Surroundings
 from ..kube.leftovers import Why
@@ -148,9 +149,9 @@ def _trusting(access: ClusterAccess, authority: str | None) -> ClusterAccess:
     if authority is None:
         return access
 
-    def load() -> Any:
-        configuration = access.load()
-        configuration.ssl_ca_cert = authority
-        return configuration
+    def load() -> Endpoint:
+        endpoint = access.load()
+        endpoint.ssl_ca_cert = authority
+        return endpoint
 
     return replace(access, load=load)

@@ -1,7 +1,4 @@
-"""How the cluster is reached: the pod's own service account, or a kubeconfig file.
-
-The official client reads both: contexts, TLS, tokens that expire, credential plug-ins, proxies and ``NO_PROXY``.
-"""
+"""How the cluster is reached: the pod's own service account, or a kubeconfig file."""
 
 from __future__ import annotations
 
@@ -9,18 +6,16 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from ..config.pointer import ClassPointer, load_class
 from ..errors import NotFoundError
-from .official_client import (
-    ConfigException,
-    Configuration,
-    list_kube_config_contexts,
-    load_incluster_config,
-    load_kube_config,
-)
+from .endpoint import Endpoint
+from .pod_account import SERVICE_ACCOUNT, PodAccount
 
-SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 DEFAULT_NAMESPACE = "default"
+_KUBECONFIG = ClassPointer(f"{__package__}.official_client", "KubeconfigEndpoint")
+"""Loaded by who needs it: see ``pod_account``."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +28,7 @@ class ClusterAccess:
         source: where this comes from, for people.
     """
 
-    load: Callable[[], Configuration]
+    load: Callable[[], Endpoint]
     namespace: str
     source: str
 
@@ -58,28 +53,18 @@ def cluster_access(
     """
     has_token = (service_account / "token").is_file()
     if load_incluster_config or (load_incluster_config is None and kubeconfig_file is None and has_token):
-        return _of_pod(service_account)
+        return _of_pod(service_account, environ)
     return _of_file(kubeconfig_file or environ.get("KUBECONFIG") or "~/.kube/config")
 
 
-def _of_pod(service_account: Path) -> ClusterAccess:
-    where = f"service account in {service_account}"
-
-    def load() -> Configuration:
-        configuration = Configuration()
-        try:
-            load_incluster_config(configuration)
-        except ConfigException as error:
-            raise NotFoundError(
-                f"this process can not reach a cluster as a pod: {error}",
-                where=where,
-                hint="Outside of a pod set load_incluster_config: false, and kubeconfig_file if it is not ~/.kube/config.",
-            ) from error
-        return configuration
+def _of_pod(service_account: Path, environ: Mapping[str, str]) -> ClusterAccess:
+    def load() -> Endpoint:
+        return PodAccount(service_account, environ)
 
     load()
     namespace = service_account / "namespace"
-    return ClusterAccess(load, namespace.read_text().strip() if namespace.is_file() else DEFAULT_NAMESPACE, where)
+    named = namespace.read_text().strip() if namespace.is_file() else DEFAULT_NAMESPACE
+    return ClusterAccess(load, named, f"service account in {service_account}")
 
 
 def _of_file(name: str) -> ClusterAccess:
@@ -93,15 +78,13 @@ def _of_file(name: str) -> ClusterAccess:
         )
     joined = os.pathsep.join(str(file) for file in files)
 
-    def load() -> Configuration:
-        configuration = Configuration()
-        try:
-            load_kube_config(joined, client_configuration=configuration)
-        except (ConfigException, KeyError, TypeError, ValueError) as error:
-            raise NotFoundError(f"the kubeconfig can not be used: {error}", where=where) from error
-        return configuration
+    kubeconfig: Any = load_class(_KUBECONFIG, where=where)
+
+    def load() -> Endpoint:
+        found: Endpoint = kubeconfig(joined, where)
+        return found
 
     load()
-    _, current = list_kube_config_contexts(joined)
+    current = kubeconfig.current_context(joined)
     namespace = (current.get("context") or {}).get("namespace") or DEFAULT_NAMESPACE
     return ClusterAccess(load, namespace, f"{where}, context {current.get('name')}")

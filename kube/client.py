@@ -17,9 +17,9 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from .access import ClusterAccess
+from .connections import BaseHTTPResponse, urllib3
 from .create_limit import OF_PROCESS, CreateLimit
 from .errors import KubeError, KubeNotFoundError, KubeUnavailableError, error_of
-from .official_client import BaseHTTPResponse, RESTClientObject, urllib3
 
 Json = dict[str, Any]
 REQUEST_TIMEOUT_S = 10.0
@@ -263,14 +263,13 @@ class KubeClient:
 
     def close(self) -> None:
         """Close the connections."""
-        self._rest.pool_manager.clear()
+        self._pool.clear()
 
     # Inside -----------------------------------------------------------------------------------------------------------------------
 
     def _connect(self) -> None:
-        self._configuration = self._access.load()
-        self._configuration.connection_pool_maxsize = CONNECTIONS
-        self._rest = RESTClientObject(self._configuration)
+        self._endpoint = self._access.load()
+        self._pool = self._endpoint.pool(CONNECTIONS)
 
     def _get(self, resource: str, namespace: str, name: str) -> Json | None:
         try:
@@ -362,7 +361,7 @@ class KubeClient:
         timeout_s: float,
     ) -> BaseHTTPResponse:
         """An answer whose status is good, its body unread."""
-        used = self._rest
+        used = self._pool
         try:
             return self._try(used, method, path, query, body, content_type, timeout_s)
         except KubeError as error:
@@ -370,13 +369,13 @@ class KubeClient:
                 raise
         with self._lock:
             # A service account's token is replaced each hour, a person's now and then: read it again, once.
-            if self._rest is used:
+            if self._pool is used:
                 self._connect()
-        return self._try(self._rest, method, path, query, body, content_type, timeout_s)
+        return self._try(self._pool, method, path, query, body, content_type, timeout_s)
 
     def _try(
         self,
-        rest: RESTClientObject,
+        pool: urllib3.PoolManager,
         method: str,
         path: str,
         query: Mapping[str, str] | None,
@@ -385,9 +384,9 @@ class KubeClient:
         timeout_s: float,
     ) -> BaseHTTPResponse:
         where = f"{method} {path}"
-        url = f"{self._configuration.host}{path}" + (f"?{urlencode(query)}" if query else "")
+        url = f"{self._endpoint.host}{path}" + (f"?{urlencode(query)}" if query else "")
         try:
-            answer: BaseHTTPResponse = rest.pool_manager.request(
+            answer: BaseHTTPResponse = pool.request(
                 method,
                 url,
                 body=json.dumps(body) if body is not None else None,
@@ -410,9 +409,7 @@ class KubeClient:
     def _headers(self, content_type: str) -> dict[str, str]:
         headers = {"Accept": "application/json", "Content-Type": content_type, "User-Agent": "runplane"}
         with self._lock:
-            settings: Mapping[str, Any] = self._configuration.auth_settings()
-            for setting in settings.values():
-                headers[setting["key"]] = str(setting["value"])
+            headers |= self._endpoint.headers()
         return headers
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .access import SERVICE_ACCOUNT
 from .client import KubeClient
 from .errors import KubeError
+from .pod_account import SERVICE_ACCOUNT
 
 SHORT_TTL_S = 3600
 """A Job that is deleted so soon after its end may be gone before another worker has taken its steps over."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import subprocess
 import sys
 import threading
@@ -11,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kubernetes.config import incluster_config
 
 from runplane.errors import NotFoundError
 from runplane.kube import client as client_module
+from runplane.kube import pod_account
 from runplane.kube.access import cluster_access
 from runplane.kube.client import KubeClient
 from runplane.kube.create_limit import CreateLimit
@@ -31,6 +32,7 @@ from runplane.kube.errors import (
 from runplane.testing.fake_cluster import FakeCluster, Fault
 
 NS = "default"
+IN_A_POD = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"}
 
 
 def job_named(name: str) -> dict[str, Any]:
@@ -73,28 +75,101 @@ def test_a_pod_is_asked_for_and_there_is_none(tmp_path: Path) -> None:
         cluster_access(load_incluster_config=True, service_account=tmp_path)
 
 
-def test_a_pod_takes_its_service_account_and_reads_a_projected_token_anew(
-    cluster: FakeCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, text in (("token", "first"), ("ca.crt", "certificate"), ("namespace", "team")):
+@pytest.fixture
+def account(tmp_path: Path) -> Path:
+    """The folder that a pod has its service account in."""
+    for name, text in (("token", "first\n"), ("ca.crt", "certificate"), ("namespace", "team")):
         (tmp_path / name).write_text(text)
-    monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(tmp_path / "token"))
-    monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(tmp_path / "ca.crt"))
-    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
-    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
-    file = str(cluster.kubeconfig(tmp_path))
+    return tmp_path
 
-    access = cluster_access(environ={"KUBECONFIG": file}, service_account=tmp_path)
+
+def test_a_pod_takes_its_service_account_and_reads_a_projected_token_anew(
+    cluster: FakeCluster, account: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = str(cluster.kubeconfig(account))
+
+    access = cluster_access(environ={**IN_A_POD, "KUBECONFIG": file}, service_account=account)
     first = access.load()
-    (tmp_path / "token").write_text("second")
+    (account / "token").write_text("second")
 
     assert (first.host, access.namespace) == ("https://10.0.0.1:443", "team")
-    assert [of.auth_settings()["BearerToken"]["value"] for of in (first, access.load())] == [
-        "bearer first",
-        "bearer second",
-    ]
-    named = cluster_access(kubeconfig_file=file, service_account=tmp_path)
+    assert [of.headers()["authorization"] for of in (first, access.load())] == ["Bearer first", "Bearer second"]
+    monkeypatch.setattr(pod_account, "TOKEN_READ_EVERY_S", 0.0)
+    assert first.headers()["authorization"] == "Bearer second"
+    named = cluster_access(kubeconfig_file=file, service_account=account)
     assert named.load().host == cluster.url, "who names a file means it"
+
+
+def test_a_pod_of_an_ipv6_cluster(account: Path) -> None:
+    environ = {**IN_A_POD, "KUBERNETES_SERVICE_HOST": "fd00::1"}
+
+    assert cluster_access(environ=environ, service_account=account).load().host == "https://[fd00::1]:443"
+
+
+@pytest.mark.parametrize(
+    ("missing", "said"),
+    [
+        ("KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_HOST is not set"),
+        ("KUBERNETES_SERVICE_PORT", "KUBERNETES_SERVICE_PORT is not set"),
+        ("token", "token can not be read: No such file"),
+        ("ca.crt", r"ca\.crt can not be read: No such file"),
+    ],
+)
+def test_what_a_pod_lacks_is_said(account: Path, missing: str, said: str) -> None:
+    environ = {name: value for name, value in IN_A_POD.items() if name != missing}
+    (account / missing).unlink(missing_ok=True)
+
+    with pytest.raises(NotFoundError, match=said):
+        cluster_access(load_incluster_config=True, environ=environ, service_account=account)
+
+
+def test_an_empty_token_is_said(account: Path) -> None:
+    (account / "token").write_text("\n")
+
+    with pytest.raises(NotFoundError, match="token is empty"):
+        cluster_access(load_incluster_config=True, environ=IN_A_POD, service_account=account)
+
+
+@pytest.mark.parametrize(
+    ("proxies", "goes_through"),
+    [
+        ({}, None),
+        ({"http_proxy": "http://127.0.0.1:9"}, None),
+        ({"HTTPS_PROXY": "http://127.0.0.1:9"}, "http://127.0.0.1:9"),
+        ({"all_proxy": "http://127.0.0.1:9"}, "http://127.0.0.1:9"),
+        ({"HTTPS_PROXY": "http://127.0.0.1:9", "NO_PROXY": "10.0.0.1"}, None),
+    ],
+)
+def test_a_pod_goes_through_the_proxy_that_its_environment_names(
+    account: Path, monkeypatch: pytest.MonkeyPatch, proxies: dict[str, str], goes_through: str | None
+) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name, value in proxies.items():
+        monkeypatch.setenv(name, value)
+
+    pool = cluster_access(environ={**IN_A_POD, **proxies}, service_account=account).load().pool(3)
+
+    assert (pool.proxy.url if pool.proxy else None) == goes_through
+    assert pool.connection_pool_kw["ca_certs"] == str(account / "ca.crt")
+    assert (pool.connection_pool_kw["maxsize"], str(pool.connection_pool_kw["cert_reqs"])) in (
+        (3, "CERT_REQUIRED"),
+        (3, str(ssl.CERT_REQUIRED)),
+    )
+
+
+def test_a_pod_does_not_load_the_official_client(account: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from runplane.kube.client import KubeClient\n"
+        "from runplane.kube.access import cluster_access\n"
+        f"KubeClient(cluster_access(environ={IN_A_POD!r}, service_account=Path({str(account)!r})))\n"
+        "print(*(m for m in ('kubernetes', 'yaml', 'requests', 'pydantic') if m in sys.modules))"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+
+    assert done.stdout.split() == []
 
 
 def test_a_token_that_was_replaced_is_read_again_once(cluster: FakeCluster, tmp_path: Path) -> None:
@@ -127,7 +202,7 @@ def test_a_host_that_no_proxy_names_is_reached_without_one(
 
 
 def test_the_clients_typed_models_are_not_loaded() -> None:
-    code = "import sys, runplane.kube.client; print(*(m for m in sys.modules if m.startswith('kubernetes.client')))"
+    code = "import sys, runplane.kube.official_client; print(*(m for m in sys.modules if m.startswith('kubernetes.client')))"
 
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
 
