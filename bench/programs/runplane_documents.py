@@ -24,9 +24,7 @@ body = encode(event.body)
 
 def row_of_event():
     """As ``storage`` sends an event to the database."""
-    return json.dumps(
-        [event.kind, 1, event.step, event.n, event.written_at, json.dumps(event.body, separators=(",", ":"))]
-    )
+    return json.dumps([event.kind, 1, event.step, event.n, event.written_at, encode(event.body)])
 
 
 origin = reconstructable(jobs.wide).get_python_origin()
