@@ -12,8 +12,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from typing import Any
+
+from ..serdes.record import record
 
 STEP, RUN = "step", "run"
 TASK_NAMES = {STEP: "runplane.step", RUN: "runplane.run"}
@@ -27,7 +28,7 @@ _HEADERS_REFUSED = ("eta", "expires", "group", "stamps", "stamped_headers", "rep
 _EMBED = ("callbacks", "errbacks", "chain", "chord")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Hint:
     """Look at this attempt; with an empty `step`: at this run's process, `attempt` says which one."""
 
@@ -50,7 +51,15 @@ class Hint:
 
     def to_kwargs(self) -> dict[str, Any]:
         """The keyword arguments of its task."""
-        return {"kind": self.kind, **asdict(self)}
+        return {
+            "kind": self.kind,
+            "instance": self.instance,
+            "run": self.run,
+            "step": self.step,
+            "attempt": self.attempt,
+            "queue": self.queue,
+            "version": self.version,
+        }
 
     @property
     def task_id(self) -> str:
@@ -58,7 +67,7 @@ class Hint:
         return f"{self.run}.{self.step}.{self.attempt}" if self.step else f"{self.run}.{self.attempt}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Message:
     """A message as the broker gave it, nothing of it decoded.
 
@@ -75,7 +84,7 @@ class Message:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Refusal:
     """A message that is not read: `why` is counted by, `detail` is for the log.
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 from ..config.schema import Text
 from ..errors import ConfigErrors, Problem, Problems, nearest
+from ..serdes.record import record
 from .hint import QUEUE_NAME
 
 DEFAULT_QUEUE = "dagster"
@@ -59,7 +60,7 @@ _KNOWN = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CelerySettings:
     """What a Celery app is made from.
 

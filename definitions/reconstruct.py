@@ -9,17 +9,17 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from ..events.origin import CodePointer, CustomPointer, FileCodePointer, JobOrigin, ModuleCodePointer, RepositoryOrigin
+from ..serdes.record import frozen_record
 from .code_loading import jobs_of, load_target
 from .definitions_object import find_job
 from .errors import DagsterInvariantViolationError
 from .job import GraphDefinition, JobDefinition
 
 
-@dataclass(frozen=True)
+@frozen_record
 class ReconstructableJob:
     """Where a job's code is.
 

@@ -7,15 +7,15 @@ skipped, since the missing output that caused it would be missing again. Of mapp
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from ..engine.snapshot import OutputRef, PlanSnapshot, StepPlan, StoredOutput, mapped_key, mapping_key_of, template_key
 from ..events.event import Event
 from ..events.kinds import EventKind
+from ..serdes.record import record
 from .selection import select_steps
 
 
-@dataclass(frozen=True)
+@record
 class Finished:
     """What a run finished.
 
@@ -30,7 +30,7 @@ class Finished:
     skipped: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True)
+@record
 class Remainder:
     """What is left of a run; empty `step_keys`: nothing.
 
