@@ -18,6 +18,7 @@ from ..events.requests import ExecuteStepArgs
 from ..executors.template.host import serve
 from ..executors.template.step_process import Ask, Emit, Perform
 from ..instance.instance import Instance
+from ..storage.liveness import this_process
 from ..workers.step_order import StepDocument
 from .api import execute_step
 
@@ -36,9 +37,10 @@ def load(argument: Any) -> Perform:
 
 
 def _do_once_what_each_step_does(args: ExecuteStepArgs) -> None:
-    """Read the words of the verb, and the step in the database. What is loaded, compiled and looked up for that is there for all that are
-    forked: a fifth of a short step's processor time. What goes wrong is each step's own to tell."""
+    """Read the words of the verb, the step in the database, and which process of which host this is. What is loaded, compiled and looked up
+    for that is there for all that are forked: a fifth of a short step's processor time. What goes wrong is each step's own to tell."""
     execute_step.make_context("execute_step", ["{}"])
+    this_process()
     with suppress(RunplaneError), Instance.for_worker(args.instance, run_id=args.run_id, wait_s=0.0) as instance:
         instance.wait_at_most(0.0)
         instance.journal.brief(args.run_id, (args.step_keys or ("",))[0])

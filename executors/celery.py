@@ -9,8 +9,7 @@ from ..celery_app.settings import CelerySettings, celery_settings
 from ..errors import RunplaneError
 from ..storage.step_queues import StepQueues
 from .contract import RunnerSignal
-from .queue_publisher import publisher_of
-from .queue_runner import Processes, QueueRunner
+from .queue_runner import Processes, QueueRunner, publisher_class
 from .settings import DriverSettings, ExecutorContext, driver_settings
 
 
@@ -21,13 +20,14 @@ class CeleryExecutor:
         self.settings = settings
         self._context = context
         self._celery = celery
+        self._publishes = publisher_class(celery, where="celery_executor")
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], context: ExecutorContext) -> CeleryExecutor:
         """Made from validated config.
 
         Raises:
-            ConfigErrors: the broker, or what is set for Celery, is not right.
+            ConfigErrors: the broker, or what is set for Celery, is not right. NotFoundError: kombu is not installed.
             RunplaneError: the run has no instance or origin, so that no worker can find it.
         """
         if context.instance is None or context.run.origin is None:
@@ -46,5 +46,5 @@ class CeleryExecutor:
         """See ``Executor``."""
         instance = self._context.instance
         queues = StepQueues(instance.database, ttl_s=instance.lease_ttl_s)
-        publisher = publisher_of(self._celery, queues, instance.instance_id, report)
+        publisher = self._publishes and self._publishes(self._celery, queues, instance.instance_id, report)
         return QueueRunner(report, self._context, queues, publisher, Processes(), ttl_s=instance.lease_ttl_s)

@@ -19,8 +19,7 @@ from ..storage.contract import AttemptRef
 from ..storage.step_queues import QueuedStep, StepQueues
 from .contract import RunnerSignal, StepOrder, engine_event
 from .k8s_step_jobs import StepJobs
-from .queue_publisher import publisher_of
-from .queue_runner import POD, QueueRunner
+from .queue_runner import POD, QueueRunner, publisher_class
 from .settings import DriverSettings, ExecutorContext, driver_settings
 from .step_jobs_executor import StepJobsExecutor
 
@@ -86,6 +85,7 @@ class CeleryK8sJobExecutor(StepJobsExecutor):
         super().__init__(settings, context, config, shape=CELERY_EXECUTOR, make=celery_step_job)
         self._celery = celery
         self._config = config
+        self._publishes = publisher_class(celery, where="celery_k8s_job_executor")
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], context: ExecutorContext) -> CeleryK8sJobExecutor:
@@ -97,6 +97,7 @@ class CeleryK8sJobExecutor(StepJobsExecutor):
                 not reach.
             DagsterUnmetExecutorRequirementsError: the launcher is another one, and the executor does not say itself where the broker
                 is and which image steps have.
+            NotFoundError: kombu is not installed.
         """
         theirs: Mapping[str, Any] | None = getattr(context.instance.launcher, "celery", None)
         if theirs is None and not (config.get("broker") and config.get("job_image")):
@@ -117,7 +118,7 @@ class CeleryK8sJobExecutor(StepJobsExecutor):
         """See ``Executor``."""
         instance = self._context.instance
         queues = StepQueues(instance.database, ttl_s=instance.lease_ttl_s)
-        publisher = publisher_of(self._celery, queues, instance.instance_id, report)
+        publisher = self._publishes and self._publishes(self._celery, queues, instance.instance_id, report)
         kind = Pods(self._jobs, self._config)
         remarks = [engine_event(warning) for warning in self.sample().warnings]
         return QueueRunner(report, self._context, queues, publisher, kind, remarks=remarks, ttl_s=instance.lease_ttl_s)

@@ -36,15 +36,8 @@ class _Sent:
         self.due = time.monotonic() + min(FIRST_REPEAT_S * 2**self.looks, LAST_REPEAT_S)
 
 
-def publisher_of(
-    settings: CelerySettings, queues: StepQueues, instance: str, report: Callable[[RunnerSignal], None]
-) -> Publisher | None:
-    """What tells workers where to look; None where there is no broker: they look by themselves. Arguments: as of ``Publisher``."""
-    return None if settings.uses_database else Publisher(settings, queues, instance, report)
-
-
 class Publisher:
-    """See ``PublishesHints``.
+    """See ``PublishesHints``. Loaded by ``publisher_class``.
 
     Args:
         settings: the broker. queues: whose attempts are announced. instance: id of the instance.

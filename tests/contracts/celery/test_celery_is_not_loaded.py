@@ -16,7 +16,7 @@ def loaded_by(statement: str) -> set[str]:
     return set(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split())
 
 
-@pytest.mark.parametrize(("module", "most"), [("executors.celery", 320), ("launchers.celery", 300)])
+@pytest.mark.parametrize(("module", "most"), [("executors.queue_publisher", 320), ("launchers.celery", 300)])
 def test_what_puts_messages_into_queues_loads_no_celery(module: str, most: int) -> None:
     new = loaded_by(f"import runplane.{module}") - loaded_by("pass")
 
@@ -25,3 +25,32 @@ def test_what_puts_messages_into_queues_loads_no_celery(module: str, most: int) 
     assert len(new) <= most, sorted(new)
     assert {name for name in new if name.startswith("runplane.kube")} == set(), "there is no cluster here"
     assert {name for name in new if name.startswith("runplane.definitions.assets")} == set(), "there are no assets here"
+
+
+def test_a_run_whose_queues_are_in_the_database_loads_no_kombu() -> None:
+    loaded = loaded_by(
+        "from runplane.celery_app.settings import CelerySettings\n"
+        "from runplane.executors.celery import CeleryExecutor\n"
+        "from runplane.executors.settings import driver_settings\n"
+        "CeleryExecutor(driver_settings({}, max_concurrent=None), None, CelerySettings('database'))"
+    )
+
+    assert {"kombu", "redis", "amqp"} & loaded == set()
+    assert "runplane.executors.queue_runner" in loaded
+
+
+def test_who_has_no_kombu_is_told_what_is_missing() -> None:
+    code = (
+        "import sys; sys.modules['kombu'] = None\n"
+        "from runplane.celery_app.settings import CelerySettings\n"
+        "from runplane.errors import NotFoundError\n"
+        "from runplane.executors.celery import CeleryExecutor\n"
+        "from runplane.executors.settings import driver_settings\n"
+        "try: CeleryExecutor(driver_settings({}, max_concurrent=None), None, CelerySettings('redis://localhost'))\n"
+        "except NotFoundError as e: print(e)"
+    )
+
+    said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+
+    assert "needs the module 'kombu', which is not installed" in said
+    assert "celery_executor" in said
