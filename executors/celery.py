@@ -46,5 +46,7 @@ class CeleryExecutor:
         """See ``Executor``."""
         instance = self._context.instance
         queues = StepQueues(instance.database, ttl_s=instance.lease_ttl_s)
-        publisher = self._publishes and self._publishes(self._celery, queues, instance.instance_id, report)
+        publisher = None
+        if self._publishes is not None:
+            publisher = self._publishes(self._celery, queues, instance.instance_id, report)
         return QueueRunner(report, self._context, queues, publisher, Processes(), ttl_s=instance.lease_ttl_s)

@@ -118,7 +118,9 @@ class CeleryK8sJobExecutor(StepJobsExecutor):
         """See ``Executor``."""
         instance = self._context.instance
         queues = StepQueues(instance.database, ttl_s=instance.lease_ttl_s)
-        publisher = self._publishes and self._publishes(self._celery, queues, instance.instance_id, report)
+        publisher = None
+        if self._publishes is not None:
+            publisher = self._publishes(self._celery, queues, instance.instance_id, report)
         kind = Pods(self._jobs, self._config)
         remarks = [engine_event(warning) for warning in self.sample().warnings]
         return QueueRunner(report, self._context, queues, publisher, kind, remarks=remarks, ttl_s=instance.lease_ttl_s)
