@@ -58,6 +58,18 @@ def test_a_hint_comes_out_as_it_went_in(broker: Broker, queue: str) -> None:
     assert broker.get(queue) is None
 
 
+def test_a_queue_that_is_gone_is_made_again_on_a_new_connection(broker: Broker, queue: str) -> None:
+    broker.publish(hint(queue), 5)
+    assert taken(broker, queue) == hint(queue)
+    broker.ask(lambda connection: connection.default_channel.queue_delete(queue))
+    broker.close()
+
+    broker.publish(hint(queue, "b"), 5)
+
+    assert taken(broker, queue) == hint(queue, "b")
+    assert broker.get(queue) is None
+
+
 def sent_by_celery(app: Any, hint: Hint, priority: int, *, is_redis: bool) -> None:
     """What Celery itself sends for a hint."""
     arguments = None if is_redis else {"x-max-priority": 10}
