@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from .dialect import Outcome, Statement
 from .libpq.connection import Connection
-from .libpq.failures import ConnectionFailedError, PostgresError
+from .libpq.failures import ConnectionFailedError, PostgresError, RefusedError
 
 PREPARED_AT_MOST = 200
 _NAMED = re.compile(r"(?<!:):([a-z_]+)")
@@ -54,7 +54,9 @@ class Pipeline:
 
         Raises:
             RefusedError: a statement was refused, and nothing of the transaction is stored.
-            NoAnswerError, ConnectionFailedError: the connection is of no more use, and the transaction may be stored or not.
+            NoAnswerError, ConnectionFailedError: the transaction may be stored or not.
+
+        After anything but a RefusedError the connection is of no more use: answers may be on their way.
         """
         connection = self._connection
         connection.enter_pipeline()
@@ -64,14 +66,15 @@ class Pipeline:
             for statement in statements:
                 self._send(statement, expected, made)
             connection.sync()
-            return self._collect(expected)
-        except PostgresError:
+            outcomes = self._collect(expected)
+        except RefusedError:
             # Which of them the server has come to prepare is not known; their names are not used again.
             for key in made:
                 del self._prepared[key]
-            raise
-        finally:
             connection.leave_pipeline()
+            raise
+        connection.leave_pipeline()
+        return outcomes
 
     def _send(self, statement: Statement, expected: list[bool], made: list[tuple[str, tuple[int, ...]]]) -> None:
         sql, params = statement

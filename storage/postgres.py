@@ -96,12 +96,12 @@ class PostgresDatabase:
     def transact(self, statements: Sequence[Statement]) -> list[Outcome]:
         """See ``Database.transact``: all statements and the end of the transaction travel together."""
         with self._lock:
-            pipeline = self._connected()
+            self._connect()
             try:
-                return pipeline.run([*self._limits, *statements])[len(self._limits) :]
+                return self._run([*self._limits, *statements])[len(self._limits) :]
             except PostgresError as e:
                 if isinstance(e, RefusedError) and e.sqlstate == failures.LOCK_NOT_AVAILABLE:
-                    self._free_frozen(pipeline)
+                    self._free_frozen()
                     raise StorageUnavailableError(
                         f"a lock was not to be had within {self._lock_timeout_s:g} s: {e}", where=self.where
                     ) from e
@@ -110,9 +110,9 @@ class PostgresDatabase:
     def read(self, text: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """See ``Database.read``."""
         with self._lock:
-            pipeline = self._connected()
+            self._connect()
             try:
-                return pipeline.run([Statement(text, dict(params))])[0].rows
+                return self._run([Statement(text, dict(params))])[0].rows
             except PostgresError as e:
                 raise self._unless_refused(e) from e
 
@@ -138,13 +138,11 @@ class PostgresDatabase:
     def close(self) -> None:
         """See ``Database.close``."""
         with self._lock:
-            if self._connection is not None:
-                self._connection.close()
-            self._connection = self._pipeline = None
+            self._drop()
         self._runs.close()
         self._queues.close()
 
-    def _connected(self) -> Pipeline:
+    def _connect(self) -> None:
         if os.getpid() != self._pid:
             raise RunplaneError(
                 "a Postgres connection was carried through a fork; open the database in the child instead"
@@ -154,8 +152,16 @@ class PostgresDatabase:
                 self._open()
             except PostgresError as e:
                 raise self._unless_refused(e) from e
-        assert self._pipeline is not None  # made by _open
-        return self._pipeline
+
+    def _run(self, statements: Sequence[Statement]) -> list[Outcome]:
+        assert self._pipeline is not None  # _connect was called
+        try:
+            return self._pipeline.run(statements)
+        except PostgresError:
+            raise
+        except BaseException:  # a signal's handler raised
+            self._drop()
+            raise
 
     def _open(self) -> None:
         connection = connect(self._url, _DEFAULTS)
@@ -213,7 +219,7 @@ class PostgresDatabase:
             f" set_config('idle_in_transaction_session_timeout', '{int(IDLE_IN_TRANSACTION_S * 1000)}', true)"
         )
 
-    def _free_frozen(self, pipeline: Pipeline) -> None:
+    def _free_frozen(self) -> None:
         """End transactions of ours whose client went silent in the middle of sending them.
 
         ``idle_in_transaction_session_timeout`` does not see these: the server is waiting for the rest of a pipeline, which does
@@ -226,7 +232,7 @@ class PostgresDatabase:
             f" AND xact_start < clock_timestamp() - interval '{IDLE_IN_TRANSACTION_S:g} seconds'"
         )
         try:
-            pipeline.run([Statement(text, {})])
+            self._run([Statement(text, {})])
         except PostgresError as e:
             raise self._unless_refused(e) from e
 
@@ -234,11 +240,14 @@ class PostgresDatabase:
         """What to raise for a failure: that it is away, where it may be back for the next try."""
         if not e.may_pass:
             return e
-        # What is left of the connection after an error in a pipeline is not worth keeping.
-        if self._connection is not None:
-            self._connection.close()
-        self._connection = self._pipeline = None
+        self._drop()
         return StorageUnavailableError(f"the database does not answer: {e}", where=self.where)
+
+    def _drop(self) -> None:
+        """Give up a connection on which something is under way: an answer that comes late would be taken for that to the next call."""
+        connection, self._connection, self._pipeline = self._connection, None, None
+        if connection is not None:
+            connection.close()
 
 
 def _make_schema(connection: Connection, schema: str, where: str, *, autocreate: bool) -> None:

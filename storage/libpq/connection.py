@@ -97,9 +97,12 @@ class Connection:
         self._check(self._lib.enter_pipeline_mode(self._opened()))
 
     def leave_pipeline(self) -> None:
-        """Undo ``enter_pipeline``, if all was answered. If it was not, the connection stays as it is."""
-        if self._handle is not None:
-            self._lib.exit_pipeline_mode(self._handle)
+        """Undo ``enter_pipeline``, when all was answered.
+
+        Raises:
+            ConnectionFailedError: something was not.
+        """
+        self._check(self._lib.exit_pipeline_mode(self._opened()))
 
     def sync(self) -> None:
         """End a pipeline's transaction.

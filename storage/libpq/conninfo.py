@@ -85,6 +85,8 @@ def attempts(params: Mapping[str, str]) -> list[dict[str, str]]:
     Raises:
         ConnectionFailedError: hosts and ports do not match, or no host has an address.
     """
+    if params.get("service") or os.environ.get("PGSERVICE"):
+        return [dict(params)]  # what a service file says comes before the environment; libpq knows both
     made: list[dict[str, str]] = []
     unknown: list[str] = []
     for attempt in _hosts(params):

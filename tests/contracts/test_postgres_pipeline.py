@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
+from types import FrameType
 
 import psycopg
 import pytest
@@ -158,3 +160,23 @@ def test_what_stands_beside_our_schema_is_left_alone(postgres_url: str) -> None:
 
         rows = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1").fetchall()
     assert rows == [("alembic_version",), ("runs",)]
+
+
+def test_what_interrupts_a_statement_does_not_leave_its_answer_to_the_next_one(database: PostgresDatabase) -> None:
+    class Told(Exception):
+        pass
+
+    def tell(_: int, __: FrameType | None) -> None:
+        raise Told
+
+    database.read("SELECT 0", {})
+    before = signal.signal(signal.SIGALRM, tell)
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    try:
+        with pytest.raises(Told):
+            database.read("SELECT 1 FROM pg_sleep(1)", {})
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+    assert database.read("SELECT 2", {}) == [(2,)]

@@ -25,7 +25,15 @@ def names(monkeypatch: pytest.MonkeyPatch) -> None:
         return [(None, None, None, "", (address, 0)) for address in known[host]]
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
-    for name in ("PGHOST", "PGPORT", "PGHOSTADDR", "PGCONNECT_TIMEOUT", "PGTARGETSESSIONATTRS", "PGLOADBALANCEHOSTS"):
+    for name in (
+        "PGHOST",
+        "PGPORT",
+        "PGHOSTADDR",
+        "PGCONNECT_TIMEOUT",
+        "PGTARGETSESSIONATTRS",
+        "PGLOADBALANCEHOSTS",
+        "PGSERVICE",
+    ):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -91,6 +99,14 @@ def test_the_environment_names_hosts_where_nobody_else_does(monkeypatch: pytest.
 
     assert [a["hostaddr"] for a in attempts({})] == ["10.0.0.1", "10.0.0.2", "fd00::2"]
     assert [a["hostaddr"] for a in attempts({"host": "two", "port": "5"})] == ["10.0.0.2", "fd00::2"]
+
+
+def test_a_services_host_is_left_to_libpq(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGHOST", "one")
+
+    assert attempts({"service": "main"}) == [{"service": "main"}]
+    monkeypatch.setenv("PGSERVICE", "main")
+    assert attempts({"dbname": "d"}) == [{"dbname": "d"}]
 
 
 def test_a_host_without_an_address_is_passed_over() -> None:
