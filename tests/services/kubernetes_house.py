@@ -420,6 +420,18 @@ class House:
         """The pod of a Job."""
         return next(p for p in self.pods() if p["metadata"]["labels"]["job-name"] == job)
 
+    def container_of(self, pod: str) -> str:
+        """The id of the container of a pod of this name, once the node has told it: a body may begin before."""
+        told: list[str] = []
+
+        def is_told() -> bool:
+            status = self.cluster.get("pod", "-n", self.namespace, pod)["status"]
+            told.extend(one["containerID"] for one in status.get("containerStatuses", ()) if "containerID" in one)
+            return bool(told)
+
+        self.wait_for(f"the container of {pod}", is_told)
+        return told[0].partition("//")[2]
+
     def has_pod(self, job: str) -> bool:
         """Whether a pod of a Job is there."""
         return any(p["metadata"]["labels"]["job-name"] == job for p in self.pods())

@@ -33,13 +33,12 @@ def kill_worker(house: House, run_id: str) -> None:
 
     def runs() -> bool:
         of_worker = [p for p in house.pods() if p["metadata"]["labels"]["job-name"] == f"dagster-run-{run_id}"]
-        running = [p["status"] for p in of_worker if p["status"]["phase"] == "Running"]
-        found.extend(status["containerStatuses"][0]["containerID"].partition("//")[2] for status in running)
+        found.extend(p["metadata"]["name"] for p in of_worker if p["status"]["phase"] == "Running")
         return bool(found)
 
     house.wait_for("the worker's pod", runs)
     assert house.cluster.node is not None
-    house.cluster.node.kill_container(found[0])
+    house.cluster.node.kill_container(house.container_of(found[0]))
 
 
 def nothing_is_left(house: House, run_id: str) -> bool:

@@ -75,8 +75,7 @@ def evict(house: House, pod: str) -> None:
 
 
 def kill_container(house: House, pod: str) -> None:
-    statuses = house.cluster.get("pod", "-n", house.namespace, pod)["status"]["containerStatuses"]
-    node_of(house).kill_container(statuses[0]["containerID"].partition("//")[2])
+    node_of(house).kill_container(house.container_of(pod))
 
 
 TOLD = ("gave the run up", "was told to end, and the run may not be resumed again")

@@ -40,8 +40,7 @@ def test_steps_that_lose_their_pod_their_job_or_their_memory_are_evicted_or_kill
     house.cluster.kubectl("delete", "pod", *here, names["loses_its_pod"], "--grace-period=0", "--force")
     house.cluster.kubectl("delete", "job", *here, jobs["loses_its_job"], "--wait=false")
     evict(house, names["is_evicted"])
-    container = pods["is_killed"]["status"]["containerStatuses"][0]["containerID"].partition("//")[2]
-    house.cluster.node.kill_container(container)
+    house.cluster.node.kill_container(house.container_of(names["is_killed"]))
     house.wait_for("second attempts", lambda: all(house.started(step, 2) for step in DYING))
     house.watcher.let_go()
 

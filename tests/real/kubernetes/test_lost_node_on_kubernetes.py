@@ -93,8 +93,9 @@ def test_a_step_whose_node_never_comes_back_runs_again_when_there_is_another(
     with worker_on_this_machine(house, "two_k8s") as run_id:
         house.wait_for("the first body", lambda: house.started("first"))
         first = house.pod_of(house.job_of_step("first"))
+        container = house.container_of(first["metadata"]["name"])
         with node.killed("kubelet"):
-            node.kill_container(first["status"]["containerStatuses"][0]["containerID"].partition("//")[2])
+            node.kill_container(container)
             house.wait_for("a node that is not ready", lambda: not is_ready(house, name), NODE_GRACE_S + 60)
             evict(house, first["metadata"]["name"])
             assert len(house.jobs()) == 1, "nobody knows yet whether it runs"
