@@ -57,7 +57,7 @@ for module in pkgutil.walk_packages(runplane.__path__, "runplane."):
         importlib.import_module(module.name)
     except ModuleNotFoundError as error:
         missing.add(error.name)
-import psycopg_binary, psycopg, sqlalchemy.dialects.postgresql.psycopg, sqlalchemy.dialects.sqlite
+import psycopg, psycopg_binary, sqlalchemy.dialects.postgresql.psycopg, sqlalchemy.dialects.sqlite
 files = [m.__file__ for m in list(sys.modules.values()) if "/opt/runplane/" in (getattr(m, "__file__", "") or "")]
 texts = [f for f in files if f.endswith(".py")]
 print(len([f for f in files if f.startswith("/opt/runplane/lib/archive.zip/")]), len(texts), *sorted(missing))
