@@ -121,5 +121,7 @@ def _addresses(attempt: dict[str, str]) -> list[dict[str, str]]:
     host = attempt.get("host", "")
     if not host or host.startswith(("/", "@")) or "hostaddr" in attempt:
         return [attempt]
-    found = socket.getaddrinfo(host, None, proto=socket.IPPROTO_TCP, type=socket.SOCK_STREAM)
+    # As bytes: text would be encoded by IDNA, which is loaded for that.
+    name = host.encode() if host.isascii() else host
+    found = socket.getaddrinfo(name, None, proto=socket.IPPROTO_TCP, type=socket.SOCK_STREAM)
     return [{**attempt, "hostaddr": str(address[0])} for *_, address in found]

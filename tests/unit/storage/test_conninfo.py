@@ -16,10 +16,11 @@ from runplane.storage.libpq.failures import ConnectionFailedError
 
 @pytest.fixture(autouse=True)
 def names(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two names that have addresses."""
-    known = {"one": ["10.0.0.1"], "two": ["10.0.0.2", "fd00::2"]}
+    """Names that have addresses."""
+    known = {"one": ["10.0.0.1"], "two": ["10.0.0.2", "fd00::2"], "zwölf": ["10.0.0.12"]}
 
-    def look_up(host: str, *_: object, **__: object) -> list[tuple[object, ...]]:
+    def look_up(name: str | bytes, *_: object, **__: object) -> list[tuple[object, ...]]:
+        host = name if isinstance(name, str) else name.decode()
         if host not in known:
             raise socket.gaierror(-2, "Name or service not known")
         return [(None, None, None, "", (address, 0)) for address in known[host]]
@@ -72,6 +73,10 @@ def test_each_address_of_each_host_is_tried_with_its_own_port() -> None:
         ("two", "10.0.0.2", "2", "d"),
         ("two", "fd00::2", "2", "d"),
     ]
+
+
+def test_a_name_may_have_any_letter() -> None:
+    assert [a["hostaddr"] for a in attempts({"host": "zwölf"})] == ["10.0.0.12"]
 
 
 def test_one_port_is_for_all_hosts_and_none_is_left_to_libpq() -> None:
