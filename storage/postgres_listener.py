@@ -24,9 +24,8 @@ class Listener:
     def __init__(self, channel: str) -> None:
         self._channel = channel
         self._lock = threading.Lock()
-        self._at_hand = (
-            threading.Lock()
-        )  # held while the connection is used or closed, and never while it is waited for
+        # Held while the connection is used or closed, and never while it is waited for.
+        self._at_hand = threading.Lock()
         self._connection: Connection | None = None
 
     @property

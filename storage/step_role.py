@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from .dialect import quoted
+
 GRANTS: Mapping[str, tuple[str, ...]] = {
     "schema_version": ("SELECT",),
     "schema_serves": ("SELECT",),
@@ -36,18 +38,12 @@ def grants_sql(role: str, *, schema: str = "runplane", database: str = "DATABASE
         schema: of our tables.
         database: its name.
     """
-    name, where = _quoted(role), _quoted(schema)
+    name, where = quoted(role), quoted(schema)
     lines = [
         f"CREATE ROLE {name} LOGIN;",
-        f"GRANT CONNECT ON DATABASE {_quoted(database)} TO {name};",
+        f"GRANT CONNECT ON DATABASE {quoted(database)} TO {name};",
         f"GRANT USAGE ON SCHEMA {where} TO {name};",
-        *(f"GRANT {', '.join(verbs)} ON {where}.{_quoted(table)} TO {name};" for table, verbs in GRANTS.items()),
-        *(f"GRANT USAGE ON SEQUENCE {where}.{_quoted(sequence)} TO {name};" for sequence in SEQUENCES),
+        *(f"GRANT {', '.join(verbs)} ON {where}.{quoted(table)} TO {name};" for table, verbs in GRANTS.items()),
+        *(f"GRANT USAGE ON SEQUENCE {where}.{quoted(sequence)} TO {name};" for sequence in SEQUENCES),
     ]
     return "\n".join(lines) + "\n"
-
-
-def _quoted(name: str) -> str:
-    """An identifier of SQL."""
-    doubled = name.replace('"', '""')
-    return f'"{doubled}"'
