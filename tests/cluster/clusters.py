@@ -8,12 +8,14 @@ import secrets
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from cluster.forward import Forward
 from cluster.sandbox import Sandbox, wait_for
 
+SERVICE_SECONDS = 150
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 
 
@@ -98,7 +100,10 @@ class Cluster:
         return self._forwards[port].port
 
     def name_service(self, namespace: str, name: str, port: int, target: int) -> None:
-        """Give a server at this machine's loopback a name and a port in the cluster."""
+        """Give a server at this machine's loopback a name and a port in the cluster: pods that start afterwards reach it.
+
+        Where the node is not ours to ask, they may have to try again for a second.
+        """
         metadata = {"name": name, "namespace": namespace}
         service = {"ports": [{"name": "main", "port": port, "targetPort": self.reachable(target)}]}
         slice_of_it = {
@@ -110,6 +115,28 @@ class Cluster:
             "endpoints": [{"addresses": [self.host]}],
         }
         self.apply({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": service}, slice_of_it)
+        if self.node is not None:
+            address = self.get("service", name, "-n", namespace)["spec"]["clusterIP"]
+            # After etcd was killed, who watches services asks for them again after half a minute, or after a whole one.
+            wait_for(f"the service {name} at work", partial(self.node.connects, address, port), SERVICE_SECONDS)
+            wait_for(f"the name {name} at work", partial(self.node.names, f"{name}.{namespace}"), SERVICE_SECONDS)
+
+    def wait_for_jobs(self, namespace: str, *jobs: str, seconds: float = 100) -> None:
+        """Wait until Jobs are complete, all of the namespace unless some are named.
+
+        Raises:
+            AssertionError: one is not; the message tells what became of their pods.
+        """
+        named = [f"job/{job}" for job in jobs] or ["job", "--all"]
+        wait = ("wait", "-n", namespace, "--for=condition=complete", *named, f"--timeout={seconds}s")
+        try:
+            self.kubectl(*wait, timeout_s=seconds + 10)
+        except AssertionError as error:
+            seen = self.kubectl("get", "-n", namespace, "jobs,pods,events,services,endpointslices", "-o", "wide")
+            said = self.kubectl(
+                "logs", "-n", namespace, "--all-containers", "--prefix", "-l", "job-name", "--ignore-errors"
+            )
+            raise AssertionError(f"{error}\n{seen}\n{said}") from error
 
     def close(self) -> None:
         """End what was started for this object, not the cluster."""

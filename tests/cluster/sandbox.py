@@ -13,12 +13,14 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import IO
 
+from cluster import dns
 from cluster.programs import ELSE, ClusterUnavailableError
 from cluster.settings import Settings
 
@@ -109,6 +111,16 @@ class Sandbox:
             said = (done.stderr + done.stdout).decode(errors="replace")[-2000:]
             raise RuntimeError(f"{' '.join(command)} exited with {done.returncode} in the node: {said}")
         return done.stdout.decode()
+
+    def connects(self, address: str, port: int) -> bool:
+        """Whether something in there, or behind an address of its, takes connections."""
+        ask = f"import socket; socket.create_connection(({address!r}, {port}), 1)"
+        command = self.inside([sys.executable, "-S", "-c", ask])
+        return subprocess.run(command, check=False, stdin=subprocess.DEVNULL, capture_output=True).returncode == 0
+
+    def names(self, service: str) -> bool:
+        """Whether the cluster's DNS has an address for a service, `NAME.NAMESPACE`."""
+        return dns.knows(self._settings.node_address, f"{service}.svc.cluster.local")
 
     def spawn(self, name: str, command: Sequence[str]) -> None:
         """Start a server in there, with its output in a log of that name."""

@@ -50,9 +50,7 @@ def test_a_pod_of_our_image_runs_locked_in_and_finds_what_has_a_name(
         job(namespace, "version", workflows_image, ["dagster", "--version"]),
     )
 
-    real_cluster.kubectl(
-        "wait", "-n", namespace, "--for=condition=complete", "job", "--all", "--timeout=100s", timeout_s=110
-    )
+    real_cluster.wait_for_jobs(namespace)
     seen = json.loads(real_cluster.kubectl("logs", "-n", namespace, "job/look"))
     assert (seen["uid"], seen["write"]) == (10001, "Read-only file system")
     assert (int(seen["capabilities"], 16), seen["seccomp"]) == (0, "2")
@@ -94,7 +92,5 @@ def test_a_name_of_any_registry_can_be_pulled(real_cluster: Cluster, namespace: 
 
     real_cluster.apply(pulled)
 
-    real_cluster.kubectl(
-        "wait", "-n", namespace, "--for=condition=complete", "job/pulled", "--timeout=100s", timeout_s=110
-    )
+    real_cluster.wait_for_jobs(namespace, "pulled")
     assert real_cluster.kubectl("logs", "-n", namespace, "job/pulled").startswith("runplane, version")
