@@ -83,7 +83,8 @@ def resume_run(ctx: click.Context, input_json: str | None, compressed_input_json
 @api.command("execute_step", cls=WorkerVerb, example="runplane api execute_step '{\"__class__\": ...}'")
 @click.argument("input_json", required=False, envvar=STEP_ARGS_ENV)
 @click.option("--compressed-input-json", envvar=COMPRESSED_STEP_ARGS_ENV, help=_compressed)
-def execute_step(input_json: str | None, compressed_input_json: str | None) -> None:
+@click.pass_obj
+def execute_step(by_worker: Any, input_json: str | None, compressed_input_json: str | None) -> None:
     """Execute one step of a run, or several. INPUT_JSON is an ExecuteStepArgs.
 
     A step that fails ends with 0: its outcome is in the event log.
@@ -95,7 +96,7 @@ def execute_step(input_json: str | None, compressed_input_json: str | None) -> N
         from ..workers.step import execute_step as work
 
     args = read_step_args(document)
-    outcome = _on_instance(args, lambda instance: work(instance, args))
+    outcome = _on_instance(args, lambda instance: work(instance, args, by_worker))
     _leave(outcome.code, outcome.message)
 
 

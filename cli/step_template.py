@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from ..definitions.code_loading import load_target
@@ -19,6 +20,7 @@ from ..executors.template.host import serve
 from ..executors.template.step_process import Ask, Emit, Perform
 from ..instance.instance import Instance
 from ..storage.liveness import this_process
+from ..workers.child_writes import ByWorker
 from ..workers.step_order import StepDocument
 from .api import execute_step
 
@@ -47,11 +49,11 @@ def _do_once_what_each_step_does(args: ExecuteStepArgs) -> None:
 
 
 def _execute(order: StepDocument, emit: Emit, ask: Ask) -> None:
-    """The body of the verb. It tells nothing here: what happens is written into the database."""
+    """The body of the verb. It tells nothing here: what happens is written into the database, by the worker or from here."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.environ[STEP_ARGS_ENV] = order.document
     sys.argv = ["runplane", "api", "execute_step"]
-    execute_step.main([], "runplane api execute_step")
+    execute_step.main([], "runplane api execute_step", obj=partial(ByWorker, ask, order.ref))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from ..errors import FencedError
 from ..events.event import NewEvent
 from ..events.kinds import EventKind
 from ..storage.contract import AttemptRef, Claimed
-from ..storage.journal import Journal
+from .child_writes import AttemptJournal
 
 FLUSH_S = 5.0
 OUTPUT_FLUSH_S = 0.25
@@ -27,14 +27,21 @@ class EventSink:
     """Writes the events of one attempt.
 
     Args:
-        journal: the storage; `release` closes its connection after each use.
+        journal: the storage; `release` closes its connection after each use. last: stores what is left at the end.
         run_id, ref: the attempt. claimed: its claim.
     """
 
     def __init__(
-        self, journal: Journal, run_id: str, ref: AttemptRef, claimed: Claimed, release: Callable[[], None]
+        self,
+        journal: AttemptJournal,
+        last: AttemptJournal,
+        run_id: str,
+        ref: AttemptRef,
+        claimed: Claimed,
+        release: Callable[[], None],
     ) -> None:
         self._journal = journal
+        self._last = last
         self._run_id = run_id
         self._ref = ref
         self._nonce = claimed.nonce
@@ -56,7 +63,7 @@ class EventSink:
             self._waiting.append(event)
             self._waiting_bytes += len(event.value or b"")
             if len(self._waiting) >= MOST_WAITING or self._waiting_bytes >= MOST_BYTES_WAITING:
-                self._flush()
+                self._flush(self._journal)
             if event.kind == EventKind.STEP_OUTPUT:
                 self._flush_in = OUTPUT_FLUSH_S
                 self._due.notify()
@@ -74,7 +81,7 @@ class EventSink:
             self._due.notify()
         self._thread.join()
         with self._lock:
-            self._flush()
+            self._flush(self._last)
         return not self._refused
 
     def _flush_now_and_then(self) -> None:
@@ -86,13 +93,13 @@ class EventSink:
                 if woken and self._due.wait(OUTPUT_FLUSH_S) and self._closed:
                     return
                 self._flush_in = FLUSH_S
-                self._flush()
+                self._flush(self._journal)
 
-    def _flush(self) -> None:
+    def _flush(self, journal: AttemptJournal) -> None:
         if not self._waiting or self._refused:
             return
         events, self._waiting, self._waiting_bytes = self._waiting, [], 0
         self._batch += 1
-        stored = self._journal.append_as_attempt(self._run_id, self._ref, self._nonce, self._batch, events)
+        stored = journal.append_as_attempt(self._run_id, self._ref, self._nonce, self._batch, events)
         self._refused = not stored
         self._release()

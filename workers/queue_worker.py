@@ -27,6 +27,7 @@ from ..instance.instance import Instance
 from ..storage.liveness import this_process
 from ..storage.step_queues import HeldStep, NotTaken, QueueFigures, StepQueues
 from ..storage.version import LEVEL
+from .child_writes import ChildWrites
 from .queue_hints import HintSource, Pointed
 from .queue_steps import WatchedStep, not_started, start_step
 from .rounds import Rounds
@@ -138,7 +139,8 @@ class QueueWorker:
         self._adopt_at = 0.0
         self._was_away = False
         self._beaten_at = time.monotonic()
-        self._templates = StepTemplates((instance.database.module,), say, self._wake)
+        self._writes = ChildWrites(instance.journal, self._wake)
+        self._templates = StepTemplates((instance.database.module,), self._writes, say, self._wake)
         self._steps: dict[Key, WatchedStep] = {}
         self._ended: dict[Key, Mapping[str, Any]] = {}
         self._given_back: list[Key] = []
@@ -216,6 +218,7 @@ class QueueWorker:
         self._turns.begin_one()
         happened = self._reap()
         try:
+            happened = self._writes.write_all() or happened
             self._tell_ends()
             if takes:
                 self._adopt()
@@ -399,7 +402,7 @@ class QueueWorker:
                 for step in self._steps.values():
                     step.left = True
                     step.process.end(0.0)
-            time.sleep(BUSY_S)
+            self._pause(BUSY_S)
         self._templates.close()
         self._done.set()
         self._supervisor.join(PATIENCE_S + BEAT_S)

@@ -33,6 +33,7 @@ from ..plan.compile import compile_plan
 from ..serdes.record import record
 from ..storage.contract import AttemptRef, NotClaimed, StepBrief
 from ..storage.liveness import this_process
+from .child_writes import AttemptJournal
 from .claimed_values import ClaimedValues
 from .event_sink import EventSink
 from .python_logs import log_settings_of
@@ -52,8 +53,13 @@ class StepOutcome:
     message: str = ""
 
 
-def execute_step(instance: Instance, args: ExecuteStepArgs) -> StepOutcome:
+def execute_step(
+    instance: Instance, args: ExecuteStepArgs, by_worker: Callable[[AttemptJournal], AttemptJournal] | None = None
+) -> StepOutcome:
     """Execute the steps that the document names, one after another.
+
+    Args:
+        by_worker: given what this process would write with, what it writes with before and after user code.
 
     Raises:
         NotFoundError: no such run, or a step that the plan does not have (nothing was written).
@@ -61,10 +67,11 @@ def execute_step(instance: Instance, args: ExecuteStepArgs) -> StepOutcome:
     """
     keys = args.step_keys if args.issued is not None and args.step_keys is not None else _keys_of_plan(instance, args)
     worker = this_process().worker_id
+    writes = instance.journal if by_worker is None else by_worker(instance.journal)
     job: JobDefinition | None = None
     outcome = StepOutcome(ExitCode.OK)
     for key in keys:
-        outcome, job = _execute_one(instance, args, key, worker, job)
+        outcome, job = _execute_one(instance, args, key, worker, writes, job)
         if outcome.code is not ExitCode.OK:
             break
     store_logs(instance, args.run_id)
@@ -90,10 +97,15 @@ def _keys_of_plan(instance: Instance, args: ExecuteStepArgs) -> tuple[str, ...]:
 
 
 def _execute_one(
-    instance: Instance, args: ExecuteStepArgs, key: str, worker: str, job: JobDefinition | None
+    instance: Instance,
+    args: ExecuteStepArgs,
+    key: str,
+    worker: str,
+    writes: AttemptJournal,
+    job: JobDefinition | None,
 ) -> tuple[StepOutcome, JobDefinition | None]:
     ref = AttemptRef(key, _attempt_number(args, key))
-    claimed = instance.journal.claim(args.run_id, ref, worker, _started(ref), make=args.issued is None)
+    claimed = writes.claim(args.run_id, ref, worker, _started(ref), make=args.issued is None)
     if isinstance(claimed, NotClaimed):
         return _left(ref, claimed), job
     run, planned = claimed.brief.run, claimed.brief.planned
@@ -103,7 +115,7 @@ def _execute_one(
     values = ClaimedValues(instance.journal.values, inputs, instance.disconnect, early=planned.starts_early)
     instance.disconnect()
     instance.wait_for_ever()
-    sink = EventSink(instance.journal, run.run_id, ref, claimed, instance.disconnect)
+    sink = EventSink(instance.journal, writes, run.run_id, ref, claimed, instance.disconnect)
     printed = workers.printed_events.PrintedEvents(run, sink) if args.print_serialized_events else None
     interrupts = _Interrupts(instance, run, printed.take if printed else sink.take)
     take = interrupts.take

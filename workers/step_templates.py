@@ -1,6 +1,6 @@
 """Processes of steps that are forked from one that has imported their code: a template for each code pointer (``executors/template``).
 
-What is forked does what ``api execute_step`` does, with connections of its own. Where the import leaves something that does not survive a
+What is forked does what ``api execute_step`` does; its worker writes for it what it can (``child_writes``). Where the import leaves something that does not survive a
 fork, or fails, the step's process is started anew.
 """
 
@@ -21,6 +21,7 @@ from ..executors.processes.contract import End, Job, ProcessSettings
 from ..executors.processes.ends import exit_code
 from ..executors.processes.step_processes import StepProcesses
 from ..storage.contract import AttemptRef
+from .child_writes import ChildWrites, ref_of_order
 from .queue_steps import NewProcess, ended_with, not_started
 from .step_order import StepDocument
 
@@ -104,13 +105,14 @@ class StepTemplates:
     """The templates of a worker. Used by one thread.
 
     Args:
-        modules: of the database that steps use.
+        modules: of the database that steps use. writes: what they have written for them.
         say: told what a person should know; called from any thread.
         wake: called from any thread when a step has ended.
     """
 
-    def __init__(self, modules: Sequence[str], say: Say, wake: Callable[[], None]) -> None:
+    def __init__(self, modules: Sequence[str], writes: ChildWrites, say: Say, wake: Callable[[], None]) -> None:
         self._modules = (*MODULES, *modules)
+        self._writes = writes
         self._say = say
         self._wake = wake
         self._templates: dict[tuple[str, str], _Template] = {}
@@ -127,7 +129,7 @@ class StepTemplates:
         template = self._template(python, args)
         if template is None:
             return None
-        order = StepDocument(AttemptRef(f"{args.run_id} {ref.step}", ref.n), to_text(args))
+        order = StepDocument(ref_of_order(args.run_id, ref), to_text(args))
         return template.start(order, lambda: NewProcess.of_step(python, args))
 
     def tidy(self) -> None:
@@ -154,7 +156,7 @@ class StepTemplates:
                 if not idle:
                     return None
                 self._end(min(idle, key=lambda one: self._templates[one].used_at))
-            self._templates[key] = _Template(python, args, self._modules, self._say, self._wake)
+            self._templates[key] = _Template(python, args, self._modules, self._writes, self._say, self._wake)
         return self._templates[key]
 
     def _end(self, key: tuple[str, str]) -> None:
@@ -168,6 +170,7 @@ class _Template:
     python: str
     first: ExecuteStepArgs  # it is started for this one
     modules: tuple[str, ...]
+    writes: ChildWrites
     say: Say
     wake: Callable[[], None]
     steps: dict[AttemptRef, ForkedStep] = field(default_factory=dict)
@@ -224,7 +227,8 @@ class _Template:
         )
 
     def wants(self, ref: AttemptRef, kind: str, details: Any, answer: Callable[[bytes | None], None]) -> None:
-        """Steps of queues ask the database."""
+        """The worker writes for it. What it reads it asks the database for."""
+        self.writes.want(ref, kind, details, answer)
 
     def failed(self, error: BaseException) -> None:
         self.has_failed = True

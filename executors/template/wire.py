@@ -84,12 +84,17 @@ def told(name: str, *details: Any) -> bytes:
 
 def told_event(event: NewEvent) -> bytes:
     """An event on its way to the coordinator."""
+    return told("event", *event_details(event))
+
+
+def event_details(event: NewEvent) -> tuple[Any, ...]:
+    """An event as JSON can hold it."""
     value = None if event.value is None else base64.b64encode(event.value).decode()
-    return told("event", *event[:5], value)
+    return (*event[:5], value)
 
 
 def read_event(details: Sequence[Any]) -> NewEvent:
-    """The reverse of ``told_event``, after its name."""
+    """The reverse of ``event_details``."""
     kind, step, n, body, written_at, value = details
     return NewEvent(kind, step, n, body, written_at, None if value is None else base64.b64decode(value))
 

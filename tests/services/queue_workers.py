@@ -124,6 +124,17 @@ def lock_held():
     takes_no_time()
 
 
+@op(tags={QUEUE: "work"})
+def says_much(context):
+    for number in range(300):
+        context.log.info(str(number))
+
+
+@job(executor_def=ON)
+def one_that_says_much():
+    says_much()
+
+
 @job(executor_def=ON)
 def one():
     takes_no_time()

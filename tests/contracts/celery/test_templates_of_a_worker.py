@@ -12,8 +12,10 @@ import pytest
 from runplane.errors.exit_codes import ExitCode
 from runplane.events.origin import FileCodePointer, JobOrigin, RepositoryOrigin
 from runplane.events.requests import ExecuteStepArgs
+from runplane.instance.instance import Instance
 from runplane.storage.contract import AttemptRef
 from runplane.workers import step_templates
+from runplane.workers.child_writes import ChildWrites
 from runplane.workers.step_templates import ForkedStep, StepTemplates
 
 END_S = 60.0
@@ -27,9 +29,10 @@ def said() -> list[str]:
 
 @pytest.fixture
 def templates(said: list[str]) -> Iterator[StepTemplates]:
-    made = StepTemplates((), said.append, lambda: None)
-    yield made
-    made.close()
+    with Instance.ephemeral() as instance:
+        made = StepTemplates((), ChildWrites(instance.journal, lambda: None), said.append, lambda: None)
+        yield made
+        made.close()
 
 
 def args_of(folder: Path, name: str, text: str = "") -> ExecuteStepArgs:

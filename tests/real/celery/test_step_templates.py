@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
 
 from runplane.events.kinds import EventKind as K
 from runplane.events.status import RunStatus
 from services.queue_workers import QueueSystem
+from services.system import postgres_yaml
 
 END_S = 120.0
+MakeQueues = Callable[..., QueueSystem]
 
 
 def test_code_is_imported_once_for_the_steps_of_all_runs(queues: QueueSystem) -> None:
@@ -25,6 +31,43 @@ def test_code_is_imported_once_for_the_steps_of_all_runs(queues: QueueSystem) ->
     assert {body["imported_in"] for body in bodies} == {template.pid}
     assert {body["had_driver"] for body in bodies} == {True}, "no step imports the database's driver"
     assert len({body["pid"] for body in bodies}) == 8
+
+
+def test_steps_that_write_little_log_in_to_no_database(make_queues: MakeQueues, postgres_url: str) -> None:
+    queues = make_queues("database", yaml=postgres_yaml(postgres_url), nap_s=0.0)
+    queues.queue_worker("-q", "work", "-c", "2")
+    jobs = ("one", "four", "one_that_says_much")
+    for job in jobs:
+        succeeds(queues, job)  # its template is made, which reads a step once
+
+    with psycopg.connect(postgres_url, autocommit=True) as asking:
+        of_one_step, of_four_steps, of_one_that_says_much = (logins_of(queues, job, asking) for job in jobs)
+
+    assert of_four_steps == of_one_step
+    assert of_one_that_says_much == of_one_step + 1
+
+
+def logins_of(queues: QueueSystem, job: str, asking: psycopg.Connection) -> int:
+    """How many sessions begin in the database while a run comes to its end. Each is counted when it has ended."""
+
+    def asked(sql: str) -> Any:
+        return asking.execute(sql).fetchone()[0]  # type: ignore[index]  # one row
+
+    sessions = "SELECT sessions FROM pg_stat_database WHERE datname = current_database()"
+    since, before = asked("SELECT now()::text"), asked(sessions)
+    succeeds(queues, job)
+    of_the_run = (
+        f"SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND backend_start > '{since}'"
+    )
+    queues.wait_for("the end of its sessions", lambda: asked(of_the_run) == 0, END_S)
+    return int(asked(sessions) - before)
+
+
+def succeeds(queues: QueueSystem, job: str) -> None:
+    run_id = queues.create(job)
+    assert queues.run_to_end(run_id, END_S) == 0
+    assert queues.status(run_id) is RunStatus.SUCCESS, queues.story(run_id)
+    queues.check(run_id)
 
 
 def test_where_an_import_leaves_a_thread_each_step_is_started_anew(queues: QueueSystem) -> None:

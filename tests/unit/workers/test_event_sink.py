@@ -29,7 +29,7 @@ class Stored:
 
 def test_a_step_that_writes_much_stores_it_on_the_way() -> None:
     journal = Stored()
-    sink = EventSink(journal, "r", REF, CLAIMED, lambda: None)  # type: ignore[arg-type]
+    sink = EventSink(journal, journal, "r", REF, CLAIMED, lambda: None)
 
     for i in range(3 * MOST_WAITING):
         sink.take(NewEvent(EventKind.LOG, "a", 1, {"i": i}, time.time()))
