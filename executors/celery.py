@@ -9,7 +9,7 @@ from ..celery_app.settings import CelerySettings, celery_settings
 from ..errors import RunplaneError
 from ..storage.step_queues import StepQueues
 from .contract import RunnerSignal
-from .queue_runner import Processes, QueueRunner, publisher_class
+from .queue_runner import Processes, QueueRunner, publisher_maker
 from .settings import DriverSettings, ExecutorContext, driver_settings
 
 
@@ -19,8 +19,7 @@ class CeleryExecutor:
     def __init__(self, settings: DriverSettings, context: ExecutorContext, celery: CelerySettings) -> None:
         self.settings = settings
         self._context = context
-        self._celery = celery
-        self._publishes = publisher_class(celery, where="celery_executor")
+        self._make_publisher = publisher_maker(celery, where="celery_executor")
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], context: ExecutorContext) -> CeleryExecutor:
@@ -46,7 +45,5 @@ class CeleryExecutor:
         """See ``Executor``."""
         instance = self._context.instance
         queues = StepQueues(instance.database, ttl_s=instance.lease_ttl_s)
-        publisher = None
-        if self._publishes is not None:
-            publisher = self._publishes(self._celery, queues, instance.instance_id, report)
+        publisher = self._make_publisher(queues, instance.instance_id, report)
         return QueueRunner(report, self._context, queues, publisher, Processes(), ttl_s=instance.lease_ttl_s)

@@ -19,7 +19,7 @@ from ..storage.contract import AttemptRef
 from ..storage.step_queues import QueuedStep, StepQueues
 from .contract import RunnerSignal, StepOrder, engine_event
 from .k8s_step_jobs import StepJobs
-from .queue_runner import POD, QueueRunner, publisher_class
+from .queue_runner import POD, QueueRunner, publisher_maker
 from .settings import DriverSettings, ExecutorContext, driver_settings
 from .step_jobs_executor import StepJobsExecutor
 
@@ -83,9 +83,8 @@ class CeleryK8sJobExecutor(StepJobsExecutor):
         self, settings: DriverSettings, context: ExecutorContext, celery: CelerySettings, config: Mapping[str, Any]
     ) -> None:
         super().__init__(settings, context, config, shape=CELERY_EXECUTOR, make=celery_step_job)
-        self._celery = celery
         self._config = config
-        self._publishes = publisher_class(celery, where="celery_k8s_job_executor")
+        self._make_publisher = publisher_maker(celery, where="celery_k8s_job_executor")
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], context: ExecutorContext) -> CeleryK8sJobExecutor:
@@ -118,9 +117,7 @@ class CeleryK8sJobExecutor(StepJobsExecutor):
         """See ``Executor``."""
         instance = self._context.instance
         queues = StepQueues(instance.database, ttl_s=instance.lease_ttl_s)
-        publisher = None
-        if self._publishes is not None:
-            publisher = self._publishes(self._celery, queues, instance.instance_id, report)
+        publisher = self._make_publisher(queues, instance.instance_id, report)
         kind = Pods(self._jobs, self._config)
         remarks = [engine_event(warning) for warning in self.sample().warnings]
         return QueueRunner(report, self._context, queues, publisher, kind, remarks=remarks, ttl_s=instance.lease_ttl_s)

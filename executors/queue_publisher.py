@@ -37,7 +37,7 @@ class _Sent:
 
 
 class Publisher:
-    """See ``PublishesHints``. Loaded by ``publisher_class``.
+    """See ``PublishesHints``. Loaded by ``publisher_maker``.
 
     Args:
         settings: the broker. queues: whose attempts are announced. instance: id of the instance.

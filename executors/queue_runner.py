@@ -91,14 +91,20 @@ class PublishesHints(Protocol):
         """Send nothing any more."""
 
 
-def publisher_class(settings: CelerySettings, *, where: str) -> type[Any] | None:
-    """The class of what tells workers where to look; None where there is no broker: they look by themselves, and kombu is not loaded, an eighth
-    of all that such a run's process does.
+MakePublisher = Callable[[StepQueues, str, Callable[[RunnerSignal], None]], PublishesHints | None]
+
+
+def publisher_maker(settings: CelerySettings, *, where: str) -> MakePublisher:
+    """What makes a publisher, given the queues, the instance's id and who is told of the broker. It makes none where there is no broker: workers
+    look by themselves, and kombu is not loaded, an eighth of all that such a run's process does.
 
     Raises:
         NotFoundError: kombu is not installed.
     """
-    return None if settings.uses_database else load_class(_PUBLISHER, where=where)
+    if settings.uses_database:
+        return lambda _queues, _instance, _report: None
+    publisher = load_class(_PUBLISHER, where=where)
+    return lambda queues, instance, report: publisher(settings, queues, instance, report)
 
 
 _PUBLISHER = ClassPointer(f"{__package__}.queue_publisher", "Publisher", {})

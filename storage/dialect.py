@@ -75,7 +75,6 @@ SQLITE = Dialect("sqlite", "", "now_s()", "max", "", True, "0", "0")
 
 def postgresql(schema: str) -> Dialect:
     """The dialect of a Postgres database whose tables stand in `schema`."""
-    channel = schema.replace("'", "''")
     return Dialect(
         "postgresql",
         f"{quoted(schema)}.",
@@ -83,14 +82,19 @@ def postgresql(schema: str) -> Dialect:
         "greatest",
         " FOR UPDATE",
         False,
-        f"pg_notify('{channel}', :run)",
-        f"pg_notify('{queue_channel(channel)}', q.queue)",
+        f"pg_notify({literal(schema)}, :run)",
+        f"pg_notify({literal(queue_channel(schema))}, q.queue)",
     )
 
 
 def quoted(name: str) -> str:
     """A name as Postgres takes it, whatever is in it."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A text as Postgres takes it, whatever is in it."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def queue_channel(schema: str) -> str:

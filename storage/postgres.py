@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import RunplaneError, StorageUnavailableError
-from .dialect import Dialect, Outcome, Statement, postgresql, queue_channel, quoted
+from .dialect import Dialect, Outcome, Statement, literal, postgresql, queue_channel, quoted
 from .libpq import failures
 from .libpq.answers import Answer
 from .libpq.connection import Connection, connect
@@ -264,14 +264,10 @@ def _make_schema(connection: Connection, schema: str, where: str, *, autocreate:
 
     table = f"{quoted(schema)}.schema_version"
     run("BEGIN")
-    run(f"SELECT pg_advisory_xact_lock(hashtextextended({_literal('runplane schema ' + schema)}, 0))")
-    (found,) = run(f"SELECT to_regclass({_literal(table)})")
+    run(f"SELECT pg_advisory_xact_lock(hashtextextended({literal('runplane schema ' + schema)}, 0))")
+    (found,) = run(f"SELECT to_regclass({literal(table)})")
     if found.rows == [(None,)]:
         run(f"CREATE SCHEMA IF NOT EXISTS {quoted(schema)}")
         run(f"SET LOCAL search_path TO {quoted(schema)}")
         run(ddl("postgresql"))
     run("COMMIT")
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -185,7 +185,7 @@ class System:
 
     def events(self, run_id: str) -> list[Event]:
         """All its events."""
-        return self.instance.tail(run_id, 0, 1_000_000)
+        return self.instance.tail(run_id, 0, 2_000_000)
 
     def kinds(self, run_id: str) -> Counter[str]:
         """How many events of each kind."""
