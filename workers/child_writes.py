@@ -21,7 +21,7 @@ from ..storage.contract import AttemptRef, Claimed, NotClaimed
 CLAIM, APPEND = "claim", "append"
 MOST_EVENTS = 200
 MOST_BYTES = 64 * 1024
-"""Of values. More than this would keep the worker's other steps waiting."""
+"""Of values and bodies. More than this would keep the worker's other steps waiting."""
 Answer = Callable[[bytes | None], None]
 
 
@@ -67,8 +67,7 @@ class ByWorker:
         self, run_id: str, ref: AttemptRef, nonce: str, batch: int, events: Sequence[NewEvent]
     ) -> bool:
         """See ``Journal``. What the worker may have stored is stored once: it is the same batch."""
-        is_small = len(events) <= MOST_EVENTS and sum(len(e.value or b"") for e in events) <= MOST_BYTES
-        if is_small and ref_of_order(run_id, ref) == self._order:
+        if _are_small(events) and ref_of_order(run_id, ref) == self._order:
             answer = self._answer(APPEND, nonce, batch, [event_details(event) for event in events])
             if answer is not None:
                 is_stored: bool = pickle.loads(answer)  # noqa: S301 - from our own worker
@@ -79,6 +78,10 @@ class ByWorker:
         with suppress(ConnectionError):  # user code closed what it found open
             return self._ask(kind, details)
         return None
+
+
+def _are_small(events: Sequence[NewEvent]) -> bool:
+    return len(events) <= MOST_EVENTS and sum(len(e.value or b"") + len(repr(e.body)) for e in events) <= MOST_BYTES
 
 
 class _Wanted(NamedTuple):
@@ -109,17 +112,17 @@ class ChildWrites:
         self._wake()
 
     def write_all(self) -> bool:
-        """Write what is wanted, and answer; whether there was anything.
+        """Write what is wanted now, and answer; whether there was anything.
 
         Raises:
             StorageUnavailableError: the rest waits for another call.
         """
-        happened = bool(self._wanted)
-        while self._wanted:
+        count = len(self._wanted)
+        for _ in range(count):
             first = self._wanted[0]
             first.answer(self._written(first))
             self._wanted.popleft()
-        return happened
+        return count > 0
 
     def _written(self, wanted: _Wanted) -> bytes | None:
         """The answer; None: the step is to write it itself, and so to hear what is wrong with it."""

@@ -1,7 +1,7 @@
 """Processes of steps that are forked from one that has imported their code: a template for each code pointer (``executors/template``).
 
-What is forked does what ``api execute_step`` does; its worker writes for it what it can (``child_writes``). Where the import leaves something that does not survive a
-fork, or fails, the step's process is started anew.
+What is forked does what ``api execute_step`` does; its worker writes for it what it can (``child_writes``). Where the import leaves something
+that does not survive a fork, or fails, the step's process is started anew.
 """
 
 from __future__ import annotations

@@ -15,7 +15,8 @@ from typing import Any
 from cluster.forward import Forward
 from cluster.sandbox import Sandbox, wait_for
 
-SERVICE_SECONDS = 150
+RECOVERY_SECONDS = 150
+"""After etcd was killed, who watches the API server asks it again after half a minute, or after a whole one, or two."""
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 
 
@@ -86,7 +87,7 @@ class Cluster:
         metadata = {"name": name, "labels": dict(RESTRICTED if labels is None else labels)}
         self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
         account = ("get", "serviceaccount", "default", "-n", name, "--ignore-not-found")
-        wait_for(f"the service account of {name}", lambda: self.kubectl(*account), 30)
+        wait_for(f"the service account of {name}", lambda: self.kubectl(*account), RECOVERY_SECONDS)
         return name
 
     def drop_namespace(self, name: str) -> None:
@@ -117,9 +118,8 @@ class Cluster:
         self.apply({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": service}, slice_of_it)
         if self.node is not None:
             address = self.get("service", name, "-n", namespace)["spec"]["clusterIP"]
-            # After etcd was killed, who watches services asks for them again after half a minute, or after a whole one.
-            wait_for(f"the service {name} at work", partial(self.node.connects, address, port), SERVICE_SECONDS)
-            wait_for(f"the name {name} at work", partial(self.node.names, f"{name}.{namespace}"), SERVICE_SECONDS)
+            wait_for(f"the service {name} at work", partial(self.node.connects, address, port), RECOVERY_SECONDS)
+            wait_for(f"the name {name} at work", partial(self.node.names, f"{name}.{namespace}"), RECOVERY_SECONDS)
 
     def wait_for_jobs(self, namespace: str, *jobs: str, seconds: float = 100) -> None:
         """Wait until Jobs are complete, all of the namespace unless some are named.

@@ -123,10 +123,11 @@ def test_what_the_worker_can_not_write_the_step_writes_itself_and_hears_why() ->
 
 
 LARGE = [OUTPUT._replace(value=bytes(MOST_BYTES + 1))]
+WORDY = [OUTPUT._replace(body={"text": "x" * MOST_BYTES})]
 MANY = [STARTED] * (MOST_EVENTS + 1)
 
 
-@pytest.mark.parametrize("events", [LARGE, MANY])
+@pytest.mark.parametrize("events", [LARGE, WORDY, MANY])
 def test_what_would_keep_others_waiting_the_step_stores_itself(events: list[NewEvent]) -> None:
     talk = Talk(Kept())
 
