@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import secrets
-import socket
 import time
 from collections.abc import Callable
 from functools import lru_cache
@@ -33,7 +32,8 @@ def host_name() -> str:
     """
     found = re.fullmatch(r"pid:\[(\d+)\]", _link("/proc/self/ns/pid"))
     inside = found is not None and int(found.group(1)) != _FIRST_PID_NAMESPACE
-    return f"{socket.gethostname()} (pid namespace {found.group(1)})" if found and inside else socket.gethostname()
+    name = os.uname().nodename
+    return f"{name} (pid namespace {found.group(1)})" if found and inside else name
 
 
 def _link(path: str) -> str:

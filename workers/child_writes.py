@@ -10,33 +10,20 @@ import pickle
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from ..errors import StorageUnavailableError
 from ..events.event import NewEvent
 from ..executors.template.step_process import Ask
 from ..executors.template.wire import event_details, read_event
 from ..storage.contract import AttemptRef, Claimed, NotClaimed
+from .attempt_journal import AttemptJournal
 
 CLAIM, APPEND = "claim", "append"
 MOST_EVENTS = 200
 MOST_BYTES = 64 * 1024
 """Of values and bodies. More than this would keep the worker's other steps waiting."""
 Answer = Callable[[bytes | None], None]
-
-
-class AttemptJournal(Protocol):
-    """Where one attempt is claimed and written: ``Journal``, or ``ByWorker``."""
-
-    def claim(
-        self, run_id: str, ref: AttemptRef, worker: str, event: NewEvent, *, make: bool = False
-    ) -> Claimed | NotClaimed:
-        """See ``Journal``."""
-
-    def append_as_attempt(
-        self, run_id: str, ref: AttemptRef, nonce: str, batch: int, events: Sequence[NewEvent]
-    ) -> bool:
-        """See ``Journal``."""
 
 
 class ByWorker:

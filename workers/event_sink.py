@@ -13,7 +13,7 @@ from ..errors import FencedError
 from ..events.event import NewEvent
 from ..events.kinds import EventKind
 from ..storage.contract import AttemptRef, Claimed
-from .child_writes import AttemptJournal
+from .attempt_journal import AttemptJournal
 
 FLUSH_S = 5.0
 OUTPUT_FLUSH_S = 0.25

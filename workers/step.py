@@ -33,7 +33,7 @@ from ..plan.compile import compile_plan
 from ..serdes.record import record
 from ..storage.contract import AttemptRef, NotClaimed, StepBrief
 from ..storage.liveness import this_process
-from .child_writes import AttemptJournal
+from .attempt_journal import AttemptJournal
 from .claimed_values import ClaimedValues
 from .event_sink import EventSink
 from .python_logs import log_settings_of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib import resources
+from pathlib import Path
 
 SCHEMA_VERSION = "0009"
 """The newest migration, which the printed DDL equals."""
@@ -12,4 +12,4 @@ OLDEST_SERVED = "0001"
 
 def ddl(dialect: str) -> str:
     """The statements that make a new database: ``sqlite`` or ``postgresql``."""
-    return resources.files(__package__).joinpath(f"{dialect}.sql").read_text(encoding="utf-8")
+    return Path(__file__).with_name(f"{dialect}.sql").read_text(encoding="utf-8")
