@@ -6,7 +6,7 @@ import os
 import sys
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -68,7 +68,7 @@ class Verb(Example):
             click.echo(click.style("Error: ", fg="red") + str(error), err=True)
             ctx.exit(error.code if isinstance(error, Refusal) else ExitCode.BAD_INPUT)
         except KeyboardInterrupt:
-            ctx.exit(ExitCode.INTERRUPTED)
+            _end_interrupted(ctx)
 
 
 class WorkerVerb(Example):
@@ -85,12 +85,19 @@ class WorkerVerb(Example):
         except ToldToLeave:
             ctx.exit(ExitCode.TERMINATED)
         except KeyboardInterrupt:
-            ctx.exit(ExitCode.INTERRUPTED)
+            _end_interrupted(ctx)
         except (click.exceptions.Exit, click.ClickException, click.Abort):
             raise
         except Exception as error:  # noqa: BLE001 - a worker's fault is said in a sentence
             click.echo(_fault(error), err=True)
             ctx.exit(ExitCode.FAILED)
+
+
+def _end_interrupted(ctx: click.Context) -> NoReturn:
+    # Python ends by SIGINT, whatever the code, when the interrupt came out of a text that was executed: each dataclass and named tuple executes one.
+    # It forgets that when it executes another.
+    exec("")  # noqa: S102
+    ctx.exit(ExitCode.INTERRUPTED)
 
 
 def _fault(error: Exception) -> str:
