@@ -75,6 +75,7 @@ class InProcessRunner:
         limit = TimeLimit(order.step.timeout_s)
         written = _Written(self._report, order, self._pump, limit)
         self._running = order.ref
+        was_interrupted = False
         try:
             if self._interrupted:
                 raise DagsterExecutionInterruptedError
@@ -82,15 +83,18 @@ class InProcessRunner:
             with limit:
                 perform_step(self._request(order), written.take)
         except DagsterExecutionInterruptedError:
-            if not limit.passed:
-                self._report(StepGone(order.ref, FailureCause.CANCELED, "it was interrupted before user code began"))
+            was_interrupted = True
         finally:
             self._running = None
             self._interrupts.end()
             written.flush()
-        if limit.passed and not written.has_outcome:
+        if written.has_outcome:
+            return
+        if limit.passed:
             evidence = f"it took longer than its time limit of {order.step.timeout_s:g} seconds"
             self._report(StepGone(order.ref, FailureCause.TIMED_OUT, evidence))
+        elif was_interrupted:
+            self._report(StepGone(order.ref, FailureCause.CANCELED, "it was interrupted while no user code ran"))
 
     def stop(self, ref: AttemptRef, grace_s: float, cause: FailureCause) -> None:
         """Nothing to do: when the driver can ask, no attempt runs."""
