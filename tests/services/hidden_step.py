@@ -13,6 +13,7 @@ from runplane.cli import step_template
 from runplane.executors.template.host import serve
 from runplane.executors.template.step_process import Ask, Emit, Perform
 from runplane.testing.crashing import STEP_CRASH_ENV
+from runplane.workers import event_sink
 from runplane.workers.step_order import StepDocument
 
 VARIABLES_ENV, SESSIONS_ENV = "HIDDEN_WORKER_VARIABLES", "HIDDEN_WORKER_SESSIONS"
@@ -37,6 +38,8 @@ def load(argument: Any) -> Perform:
 
 def dying(ask: Ask, at: int) -> Ask:
     """Asks as a step does whose worker writes for it, and dies (SIGKILL) before the k-th answer is asked for (2 * k - 1) or when it has come (2 * k)."""
+    # On a slow machine the thread that sends an output soon would send the outcome with it, and leave nothing to ask for.
+    event_sink.OUTPUT_FLUSH_S = event_sink.FLUSH_S
     points = itertools.count(1)
 
     def die_if_it_is_time() -> None:
