@@ -148,7 +148,9 @@ class FakeCluster:
         return self.store.all("pods")[0]
 
     def pod_of(self, name: str) -> FakePod:
-        """The handle of a pod by its name, or by the name of its Job (the newest)."""
+        """The handle of a pod by its name, or by the name of its Job (the newest), once its program has started."""
+        stored = [pod["metadata"]["uid"] for pod in self.all_pods() if _is_called(name, pod["metadata"])]
+        self.wait_for(f"the start of the pod of {name}", lambda: self._pods.keys() >= set(stored))
         for pod, _ in reversed(list(self._pods.values())):
             if name in (pod.name, pod.labels.get("job-name")):
                 return pod
@@ -211,9 +213,12 @@ class FakeCluster:
             return
         if uid not in self._pods:
             handle = FakePod(self.store, self.api, pod, self._after)
-            self._pods[uid] = (handle, self.program(handle))
-            if "deletionTimestamp" not in meta:
-                self._pods[uid][1].start(handle)
+            program = self.program(handle)
+            try:
+                if "deletionTimestamp" not in meta:
+                    program.start(handle)
+            finally:
+                self._pods[uid] = (handle, program)
             return
         if "deletionTimestamp" not in meta:
             return
@@ -251,6 +256,10 @@ class FakeCluster:
             self.api.begin_deletion("pods", namespace, name, None)
         else:
             self.store.remove(resource, namespace, name)
+
+
+def _is_called(name: str, meta: Json) -> bool:
+    return name in (meta["name"], (meta.get("labels") or {}).get("job-name"))
 
 
 def _named(kind: str, name: str) -> Json:

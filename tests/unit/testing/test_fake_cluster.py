@@ -5,8 +5,10 @@ from __future__ import annotations
 import http.client
 import json
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +89,29 @@ def test_a_job_gets_a_pod_and_is_complete_when_the_pod_has_ended(cluster: FakeCl
     assert pod["metadata"]["labels"]["job-name"] == "j"
     assert client.conditions() == ["SuccessCriteriaMet", "Complete"]
     assert client.ask("GET", f"{JOBS}/j")[1]["status"]["succeeded"] == 1
+
+
+def test_the_handle_of_a_pod_that_is_stored_is_waited_for_until_its_program_has_started(
+    cluster: FakeCluster, client: Client
+) -> None:
+    starting, go_on = threading.Event(), threading.Event()
+    cluster.program = lambda pod: Script(lambda p: (starting.set(), go_on.wait(), runs(p)))
+    client.job()
+    assert starting.wait(20)
+
+    with ThreadPoolExecutor(1) as asker:
+        asked = asker.submit(cluster.pod_of, "j")
+        too_early = wait([asked], 0.1).done
+        go_on.set()
+
+    assert too_early == set()
+    assert asked.result(20).name == cluster.all_pods()[0]["metadata"]["name"]
+    assert cluster.all_pods()[0]["status"]["phase"] == "Running"
+
+
+def test_a_pod_that_nobody_made_has_no_handle(cluster: FakeCluster) -> None:
+    with pytest.raises(KeyError):
+        cluster.pod_of("j")
 
 
 def test_a_deleted_pod_counts_as_failed_while_it_runs_and_failed_comes_after_it(
