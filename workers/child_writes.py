@@ -18,6 +18,7 @@ from ..executors.template.step_process import Ask
 from ..executors.template.wire import event_details, read_event
 from ..storage.contract import AttemptRef, Claimed, NotClaimed
 from .attempt_journal import AttemptJournal
+from .step_order import attempt_of_order, ref_of_order
 
 CLAIM, APPEND = "claim", "append"
 MOST_EVENTS = 200
@@ -94,8 +95,7 @@ class ChildWrites:
 
     def want(self, order: AttemptRef, kind: str, details: Any, answer: Answer) -> None:
         """See ``executors.processes.contract.Listener.wants``."""
-        run_id, _, step = order.step.partition(" ")
-        self._wanted.append(_Wanted(run_id, AttemptRef(step, order.n), kind, details, answer))
+        self._wanted.append(_Wanted(*attempt_of_order(order), kind, details, answer))
         self._wake()
 
     def write_all(self) -> bool:
@@ -129,8 +129,3 @@ class ChildWrites:
             written = [read_event(event) for event in events]
             return self._journal.append_as_attempt(wanted.run_id, wanted.ref, str(nonce), int(batch), written)
         raise ValueError(f"a step wants {wanted.kind!r} of its worker")
-
-
-def ref_of_order(run_id: str, ref: AttemptRef) -> AttemptRef:
-    """An attempt as a template knows it, which serves many runs."""
-    return AttemptRef(f"{run_id} {ref.step}", ref.n)

@@ -17,3 +17,14 @@ class StepDocument:
 
     ref: AttemptRef
     document: str
+
+
+def ref_of_order(run_id: str, ref: AttemptRef) -> AttemptRef:
+    """An attempt as a template knows it, which serves many runs."""
+    return AttemptRef(f"{run_id} {ref.step}", ref.n)
+
+
+def attempt_of_order(order: AttemptRef) -> tuple[str, AttemptRef]:
+    """The run's id and the attempt that ``ref_of_order`` was made of."""
+    run_id, _, step = order.step.partition(" ")
+    return run_id, AttemptRef(step, order.n)

@@ -21,9 +21,9 @@ from ..executors.processes.contract import End, Job, ProcessSettings
 from ..executors.processes.ends import exit_code
 from ..executors.processes.step_processes import StepProcesses
 from ..storage.contract import AttemptRef
-from .child_writes import ChildWrites, ref_of_order
+from .child_writes import ChildWrites
 from .queue_steps import NewProcess, ended_with, not_started
-from .step_order import StepDocument
+from .step_order import StepDocument, ref_of_order
 
 PROGRAM = "runplane.cli.step_template"
 MODULES = (

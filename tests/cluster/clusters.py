@@ -17,6 +17,8 @@ from cluster.sandbox import Sandbox, wait_for
 
 RECOVERY_SECONDS = 150
 """After etcd was killed, who watches the API server asks it again after half a minute, or after a whole one, or two."""
+COMPLETE_SECONDS = 100
+"""For a Job whose pod pulls an image and ends at once, beside the other suites."""
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 
 
@@ -121,16 +123,16 @@ class Cluster:
             wait_for(f"the service {name} at work", partial(self.node.connects, address, port), RECOVERY_SECONDS)
             wait_for(f"the name {name} at work", partial(self.node.names, f"{name}.{namespace}"), RECOVERY_SECONDS)
 
-    def wait_for_jobs(self, namespace: str, *jobs: str, seconds: float = 100) -> None:
+    def wait_for_jobs(self, namespace: str, *jobs: str) -> None:
         """Wait until Jobs are complete, all of the namespace unless some are named.
 
         Raises:
             AssertionError: one is not; the message tells what became of their pods.
         """
         named = [f"job/{job}" for job in jobs] or ["job", "--all"]
-        wait = ("wait", "-n", namespace, "--for=condition=complete", *named, f"--timeout={seconds}s")
+        wait = ("wait", "-n", namespace, "--for=condition=complete", *named, f"--timeout={COMPLETE_SECONDS}s")
         try:
-            self.kubectl(*wait, timeout_s=seconds + 10)
+            self.kubectl(*wait, timeout_s=COMPLETE_SECONDS + 10)
         except AssertionError as error:
             seen = self.kubectl("get", "-n", namespace, "jobs,pods,events,services,endpointslices", "-o", "wide")
             said = self.kubectl(

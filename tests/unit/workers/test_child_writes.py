@@ -13,7 +13,8 @@ from runplane.events.kinds import EventKind
 from runplane.events.run import Run
 from runplane.serdes.record import record
 from runplane.storage.contract import AttemptRef, Claimed, NotClaimed, StepBrief
-from runplane.workers.child_writes import APPEND, CLAIM, MOST_BYTES, MOST_EVENTS, ByWorker, ChildWrites, ref_of_order
+from runplane.workers.child_writes import APPEND, CLAIM, MOST_BYTES, MOST_EVENTS, ByWorker, ChildWrites
+from runplane.workers.step_order import ref_of_order
 
 RUN_ID = "0f2f65e4-6f5c-4c33-9f43-0d1d5a2b7c11"
 REF = AttemptRef("a_step", 2)
