@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -63,6 +64,7 @@ class DaemonHouse:
         self.me = Owner("me", "here", "boot", 1, 1)
         self.coordinator = QueuedRunCoordinator(self.instance.journal, self.instance.runs)
         self.rings = 0
+        self._ringing = threading.Lock()
         self._leases: dict[str, Lease] = {}
 
     def lease(self, name: str) -> Lease:
@@ -77,7 +79,8 @@ class DaemonHouse:
         return loop.run_once(LoopContext(self.instance, self.me, lease, lambda: False, self._ring))
 
     def _ring(self) -> None:
-        self.rings += 1
+        with self._ringing:
+            self.rings += 1
 
     def submit(self, plan: PlanSnapshot | None = None, **tags: str) -> str:
         run = Run(run_id=str(uuid.uuid4()), job_name="job", tags={k.replace("__", "/"): v for k, v in tags.items()})
