@@ -74,8 +74,9 @@ def files(tmp_path: Path) -> Iterator[SmallDisk]:
 
 @pytest.fixture
 def whole_home(tmp_path: Path) -> Iterator[SmallDisk]:
-    """The disk for the whole home, with the database."""
-    with mounted(tmp_path / "system-0" / "home", "8m") as disk:
+    """The disk for the whole home, with the database: what is logged has room three times, in the log, in the database, and in the
+    database's WAL, which keeps its size until the database has room for what is in it."""
+    with mounted(tmp_path / "system-0" / "home", "16m") as disk:
         yield disk
 
 
