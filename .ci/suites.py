@@ -31,13 +31,13 @@ WORK = (
 UNIT = ("tests/test_layout.py", "tests/unit")
 # Half of what the unit tests take: `make check` runs them in two halves side by side.
 SECOND_HALF = ("engine", "kube", "locations", "storage", "testing")
-# Folders of tests/ beside unit, in the order in which they run. A folder that is not named here fails the layout test.
-FOLDERS = ("contracts", "real", "parity", "examples", "tier_a", "mutants", "containers")
-# Suites run side by side, as most wait for processes, leases and outages more than they compute; the longest begin first.
+# Folders of tests/ beside unit, in the order in which they begin. A folder that is not named here fails the layout test.
+FOLDERS = ("real", "tier_a", "mutants", "contracts", "parity", "examples", "containers")
+# Suites run side by side, as most wait for processes, leases and outages more than they compute: the long ones begin first.
 LANES = 4
-LONGEST_FIRST = ("real", "tier_a", "mutants")
-# Folders of tests/real/ that are suites of their own: they wait for programs that are being built while the others run.
-APART = ("celery", "kubernetes")
+LONG = 4
+# Folders of tests/real/ that are suites of their own. They are long too, but the cluster is being built while others run.
+APART = ("kubernetes", "celery")
 # A suite that hangs ends here, not at CI's limit. Several times what it takes alone on two cores, in minutes.
 LIMITS = {"contracts": 40, "real": 60, "tier_a": 60, "mutants": 60, "containers": 30}
 OTHERWISE = 30
@@ -276,9 +276,9 @@ def test(session: Session) -> None:
             session.step("services", lambda: session.environ.update(services.result()))
             session.step("a real Dagster", lambda: session.environ.update(dagster.result()))
             folders = [f for f in FOLDERS if list((ROOT / "tests" / f).rglob("test_*.py"))]
-            folders.sort(key=lambda f: f not in LONGEST_FIRST)
-            lanes([session.pytest(folder, paths_of(folder)) for folder in folders])
-            lanes([session.pytest(f"real {part}", [f"tests/real/{part}"]) for part in APART])
+            suites = [session.pytest(folder, paths_of(folder)) for folder in folders]
+            apart = [session.pytest(f"real {part}", [f"tests/real/{part}"]) for part in APART]
+            lanes([*suites[:LONG], *apart, *suites[LONG:]])
             pythons += [v for v in others if session.step(f"environment {v}", made[v].result)]
             units = [session.pytest(f"unit {v}", ["tests/unit"], environments.for_python(v)) for v in pythons]
             lanes([replace(unit, variables={"RUNPLANE_FEW": "1"}) for unit in units])
