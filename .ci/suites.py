@@ -33,10 +33,11 @@ UNIT = ("tests/test_layout.py", "tests/unit")
 SECOND_HALF = ("engine", "kube", "locations", "storage", "testing")
 # Folders of tests/ beside unit, in the order in which they begin. A folder that is not named here fails the layout test.
 FOLDERS = ("real", "tier_a", "mutants", "contracts", "parity", "examples", "containers")
-# Suites run side by side, as most wait for processes, leases and outages more than they compute: the long ones begin first.
+# Suites run side by side, as most wait for processes, leases and outages more than they compute.
 LANES = 4
+# So many of the folders take long, and begin before those of APART.
 LONG = 4
-# Folders of tests/real/ that are suites of their own. They are long too, but the cluster is being built while others run.
+# Folders of tests/real/ that are suites of their own. They take long too, but the cluster is being built while others run.
 APART = ("kubernetes", "celery")
 # A suite that hangs ends here, not at CI's limit. Several times what it takes alone on two cores, in minutes.
 LIMITS = {"contracts": 40, "real": 60, "tier_a": 60, "mutants": 60, "containers": 30}
