@@ -98,6 +98,9 @@ def test_a_frozen_coordinator_that_was_replaced_writes_nothing_and_publishes_not
     run_id = system.create(job)
     frozen = system.worker(run_id, NAP="60")
     system.wait_for("the step", lambda: system.bodies(run_id, "start"))
+    if job == "apart":
+        # What it has not written yet would tell it, before its heartbeat does. (In its own process it writes this with the outcome.)
+        system.wait_for("all that it has to write", lambda: system.kinds(run_id)["STEP_START"] == 1)
     old = {p.pid for p in system.processes()}
     frozen.send_signal(signal.SIGSTOP)
     second = system.worker(run_id, NAP="4")
