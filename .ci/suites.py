@@ -7,8 +7,10 @@ suites need is made by ``environments.py`` and ``tests/services/prepare.py``.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import xml.etree.ElementTree as ElementTree
@@ -98,6 +100,9 @@ class Session:
             self.environ.pop(variable, None)
         WORK.mkdir(parents=True, exist_ok=True)
         REPORTS.mkdir(parents=True, exist_ok=True)
+        # Each suite has a folder here for what its tests make: in one that they share, each tidies up what another
+        # is making. The path is short, as sockets lie below it.
+        self.made_by_tests = Path(tempfile.mkdtemp(prefix="t-"))
 
     # -- one suite
 
@@ -140,7 +145,8 @@ class Session:
         report = REPORTS / f"{name.replace(' ', '-')}.xml"
         report.unlink(missing_ok=True)
         command = [str(environment.python), "-m", "pytest", "-c", str(ROOT / "tests" / "pytest.ini")]
-        command += ["-q", f"--junitxml={report}", *(str(ROOT / p) for p in paths)]
+        command += ["-q", f"--junitxml={report}", f"--basetemp={self.made_by_tests / report.stem}"]
+        command += [str(ROOT / p) for p in paths]
         return Job(name, command + ([] if self.long else ["-m", "not long"]), report=report)
 
     def _call(self, job: Job, output: IO[bytes] | None = None) -> Tally:
@@ -175,7 +181,7 @@ class Session:
     # -- the end
 
     def finish(self) -> int:
-        """Print the summary; 0 when everything went well."""
+        """Print the summary; 0 when everything went well. What the tests made is kept when one has failed."""
         print("\n---- summary")
         for tally in self.tallies:
             counts = ", ".join(f"{n} {what}" for what, n in (tally.tests or {}).items() if n)
@@ -195,9 +201,16 @@ class Session:
         failed = [t.name for t in self.tallies if not t.ok]
         if failed:
             print(f"failed: {', '.join(failed)}")
+            print(f"what the tests made: {self.made_by_tests}")
+        else:
+            self.tidy_up()
         if any(total.values()):
             print(f"{total['passed']} passed, {total['failed']} failed, {total['skipped']} skipped")
         return 1 if failed else 0
+
+    def tidy_up(self) -> None:
+        """Remove what the tests made. What a container or a mount still holds stays."""
+        shutil.rmtree(self.made_by_tests, ignore_errors=True)
 
 
 def minutes_allowed(name: str, *, long: bool) -> int:
@@ -385,6 +398,7 @@ def main(arguments: list[str]) -> int:
     session = Session(long=verb in ("test-long", "bench"))
     verbs[verb](session)
     if verb == "demo" and all(tally.ok for tally in session.tallies):
+        session.tidy_up()
         return 0  # what the demo printed last says what to do next
     return session.finish()
 

@@ -10,6 +10,7 @@ import compileall
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -193,8 +194,11 @@ def run(python: WarmPython, tests: list[str], path: Path) -> Outcome:
     environ = {**os.environ, "PYTHONPATH": str(path)}
     environ.pop("PYTEST_ADDOPTS", None)
     paths = [str(path), str(MUTANTS.parent)]
-    python.start("mutants.in_copy:main", [str(path), *arguments], env=environ, cwd=work, output=said, paths=paths)
-    code = python.wait(SECONDS)
+    # A folder that other calls of pytest share would be tidied up by them meanwhile. Not below `path`: sockets need short names.
+    with tempfile.TemporaryDirectory(prefix="mutant-", ignore_cleanup_errors=True) as made_by_tests:
+        arguments.append(f"--basetemp={made_by_tests}/t")
+        python.start("mutants.in_copy:main", [str(path), *arguments], env=environ, cwd=work, output=said, paths=paths)
+        code = python.wait(SECONDS)
     return Outcome(code, said.read_text(errors="replace"))
 
 
