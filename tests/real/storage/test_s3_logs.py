@@ -80,6 +80,12 @@ def uploaders() -> list[psutil.Process]:
     return found
 
 
+def started_uploaders() -> list[psutil.Process]:
+    """The kernel shows a program's command line a moment after the program has begun."""
+    found: list[psutil.Process] = until(uploaders, "the uploader's command line")
+    return found
+
+
 def write(fds: tuple[int, int], out: bytes, err: bytes = b"") -> None:
     os.write(fds[0], out)
     os.write(fds[1], err)
@@ -403,7 +409,7 @@ def test_keys_are_in_no_process_arguments_and_no_environment_of_the_uploader(mac
     here = machine()
     close(here.open(new_log_key("run")))
 
-    (uploader,) = uploaders()
+    (uploader,) = started_uploaders()
     seen = " ".join(uploader.cmdline()) + " ".join(uploader.environ().values())
 
     assert not any(secret in seen for secret in here.settings.secrets)
@@ -478,7 +484,7 @@ def test_a_flood_of_output_costs_no_memory(machine: Make, s3_server: s3.S3Server
     here, elsewhere = machine(), machine()
     key = new_log_key("run")
     fds = here.open(key)
-    (uploader,) = uploaders()
+    (uploader,) = started_uploaders()
     most = 0
 
     def peak() -> int:
