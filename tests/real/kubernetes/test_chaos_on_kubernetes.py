@@ -370,11 +370,13 @@ def test_a_node_that_is_tainted_and_comes_back(make_house: MakeHouse, notes: Not
 
 
 def running(house: House, run_id: str) -> list[str]:
-    """Pods of the run that are on the node."""
+    """Pods of the run that are on the node. The kubelet says `Running` a second or two after the code has begun."""
     return [
         pod["metadata"]["name"]
         for pod in house.pods()
-        if pod["metadata"]["labels"].get("dagster/run-id") == run_id and pod["status"]["phase"] == "Running"
+        if pod["metadata"]["labels"].get("dagster/run-id") == run_id
+        and pod["spec"].get("nodeName")
+        and pod["status"]["phase"] in ("Pending", "Running")
     ]
 
 
