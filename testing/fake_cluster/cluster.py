@@ -9,7 +9,7 @@ import queue
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from .api import Api
@@ -149,10 +149,14 @@ class FakeCluster:
 
     def pod_of(self, name: str) -> FakePod:
         """The handle of a pod by its name, or by the name of its Job (the newest), once its program has started."""
-        stored = [pod["metadata"]["uid"] for pod in self.all_pods() if _is_called(name, pod["metadata"])]
+        stored = [
+            pod["metadata"]["uid"]
+            for pod in self.all_pods()
+            if _is_called(name, pod["metadata"]["name"], pod["metadata"].get("labels") or {})
+        ]
         self.wait_for(f"the start of the pod of {name}", lambda: self._pods.keys() >= set(stored))
         for pod, _ in reversed(list(self._pods.values())):
-            if name in (pod.name, pod.labels.get("job-name")):
+            if _is_called(name, pod.name, pod.labels):
                 return pod
         raise KeyError(name)
 
@@ -258,8 +262,8 @@ class FakeCluster:
             self.store.remove(resource, namespace, name)
 
 
-def _is_called(name: str, meta: Json) -> bool:
-    return name in (meta["name"], (meta.get("labels") or {}).get("job-name"))
+def _is_called(name: str, own: str, labels: Mapping[str, str]) -> bool:
+    return name in (own, labels.get("job-name"))
 
 
 def _named(kind: str, name: str) -> Json:

@@ -14,7 +14,6 @@ from runplane.engine.snapshot import StoredOutput
 from runplane.events.causes import FailureCause
 from runplane.executors.contract import Announces, PartFailed, RunnerNote, StepGone, StepWrote, WritesThroughDriver
 from runplane.executors.failure import CodeLoadError
-from runplane.executors.processes.step_processes import EXIT_S
 from runplane.storage.contract import AttemptRef
 from services.multiprocess_room import Room, alive, wait_until_gone
 
@@ -251,7 +250,7 @@ def test_closing_returns_when_all_is_gone(tmp_path: Path) -> None:
 
         room.runner.close()
 
-        assert time.monotonic() - began < EXIT_S, "they are not waited for, they are killed"
+        assert time.monotonic() - began < 2
         assert not any(alive(t["pid"]) for t in told)
         wait_until_gone([told[2]["grandchild"]], 1)
 

@@ -106,7 +106,7 @@ def test_a_cancel_is_accepted_while_the_coordinator_is_frozen_in_an_append(
         took = time.monotonic() - began
 
         assert instance.journal.head(run.run_id).head == 1, "the append was not under way"
-    assert took < 1, "who waits for what the frozen client has locked waits for 3 s; test_stopped_pipeline.py measures"
+    assert took < 0.2
 
 
 def test_what_a_frozen_client_locked_is_free_again(
